@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runner: who runs which turn.
+ *
+ * Threads are made when a turn finds none idle, and leave when nothing came
+ * for a while; limits.turns bounds them. The table of turns belongs to the
+ * loop's thread, as does everything that may stop a turn (an interrupt, a
+ * lost lease, the end of the process), so it needs no lock; the queue that
+ * hands turns to threads has one.
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/turn_priv.h"
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/scoreboard.h"
+#include "conf/conf.h"
+#include "store/journal.h"
+
+#define IDLE_MS 10000
+#ifdef SANITIZER
+#define STACK_BYTES (2 * 1024 * 1024)
+#else
+#define STACK_BYTES (256 * 1024)
+#endif
+
+struct runner *
+runner_new(const struct runner_parts *parts)
+{
+	struct runner *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		abort();
+	r->parts = *parts;
+	r->cache = history_cache_new((size_t)parts->conf->store_cache_bytes);
+	r->queue_tail = &r->queue_first;
+	lck_init(&r->lck, LCK_RUNNER);
+	lck_cond_init(&r->work);
+	lck_cond_init(&r->left);
+	return r;
+}
+
+void
+runner_free(struct runner **r_p)
+{
+	struct runner *r = *r_p;
+
+	if (r == NULL)
+		return;
+	*r_p = NULL;
+	lck_take(&r->lck);
+	r->stopping = 1;
+	lck_cond_broadcast(&r->work);
+	while (r->threads > 0)
+		lck_cond_wait(&r->left, &r->lck, clk_mono_ms() + IDLE_MS);
+	lck_drop(&r->lck);
+	history_cache_free(&r->cache);
+	lck_cond_fini(&r->work);
+	lck_cond_fini(&r->left);
+	lck_fini(&r->lck);
+	free(r);
+}
+
+/* ---- room ---- */
+
+int
+runner_reserve(struct runner *r, const char *user, int force, struct err *err)
+{
+	const struct conf *c = r->parts.conf;
+	int draining, rc;
+
+	lck_take(&r->lck);
+	draining = r->draining;
+	lck_drop(&r->lck);
+	if (draining)
+		return err_limit(err, ERR_OVERLOAD, "",
+		    "this server is stopping; ask again");
+	rc = scoreboard_count_take(r->parts.board, r->parts.slot, BOARD_TURNS,
+	    user, force ? 0 : c->limits_turns_per_user, c->limits_turns);
+	if (rc == 0)
+		return err_limit(err, ERR_LIMIT, "limits.turns_per_user",
+		    "%lld of your agents are at work, the most allowed",
+		    (long long)c->limits_turns_per_user);
+	if (rc < 0)
+		return err_limit(err, ERR_OVERLOAD, "limits.turns",
+		    "the server runs %lld turns, the most it may",
+		    (long long)c->limits_turns);
+	lck_take(&r->lck);
+	r->running++;
+	lck_drop(&r->lck);
+	return 0;
+}
+
+void
+runner_release(struct runner *r, const char *user)
+{
+	scoreboard_count_drop(r->parts.board, r->parts.slot, BOARD_TURNS,
+	    user);
+	lck_take(&r->lck);
+	r->running--;
+	lck_drop(&r->lck);
+}
+
+int
+runner_running(struct runner *r)
+{
+	int n;
+
+	lck_take(&r->lck);
+	n = r->running;
+	lck_drop(&r->lck);
+	return n;
+}
+
+void
+runner_drain(struct runner *r)
+{
+	lck_take(&r->lck);
+	r->draining = 1;
+	lck_drop(&r->lck);
+}
+
+/* ---- threads ---- */
+
+/* The next turn to run, or NULL when the thread is to leave. */
+static struct turn *
+runner_next(struct runner *r)
+{
+	int64_t deadline = clk_mono_ms() + IDLE_MS;
+	struct turn *t;
+	int late = 0;
+
+	lck_take(&r->lck);
+	r->idle++;
+	while (r->queue_first == NULL && !r->stopping && !late)
+		late = lck_cond_wait(&r->work, &r->lck, deadline) < 0;
+	r->idle--;
+	t = r->queue_first;
+	if (t != NULL) {
+		r->queued--;
+		r->queue_first = t->next;
+		if (r->queue_first == NULL)
+			r->queue_tail = &r->queue_first;
+	} else {
+		r->threads--;
+		lck_cond_signal(&r->left);
+	}
+	lck_drop(&r->lck);
+	return t;
+}
+
+static void *
+runner_thread(void *arg)
+{
+	struct runner *r = arg;
+	struct turn *t;
+
+	while ((t = runner_next(r)) != NULL) {
+		log_context_set(t->request_id, t->lease.agent, t->turn);
+		turn_run(t);
+		log_context_set("", "", "");
+	}
+	return NULL;
+}
+
+static void
+runner_thread_start(struct runner *r)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	int rc;
+
+	if (pthread_attr_init(&attr) != 0 ||
+	    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) != 0 ||
+	    pthread_attr_setstacksize(&attr, STACK_BYTES) != 0)
+		abort();
+	rc = pthread_create(&thread, &attr, runner_thread, r);
+	pthread_attr_destroy(&attr);
+	if (rc == 0)
+		return;
+	lck_take(&r->lck);
+	r->threads--;
+	lck_drop(&r->lck);
+	log_error("no thread for a turn: %s; it waits for another to end",
+	    strerror(rc));
+}
+
+/* Hands a turn to a thread. */
+static void
+runner_push(struct runner *r, struct turn *t)
+{
+	int start;
+
+	lck_take(&r->lck);
+	t->next = NULL;
+	*r->queue_tail = t;
+	r->queue_tail = &t->next;
+	start = ++r->queued > r->idle;
+	r->threads += start;
+	lck_cond_signal(&r->work);
+	lck_drop(&r->lck);
+	if (start)
+		runner_thread_start(r);
+}
+
+/* ---- turns ---- */
+
+struct turn *
+turn_new(struct runner *r, const struct store_lease *lease,
+    const char *request_id)
+{
+	struct turn *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		abort();
+	t->runner = r;
+	t->lease = *lease;
+	t->doc = strdup(lease->doc);
+	t->events = calloc(lease->event_count + 1, sizeof(*t->events));
+	if (t->doc == NULL || t->events == NULL)
+		abort();
+	for (size_t i = 0; i < lease->event_count; i++) {
+		t->events[i] = strdup(lease->events[i]);
+		if (t->events[i] == NULL)
+			abort();
+	}
+	t->lease.doc = t->doc;
+	t->lease.events = NULL;
+	snprintf(t->turn, sizeof(t->turn), "%s", lease->turn);
+	snprintf(t->request_id, sizeof(t->request_id), "%s", request_id);
+	t->step = lease->step > 0 ? (int)lease->step : 1;
+	if (lease->interrupted)
+		t->stop = STOP_INTERRUPT;
+	lck_init(&t->lck, LCK_TURN);
+	lck_cond_init(&t->stopped);
+	return t;
+}
+
+void
+turn_free(struct turn **t_p)
+{
+	struct turn *t = *t_p;
+
+	if (t == NULL)
+		return;
+	*t_p = NULL;
+	for (size_t i = 0; i < t->lease.event_count; i++)
+		free(t->events[i]);
+	free(t->events);
+	free(t->doc);
+	lck_cond_fini(&t->stopped);
+	lck_fini(&t->lck);
+	free(t);
+}
+
+/* The journal: nothing can be written any more. */
+static void
+on_dead(void *ctx, const struct err *why)
+{
+	struct turn *t = ctx;
+
+	t->dead = *why;
+	turn_stop(t, STOP_DEAD);
+}
+
+/* The first events of the lease, which its script wrote, to the viewers. */
+static void
+turn_show_first(struct turn *t)
+{
+	struct frame *frames[4];
+	int n = 0;
+
+	for (size_t i = 0; i < t->lease.event_count && n < 4; i++) {
+		frames[n] = frame_new(t->events[i], strlen(t->events[i]));
+		if (frames[n] == NULL)
+			abort(); /* our own script wrote it */
+		n++;
+	}
+	journal_log_show(t->log, frames, n);
+	while (n > 0)
+		frame_unref(&frames[--n]);
+}
+
+void
+turn_open(struct turn *t)
+{
+	struct runner *r = t->runner;
+	struct turn *old;
+	struct journal_spec spec = {
+		.agent = t->lease.agent,
+		.base = t->lease.base,
+		.lease = t->lease.value,
+		.turn = t->turn,
+		.on_dead = on_dead,
+		.ctx = t,
+	};
+
+	HASH_FIND_STR(r->turns, t->lease.agent, old);
+	if (old != NULL) {
+		/* A turn of ours that lost its lease and does not know yet. */
+		turn_stop(old, STOP_DEAD);
+		journal_log_detach(old->log);
+		HASH_DEL(r->turns, old);
+	}
+	t->log = journal_log_open(r->parts.journal, &spec);
+	HASH_ADD_STR(r->turns, lease.agent, t);
+	turn_show_first(t);
+	runner_push(r, t);
+}
+
+int
+runner_interrupt(struct runner *r, const char *agent, const char *turn)
+{
+	struct turn *t;
+
+	HASH_FIND_STR(r->turns, agent, t);
+	if (t == NULL || (*turn != '\0' && strcmp(t->turn, turn) != 0))
+		return 0;
+	turn_stop(t, STOP_INTERRUPT);
+	return 1;
+}
+
+void
+runner_abandon(struct runner *r)
+{
+	struct turn *t, *tmp;
+
+	journal_yield_all(r->parts.journal);
+	HASH_ITER(hh, r->turns, t, tmp)
+		turn_stop(t, STOP_ABANDON);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_RUNNER_H
+#define AGENT_RUNNER_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "store/store.h"
+
+struct conf;
+struct history_cache;
+struct journal;
+struct loop;
+struct models;
+struct scoreboard;
+struct turn;
+
+/*
+ * The runner: the turns of this process, a thread each, made on demand and
+ * kept for a while. Its table of turns is the loop's thread's.
+ */
+struct runner;
+
+struct runner_parts {
+	const struct conf *conf;
+	struct loop *loop;
+	struct store *store;
+	struct journal *journal;
+	struct models *models;
+	struct scoreboard *board;
+	int slot; /* this worker's row */
+
+	/* On the loop's thread: the agent's log is closed here; its viewers
+	 * are told by others now. why is NULL, or why it could not go on. */
+	void (*on_closed)(void *ctx, const char *agent, const struct err *why);
+	void *ctx;
+};
+
+struct runner *runner_new(const struct runner_parts *parts);
+
+/* All turns must have ended. Waits for the threads to leave. */
+void runner_free(struct runner **r_p);
+
+/*
+ * Room for a turn of user: 0, or -1 and ERR_LIMIT (limits.turns_per_user) or
+ * ERR_OVERLOAD (limits.turns, or the worker is stopping). force: the user's
+ * own limit does not count, for what must be resumed. Any thread.
+ */
+int runner_reserve(struct runner *r, const char *user, int force,
+    struct err *err);
+void runner_release(struct runner *r, const char *user);
+
+/*
+ * A turn for a lease that was just taken, with the room reserved for it. Any
+ * thread. request_id goes along to the model, or is "".
+ */
+struct turn *turn_new(struct runner *r, const struct store_lease *lease,
+    const char *request_id);
+
+/*
+ * On the loop's thread: opens the agent's log, shows the first events of the
+ * lease, and lets the turn run. From here on it is the runner's.
+ */
+void turn_open(struct turn *t);
+
+/*
+ * On the loop's thread. 1 the turn runs here and is told, 0 not. turn "": the
+ * one that runs.
+ */
+int runner_interrupt(struct runner *r, const char *agent, const char *turn);
+
+/* No turn is begun any more; those that run go on. Any thread. */
+void runner_drain(struct runner *r);
+
+/* On the loop's thread: stops every turn at its last commit. */
+void runner_abandon(struct runner *r);
+
+/* Turns that have not ended. Any thread. */
+int runner_running(struct runner *r);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* /api/agents and /api/agents/ID: make, list, read, change, delete. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/runner.h"
+#include "api/api_priv.h"
+#include "api/templates.h"
+#include "base/loop.h"
+
+#define NAME_MAX_BYTES 200
+#define PROMPT_MAX_BYTES (64 * 1024)
+#define MODEL_MAX_BYTES 128
+#define METADATA_MAX_BYTES (16 * 1024)
+#define LIST_LIMIT 50
+#define LIST_LIMIT_MAX 200
+
+static void
+add_agent(struct buf *b, const struct store_agent *ag)
+{
+	json_add_str(b, "agentId", ag->id);
+	json_add_str(b, "name", ag->name);
+	if (*ag->template != '\0')
+		json_add_str(b, "template", ag->template);
+	if (*ag->model != '\0')
+		json_add_str(b, "model", ag->model);
+	if (*ag->metadata != '\0')
+		json_add_raw(b, "metadata", ag->metadata,
+		    strlen(ag->metadata));
+	json_add_int(b, "created", ag->created_ms);
+	json_add_int(b, "updated", ag->updated_ms);
+	json_add_str(b, "state", ag->state);
+	json_add_bool(b, "busy", *ag->turn != '\0');
+	if (*ag->turn != '\0')
+		json_add_str(b, "turn", ag->turn);
+}
+
+/* The whole of one agent, with its ETag. */
+static void
+respond_agent(struct api_call *c, int status, const struct store_agent *ag)
+{
+	struct buf *b = &c->rs->body;
+
+	http_json(c->rs, status);
+	http_header_add(c->rs, "ETag", "\"%" PRId64 "\"", ag->version);
+	buf_putc(b, '{');
+	add_agent(b, ag);
+	if (*ag->prompt != '\0')
+		json_add_str(b, "systemPrompt", ag->prompt);
+	json_add_int(b, "messages", ag->messages);
+	json_add_int(b, "waiting", ag->waiting);
+	json_add_str(b, "last", ag->last);
+	buf_putc(b, '}');
+}
+
+/* The member metadata as JSON text; 0 if it is absent. */
+static int
+body_metadata(const struct api_call *c, const char **out_r, struct err *err)
+{
+	const struct json *j = json_get(c->body, "metadata");
+	struct buf b;
+
+	if (j == NULL || json_is(j, JSON_NULL))
+		return 0;
+	if (!json_is(j, JSON_OBJECT))
+		return err_set(err, ERR_INVALID, "metadata is not an object");
+	buf_init(&b, c->arena);
+	json_print(&b, j);
+	if (b.len > METADATA_MAX_BYTES)
+		return err_set(err, ERR_INVALID,
+		    "metadata is longer than %d bytes", METADATA_MAX_BYTES);
+	*out_r = b.data;
+	return 1;
+}
+
+static int
+body_name(const struct api_call *c, const char **out_r, struct err *err)
+{
+	int rc = api_body_str(c, "name", NAME_MAX_BYTES, out_r, err);
+
+	if (rc > 0 && **out_r == '\0')
+		return err_set(err, ERR_INVALID, "name is empty");
+	return rc;
+}
+
+/* What this version cannot give an agent is refused, not ignored. */
+static int
+refuse_unsupported(const struct api_call *c, struct err *err)
+{
+	static const char *const members[] = { "tools", "permission" };
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (json_count(json_get(c->body, members[i])) > 0 ||
+		    json_str(json_get(c->body, members[i])) != NULL)
+			return err_set(err, ERR_INVALID,
+			    "%s: agents have no tools in this version",
+			    members[i]);
+	return 0;
+}
+
+/* What the template says, where the request says nothing. */
+static int
+apply_template(const struct api_call *c, struct store_agent *ag,
+    struct err *err)
+{
+	const struct agent_template *t;
+
+	if (*ag->template == '\0')
+		return 0;
+	t = templates_find(c->app->templates, ag->template);
+	if (t == NULL)
+		return err_set(err, ERR_INVALID,
+		    "there is no template of that name; GET /api/templates "
+		    "lists them");
+	if (*ag->prompt == '\0')
+		ag->prompt = t->prompt;
+	if (*ag->model == '\0')
+		ag->model = t->model;
+	return 0;
+}
+
+int
+agents_create(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct store_agent ag = { .name = "", .template = "", .prompt = "",
+		.model = "", .metadata = "" };
+	const char *key;
+	int rc = body_name(c, &ag.name, err);
+
+	if (rc == 0)
+		return err_set(err, ERR_INVALID, "name is missing");
+	if (rc < 0 || refuse_unsupported(c, err) < 0 ||
+	    api_body_str(c, "template", NAME_MAX_BYTES, &ag.template, err) <
+		0 ||
+	    api_body_str(c, "systemPrompt", PROMPT_MAX_BYTES, &ag.prompt,
+		err) < 0 ||
+	    api_body_str(c, "model", MODEL_MAX_BYTES, &ag.model, err) < 0 ||
+	    body_metadata(c, &ag.metadata, err) < 0 ||
+	    apply_template(c, &ag, err) < 0 || api_idem_key(c, &key, err) < 0)
+		return -1;
+	if (store_agent_create(c->app->store, c->arena, c->user, &ag, key,
+		err) < 0)
+		return -1;
+	http_header_add(c->rs, "Location", "/api/agents/%s", ag.id);
+	respond_agent(c, 201, &ag);
+	return 0;
+}
+
+int
+agents_list(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	const char *cursor = http_query(c->rq, "cursor"), *next;
+	struct buf *b = &c->rs->body;
+	struct store_agent *list;
+	int64_t limit = LIST_LIMIT;
+	size_t count;
+
+	if (api_query_int(c, "limit", 1, LIST_LIMIT_MAX, &limit, err) < 0 ||
+	    store_agent_list(c->app->store, c->arena, c->user,
+		cursor == NULL ? "" : cursor, (int)limit, &list, &count, &next,
+		err) < 0)
+		return -1;
+	http_json(c->rs, 200);
+	buf_putc(b, '{');
+	json_open(b, "agents", '[');
+	for (size_t i = 0; i < count; i++) {
+		json_open(b, NULL, '{');
+		add_agent(b, &list[i]);
+		json_close(b, '}');
+	}
+	json_close(b, ']');
+	if (*next != '\0') {
+		json_add_str(b, "next", next);
+		http_header_add(c->rs, "Link",
+		    "</api/agents?limit=%" PRId64 "&cursor=%s>; rel=\"next\"",
+		    limit, next);
+	}
+	buf_putc(b, '}');
+	return 0;
+}
+
+int
+agents_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct store_agent ag;
+
+	if (store_agent_get(c->app->store, c->arena, c->user, c->rq->param[0],
+		&ag, err) < 0)
+		return -1;
+	respond_agent(c, 200, &ag);
+	return 0;
+}
+
+/* The version in If-Match; -1 for any. */
+static int
+if_match(const struct api_call *c, int64_t *version_r, struct err *err)
+{
+	const char *h = http_header(c->rq, "HTTP_IF_MATCH");
+	char *end;
+
+	*version_r = -1;
+	if (h == NULL || strcmp(h, "*") == 0)
+		return 0;
+	if (*h == '"') {
+		*version_r = strtoll(h + 1, &end, 10);
+		if (end > h + 1 && strcmp(end, "\"") == 0)
+			return 0;
+	}
+	return err_set(err, ERR_PRECONDITION,
+	    "If-Match is not an ETag of this agent");
+}
+
+int
+agents_patch(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	const char *name = NULL, *metadata = NULL;
+	struct store_agent ag;
+	int64_t version;
+
+	if (body_name(c, &name, err) < 0 ||
+	    body_metadata(c, &metadata, err) < 0 ||
+	    if_match(c, &version, err) < 0)
+		return -1;
+	if (name == NULL && metadata == NULL)
+		return err_set(err, ERR_INVALID,
+		    "nothing to change: give name or metadata");
+	if (store_agent_update(c->app->store, c->arena, c->user,
+		c->rq->param[0], version, name, metadata, err) < 0 ||
+	    store_agent_get(c->app->store, c->arena, c->user, c->rq->param[0],
+		&ag, err) < 0)
+		return -1;
+	respond_agent(c, 200, &ag);
+	return 0;
+}
+
+int
+agents_delete(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	const char *lease, *id = c->rq->param[0];
+
+	if (store_agent_delete(c->app->store, c->arena, c->user, id, &lease,
+		err) < 0)
+		return -1;
+	/* Whoever runs it is told now; its next write would be refused. */
+	if (*lease != '\0')
+		store_tell(c->app->store, c->arena, lease,
+		    arena_printf(c->arena, "deleted %s", id), err);
+	c->rs->status = 204;
+	return 0;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The API: one table of routes, and what every request goes through before
+ * its handler: bounds, token, content negotiation, body. A handler gets a
+ * user who is verified and a body that is JSON, fills the response or an
+ * error, and is done; one that becomes a stream hands its connection to the
+ * hub instead.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api/api_priv.h"
+#include "base/clk.h"
+#include "base/log.h"
+#include "base/scoreboard.h"
+#include "conf/conf.h"
+#include "http/route.h"
+#include "stream/hub.h"
+
+#define IDEM_KEY_MAX 128
+
+static const struct http_route routes[] = {
+	{ "POST", "/api/agents", agents_create, API_JSON },
+	{ "GET", "/api/agents", agents_list, 0 },
+	{ "GET", "/api/agents/:id", agents_get, 0 },
+	{ "PATCH", "/api/agents/:id", agents_patch, API_JSON },
+	{ "DELETE", "/api/agents/:id", agents_delete, 0 },
+	{ "POST", "/api/agents/:id/chat", chat_post, API_JSON | API_SSE },
+	{ "POST", "/api/agents/:id/messages", messages_post, API_JSON },
+	{ "GET", "/api/agents/:id/messages", messages_get, 0 },
+	{ "POST", "/api/agents/:id/interrupt", interrupt_post, 0 },
+	{ "GET", "/api/agents/:id/events", events_get,
+	    API_TICKET | API_SSE | API_BOTH },
+	{ "POST", "/api/tickets", tickets_post, 0 },
+	{ "GET", "/api/templates", templates_get, 0 },
+	{ "GET", "/health", health_get, API_OPEN },
+	{ "GET", "/ready", ready_get, API_OPEN },
+	{ "GET", "/live", live_get, API_OPEN },
+	{ NULL, NULL, NULL, 0 },
+};
+
+/* ---- content negotiation (RFC 9110, section 12) ---- */
+
+/* 1 if the media range at s, of n bytes, covers type and has not q=0. */
+static int
+range_covers(const char *s, size_t n, const char *type)
+{
+	size_t len = strcspn(s, ",;");
+	size_t slash = strcspn(type, "/") + 1;
+	const char *q;
+
+	len = len < n ? len : n;
+	while (len > 0 && s[len - 1] == ' ')
+		len--;
+	q = memmem(s, n, "q=0", 3);
+	if (q != NULL && (q + 3 == s + n || strspn(q + 3, ".0") ==
+			(size_t)(s + n - (q + 3))))
+		return 0;
+	if (len == 3 && memcmp(s, "*/*", 3) == 0)
+		return 1;
+	if (len == slash + 1 && s[slash] == '*' &&
+	    strncasecmp(s, type, slash) == 0)
+		return 1;
+	return len == strlen(type) && strncasecmp(s, type, len) == 0;
+}
+
+int
+api_accepts(const struct api_call *c, const char *type)
+{
+	const char *h = http_header(c->rq, "HTTP_ACCEPT");
+	size_t n;
+
+	if (h == NULL || *h == '\0')
+		return 1;
+	for (; *h != '\0'; h += n + (h[n] == ',')) {
+		h += strspn(h, " ");
+		n = strcspn(h, ",");
+		if (range_covers(h, n, type))
+			return 1;
+	}
+	return 0;
+}
+
+static int
+negotiate(struct api_call *c, unsigned flags, struct err *err)
+{
+	int sse = api_accepts(c, "text/event-stream");
+	int json = api_accepts(c, "application/json");
+	const char *h = http_header(c->rq, "HTTP_ACCEPT");
+
+	if (flags & API_BOTH) {
+		c->wants_json = json &&
+		    (!sse || (h != NULL && strstr(h, "application/json")));
+		if (json || sse)
+			return 0;
+	}
+	if (flags & API_SSE ? sse : json)
+		return 0;
+	return err_set(err, ERR_NOT_ACCEPTABLE, "this resource is %s",
+	    flags & API_BOTH     ? "text/event-stream or application/json" :
+		flags & API_SSE ? "text/event-stream" :
+				  "application/json");
+}
+
+/* ---- the body ---- */
+
+static int
+check_media_type(const struct api_call *c, struct err *err)
+{
+	const char *type = http_header(c->rq, "CONTENT_TYPE");
+	size_t n;
+
+	n = type == NULL ? 0 : strcspn(type, "; ");
+	if (n == 16 && strncasecmp(type, "application/json", n) == 0)
+		return 0;
+	return err_set(err, ERR_MEDIA_TYPE,
+	    "send JSON, with the header Content-Type: application/json");
+}
+
+static int
+read_json(struct api_call *c, struct err *err)
+{
+	if (check_media_type(c, err) < 0)
+		return -1;
+	c->body = json_parse(c->arena, buf_str(&c->rq->body), c->rq->body.len,
+	    (int)c->app->conf->limits_json_depth, err);
+	if (c->body == NULL)
+		return -1;
+	if (!json_is(c->body, JSON_OBJECT))
+		return err_set(err, ERR_INVALID,
+		    "the body is JSON, but not an object");
+	return 0;
+}
+
+int
+api_body_str(const struct api_call *c, const char *name, size_t max,
+    const char **out_r, struct err *err)
+{
+	const struct json *j = json_get(c->body, name);
+
+	if (j == NULL || json_is(j, JSON_NULL))
+		return 0;
+	*out_r = json_str(j);
+	if (*out_r == NULL)
+		return err_set(err, ERR_INVALID, "%s is not a string", name);
+	if (strlen(*out_r) > max)
+		return err_set(err, ERR_INVALID,
+		    "%s is longer than %zu bytes", name, max);
+	return 1;
+}
+
+int
+api_query_int(const struct api_call *c, const char *name, int64_t min,
+    int64_t max, int64_t *out, struct err *err)
+{
+	const char *s = http_query(c->rq, name);
+	char *end;
+	int64_t v;
+
+	if (s == NULL)
+		return 0;
+	v = strtoll(s, &end, 10);
+	if (*s == '\0' || *end != '\0' || v < min || v > max)
+		return err_set(err, ERR_REQUEST,
+		    "%s must be a number from %lld to %lld", name,
+		    (long long)min, (long long)max);
+	*out = v;
+	return 0;
+}
+
+int
+api_idem_key(const struct api_call *c, const char **key_r, struct err *err)
+{
+	const char *h = http_header(c->rq, "HTTP_IDEMPOTENCY_KEY");
+
+	*key_r = "";
+	if (h == NULL)
+		return 0;
+	if (*h == '\0' || strlen(h) > IDEM_KEY_MAX)
+		return err_set(err, ERR_REQUEST,
+		    "Idempotency-Key must have 1 to %d characters",
+		    IDEM_KEY_MAX);
+	for (const char *p = h; *p != '\0'; p++)
+		if (*p < 0x21 || *p > 0x7e)
+			return err_set(err, ERR_REQUEST,
+			    "Idempotency-Key must be printable ASCII "
+			    "without spaces");
+	*key_r = h;
+	return 0;
+}
+
+/* ---- CORS ---- */
+
+/* 1 if origin is one of the configured ones. */
+static int
+origin_allowed(const char *list, const char *origin)
+{
+	size_t n, len = strlen(origin);
+
+	for (; *list != '\0'; list += n + (list[n] == ' ')) {
+		n = strcspn(list, " ");
+		if ((n == 1 && *list == '*') ||
+		    (n == len && strncmp(list, origin, n) == 0))
+			return 1;
+	}
+	return 0;
+}
+
+static void
+add_cors(struct api_call *c)
+{
+	const char *origin = http_header(c->rq, "HTTP_ORIGIN");
+
+	if (*c->app->conf->cors_origins == '\0')
+		return;
+	http_header_add(c->rs, "Vary", "Origin");
+	if (origin == NULL ||
+	    !origin_allowed(c->app->conf->cors_origins, origin))
+		return;
+	http_header_add(c->rs, "Access-Control-Allow-Origin", "%s", origin);
+	http_header_add(c->rs, "Access-Control-Expose-Headers",
+	    "ETag, Link, Location, Retry-After, X-Message-Id, X-Request-Id, "
+	    "X-Turn-Id");
+}
+
+/* OPTIONS, and with it the question that a browser asks before others. */
+static void
+answer_options(struct api_call *c, const char *allow)
+{
+	c->rs->status = 204;
+	http_header_add(c->rs, "Allow", "%s", allow);
+	if (http_header(c->rq, "HTTP_ACCESS_CONTROL_REQUEST_METHOD") == NULL)
+		return;
+	http_header_add(c->rs, "Access-Control-Allow-Methods", "%s", allow);
+	http_header_add(c->rs, "Access-Control-Allow-Headers",
+	    "Authorization, Content-Type, Idempotency-Key, If-Match, "
+	    "Last-Event-ID");
+	http_header_add(c->rs, "Access-Control-Max-Age", "600");
+}
+
+/* ---- viewers ---- */
+
+int
+api_viewer_take(struct api_call *c, struct err *err)
+{
+	const struct conf *conf = c->app->conf;
+	int rc = scoreboard_count_take(c->app->board, c->app->slot,
+	    BOARD_VIEWERS, c->user, conf->limits_viewers_per_user,
+	    conf->limits_viewers);
+
+	if (rc == 0)
+		return err_limit(err, ERR_LIMIT, "limits.viewers_per_user",
+		    "you have %lld streams open, the most allowed",
+		    (long long)conf->limits_viewers_per_user);
+	if (rc < 0)
+		return err_limit(err, ERR_OVERLOAD, "limits.viewers",
+		    "the server has %lld streams open, the most it may",
+		    (long long)conf->limits_viewers);
+	return 0;
+}
+
+static void
+viewer_gone(void *ctx, const char *user)
+{
+	struct app *app = ctx;
+
+	scoreboard_count_drop(app->board, app->slot, BOARD_VIEWERS, user);
+}
+
+void
+api_viewer_drop(struct api_call *c)
+{
+	viewer_gone(c->app, c->user);
+}
+
+void
+api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
+{
+	struct buf head;
+
+	buf_init(&head, NULL);
+	http_head(&head, c->rs, c->rq);
+	buf_add(&head, c->rs->body.data, c->rs->body.len);
+	spec->head = head.data;
+	spec->user = strdup(c->user);
+	if (spec->user == NULL)
+		abort();
+	spec->on_gone = viewer_gone;
+	spec->ctx = c->app;
+	http_detach(c->rq, &spec->fd, &spec->request_id);
+}
+
+/* ---- serving ---- */
+
+/* What comes before the handler. */
+static int
+prepare(struct api_call *c, const struct http_route *r, struct err *err)
+{
+	const struct conf *conf = c->app->conf;
+
+	if (http_check_headers(c->rq, (size_t)conf->limits_header_bytes,
+		err) < 0)
+		return -1;
+	if ((r->flags & API_OPEN) == 0 &&
+	    api_authenticate(c, (r->flags & API_TICKET) != 0, err) < 0)
+		return -1;
+	if (http_read_body(c->rq, (size_t)conf->limits_body_bytes, err) < 0)
+		return -1;
+	if (negotiate(c, r->flags, err) < 0)
+		return -1;
+	if ((r->flags & API_JSON) && read_json(c, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int
+dispatch(struct api_call *c, struct err *err)
+{
+	const struct http_route *r;
+	char allow[128];
+
+	r = http_route_find(routes, c->rq, allow, sizeof(allow), err);
+	if (r == NULL && err->code == ERR_METHOD) {
+		if (strcmp(c->rq->method, "OPTIONS") == 0) {
+			answer_options(c, allow);
+			return 0;
+		}
+		http_header_add(c->rs, "Allow", "%s", allow);
+	}
+	if (r == NULL)
+		return -1;
+	if (prepare(c, r, err) < 0)
+		return -1;
+	return r->handle(c, err);
+}
+
+static void
+log_failure(const struct api_call *c, const struct err *err)
+{
+	int status = err_info(err->code)->http_status;
+
+	if (status >= 500)
+		log_warn("%s %s: %d %s", c->rq->method, c->rq->path, status,
+		    err->text);
+	else
+		log_info("%s %s: %d %s", c->rq->method, c->rq->path, status,
+		    err->text);
+}
+
+void
+api_serve(struct app *app, struct FCGX_Request *fcgi)
+{
+	struct arena *a = arena_open(8192);
+	struct http_request rq;
+	struct http_response rs;
+	struct api_call c = { .app = app, .rq = &rq, .rs = &rs, .arena = a,
+		.user = "" };
+	struct err err;
+
+	err_clear(&err);
+	http_request_init(&rq, a, fcgi);
+	http_response_init(&rs, a);
+	log_context_set(rq.id, "", "");
+	add_cors(&c);
+	if (dispatch(&c, &err) < 0) {
+		log_failure(&c, &err);
+		http_problem(&rs, &rq, &err);
+	}
+	if (!rq.detached)
+		http_send(&rq, &rs);
+	scoreboard_row(app->board, app->slot)->requests++;
+	log_context_set("", "", "");
+	arena_close(&a);
+}

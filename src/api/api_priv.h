@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef API_API_PRIV_H
+#define API_API_PRIV_H
+
+#include "api/app.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "store/event.h"
+#include "store/store.h"
+
+struct hub_viewer;
+
+/* Flags of a route. */
+#define API_OPEN 1   /* no token is asked for */
+#define API_TICKET 2 /* ?ticket= will do */
+#define API_JSON 4   /* the body is a JSON object */
+#define API_SSE 8    /* answers an event stream, or JSON where both */
+#define API_BOTH 16  /* with API_SSE: JSON too, by Accept */
+
+/* One request being answered. */
+struct api_call {
+	struct app *app;
+	struct http_request *rq;
+	struct http_response *rs;
+	struct arena *arena;
+	const char *user;
+	const struct json *body; /* API_JSON */
+	int wants_json;		 /* API_BOTH: Accept prefers it */
+};
+
+/* Who asks: from the token or ticket. 0, or -1 and ERR_UNAUTHORIZED. */
+int api_authenticate(struct api_call *c, int ticket_allowed,
+    struct err *err);
+
+/* ---- members of the body ---- */
+
+/*
+ * A string of at most max bytes. 1 and *out_r; 0 if it is absent or null; -1
+ * and ERR_INVALID if it is something else or too long.
+ */
+int api_body_str(const struct api_call *c, const char *name, size_t max,
+    const char **out_r, struct err *err);
+
+/* An integer of the query, or fallback. -1 and ERR_REQUEST if it is none. */
+int api_query_int(const struct api_call *c, const char *name, int64_t min,
+    int64_t max, int64_t *out, struct err *err);
+
+/* 1 if Accept admits type. */
+int api_accepts(const struct api_call *c, const char *type);
+
+/* The Idempotency-Key, or "". -1 if it is too long or not printable. */
+int api_idem_key(const struct api_call *c, const char **key_r,
+    struct err *err);
+
+/* Opens a stream: counts the viewer. 0, or -1 and a limit. */
+int api_viewer_take(struct api_call *c, struct err *err);
+void api_viewer_drop(struct api_call *c);
+
+/*
+ * Makes spec of this request, whose response it is from now on: descriptor,
+ * head, user, on_gone. rs is the head.
+ */
+void api_viewer_detach(struct api_call *c, struct hub_viewer *spec);
+
+/* ---- handlers ---- */
+
+int agents_create(void *call, struct err *err);
+int agents_list(void *call, struct err *err);
+int agents_get(void *call, struct err *err);
+int agents_patch(void *call, struct err *err);
+int agents_delete(void *call, struct err *err);
+int chat_post(void *call, struct err *err);
+int messages_post(void *call, struct err *err);
+int messages_get(void *call, struct err *err);
+int interrupt_post(void *call, struct err *err);
+int events_get(void *call, struct err *err);
+int tickets_post(void *call, struct err *err);
+int templates_get(void *call, struct err *err);
+int health_get(void *call, struct err *err);
+int ready_get(void *call, struct err *err);
+int live_get(void *call, struct err *err);
+
+#endif

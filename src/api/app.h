@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef API_APP_H
+#define API_APP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/identity.h"
+#include "auth/jwt.h"
+#include "base/err.h"
+#include "http/request.h"
+#include "http/response.h"
+
+struct conf;
+struct hub;
+struct loop;
+struct runner;
+struct scoreboard;
+struct store;
+struct token_cache;
+struct templates;
+struct FCGX_Request;
+
+#define APP_KEYS_MAX 4
+
+/* What a worker is made of, for its handlers. The worker fills it in. */
+struct app {
+	const struct conf *conf;
+	struct loop *loop;
+	struct store *store;
+	struct hub *hub;
+	struct runner *runner;
+	struct scoreboard *board;
+	int slot;
+	int draining; /* atomic */
+
+	const struct jws_key *keys[APP_KEYS_MAX];
+	size_t key_count;
+	struct jwt_options jwt;
+	struct token_cache *tokens;
+	struct templates *templates;
+};
+
+/*
+ * Reads the keys and options that tokens are checked with into app. 0 or -1
+ * and ERR_CONFIG. app_auth_fini frees them.
+ */
+int app_auth_init(struct app *app, const struct conf *c, struct err *err);
+void app_auth_fini(struct app *app);
+
+/*
+ * Answers a request that libfcgi has accepted, or hands it to the hub. Blocks
+ * for the store, never for a model.
+ */
+void api_serve(struct app *app, struct FCGX_Request *fcgi);
+
+#endif

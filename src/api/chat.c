@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Talking to an agent: chat, messages, interrupt.
+ *
+ * The message is kept before anything is answered. If its turn runs here, the
+ * loop gets turn and viewer in one step: the viewer sees the turn's very
+ * first event without reading the log. Otherwise the viewer reads the log
+ * from the event before the message on, wherever the turn runs.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/runner.h"
+#include "api/api_priv.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+#include "stream/hub.h"
+
+#define PAGE 100
+#define PAGE_MAX 500
+#define INTERRUPT_WAIT_MS 10000
+
+/* What one request asks of the loop. */
+struct chat_start {
+	struct app *app;
+	struct turn *turn; /* to be opened, or NULL */
+	int has_viewer;
+	int begins; /* the viewer's first event is the turn's first */
+	struct hub_viewer viewer;
+	char stop_agent[40]; /* a turn to interrupt, or "" */
+	char stop_turn[40];
+};
+
+static void
+on_chat_start(void *arg)
+{
+	struct chat_start *s = arg;
+
+	if (s->has_viewer)
+		hub_attach(s->app->hub, &s->viewer, s->begins);
+	if (s->turn != NULL)
+		turn_open(s->turn);
+	if (s->stop_turn[0] != '\0')
+		runner_interrupt(s->app->runner, s->stop_agent, s->stop_turn);
+	free(s);
+}
+
+static struct chat_start *
+chat_start_new(struct app *app)
+{
+	struct chat_start *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		abort();
+	s->app = app;
+	return s;
+}
+
+/* ---- the message ---- */
+
+/* A block that a model takes. Others are refused before the turn. */
+static int
+check_block(const struct json *block, struct err *err)
+{
+	const char *type = json_get_str(block, "type"), *text;
+
+	if (type == NULL)
+		return err_set(err, ERR_INVALID,
+		    "message: a content block is an object with a type");
+	if (strcmp(type, "text") == 0) {
+		text = json_get_str(block, "text");
+		if (text == NULL || *text == '\0')
+			return err_set(err, ERR_INVALID,
+			    "message: a text block has no text");
+		return 0;
+	}
+	if (strcmp(type, "image") == 0 || strcmp(type, "document") == 0) {
+		if (!json_is(json_get(block, "source"), JSON_OBJECT))
+			return err_set(err, ERR_INVALID,
+			    "message: an image or document block has no "
+			    "source");
+		return 0;
+	}
+	return err_set(err, ERR_INVALID,
+	    "message: blocks are of type text, image or document");
+}
+
+/* The member message as a JSON array of blocks. */
+static int
+body_message(const struct api_call *c, struct buf *out, struct err *err)
+{
+	const struct json *j = json_get(c->body, "message");
+	const char *text = json_str(j);
+
+	if (j == NULL)
+		return err_set(err, ERR_INVALID, "message is missing");
+	if (text != NULL && *text != '\0') {
+		buf_lit(out, "[{\"type\":\"text\",\"text\":\"");
+		json_escape(out, text, strlen(text));
+		buf_lit(out, "\"}]");
+	} else if (json_is(j, JSON_ARRAY) && json_count(j) > 0) {
+		for (const struct json *b = json_first(j); b != NULL;
+		     b = json_next(b))
+			if (check_block(b, err) < 0)
+				return -1;
+		json_print(out, j);
+	} else {
+		return err_set(err, ERR_INVALID,
+		    "message is a text that is not empty, or an array of "
+		    "content blocks");
+	}
+	if ((int64_t)out->len > c->app->conf->limits_message_bytes)
+		return err_limit(err, ERR_TOO_LARGE, "limits.message",
+		    "the message is longer than %" PRId64 " bytes",
+		    c->app->conf->limits_message_bytes);
+	return 0;
+}
+
+static int
+body_on_busy(const struct api_call *c, enum store_on_busy *out,
+    struct err *err)
+{
+	static const char *const words[] = { "enqueue", "reject",
+		"interrupt" };
+	const char *s = "enqueue";
+
+	if (api_body_str(c, "onBusy", 32, &s, err) < 0)
+		return -1;
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(s, words[i]) == 0) {
+			*out = (enum store_on_busy)i;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_INVALID,
+	    "onBusy is enqueue, reject or interrupt");
+}
+
+/*
+ * Keeps the message of this request, and prepares the turn if it is to run
+ * here. The caller posts start to the loop.
+ */
+static int
+accept_message(struct api_call *c, struct store_accepted *acc,
+    struct chat_start *start, struct err *err)
+{
+	struct app *app = c->app;
+	struct store_message m;
+	struct err no_room;
+	struct buf content;
+
+	memset(&m, 0, sizeof(m));
+	buf_init(&content, c->arena);
+	if (body_message(c, &content, err) < 0 ||
+	    body_on_busy(c, &m.on_busy, err) < 0 ||
+	    api_idem_key(c, &m.idem_key, err) < 0)
+		return -1;
+	m.content = content.data;
+	m.content_len = content.len;
+	m.may_run = runner_reserve(app->runner, c->user, 0, &no_room) == 0;
+	if (store_accept(app->store, c->arena, c->user, c->rq->param[0], &m,
+		acc, err) < 0) {
+		if (m.may_run)
+			runner_release(app->runner, c->user);
+		else if (err->code == ERR_OVERLOAD)
+			*err = no_room; /* it says which limit */
+		return -1;
+	}
+	if (acc->start == STORE_BEGIN || acc->start == STORE_RESUME)
+		start->turn = turn_new(app->runner, &acc->lease, c->rq->id);
+	else if (m.may_run)
+		runner_release(app->runner, c->user);
+	start->begins = acc->start == STORE_BEGIN;
+	if (acc->start == STORE_QUEUED && m.on_busy == ON_BUSY_INTERRUPT) {
+		snprintf(start->stop_agent, sizeof(start->stop_agent), "%s",
+		    c->rq->param[0]);
+		snprintf(start->stop_turn, sizeof(start->stop_turn), "%s",
+		    acc->running);
+		store_tell(app->store, c->arena, acc->holder,
+		    arena_printf(c->arena, "interrupt %s %s", c->rq->param[0],
+			acc->running),
+		    err);
+	}
+	return 0;
+}
+
+static void
+stream_head(struct api_call *c)
+{
+	c->rs->status = 200;
+	c->rs->type = "text/event-stream";
+	http_header_add(c->rs, "Cache-Control", "no-store, no-transform");
+	http_header_add(c->rs, "X-Accel-Buffering", "no");
+	/* nginx sends the head on with the first byte of the body. */
+	buf_lit(&c->rs->body, ": stream\n\n");
+}
+
+int
+chat_post(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct chat_start *s;
+	struct store_accepted acc;
+	struct hub_viewer *v;
+
+	if (api_viewer_take(c, err) < 0)
+		return -1;
+	s = chat_start_new(c->app);
+	if (accept_message(c, &acc, s, err) < 0) {
+		api_viewer_drop(c);
+		free(s);
+		return -1;
+	}
+	v = &s->viewer;
+	v->mode = HUB_TURN;
+	snprintf(v->agent, sizeof(v->agent), "%s", c->rq->param[0]);
+	snprintf(v->filter.turn, sizeof(v->filter.turn), "%s", acc.turn);
+	event_id_parse(acc.after, strlen(acc.after), &v->after);
+	stream_head(c);
+	http_header_add(c->rs, "X-Message-Id", "%s", acc.message);
+	http_header_add(c->rs, "X-Turn-Id", "%s", acc.turn);
+	api_viewer_detach(c, v);
+	s->has_viewer = 1;
+	loop_post(c->app->loop, "chat", on_chat_start, s);
+	return 0;
+}
+
+int
+messages_post(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct buf *b = &c->rs->body;
+	struct chat_start *s = chat_start_new(c->app);
+	struct store_accepted acc;
+
+	if (accept_message(c, &acc, s, err) < 0) {
+		free(s);
+		return -1;
+	}
+	loop_post(c->app->loop, "message", on_chat_start, s);
+	http_json(c->rs, 202);
+	buf_putc(b, '{');
+	json_add_str(b, "messageId", acc.message);
+	json_add_str(b, "turn", acc.turn);
+	json_add_str(b, "after", acc.after);
+	buf_putc(b, '}');
+	return 0;
+}
+
+int
+messages_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct buf *b = &c->rs->body;
+	struct store_page page;
+	int64_t limit = PAGE, from = 0;
+
+	if (api_query_int(c, "limit", 1, PAGE_MAX, &limit, err) < 0 ||
+	    api_query_int(c, "from", -1, INT64_MAX, &from, err) < 0 ||
+	    store_messages(c->app->store, c->arena, c->user, c->rq->param[0],
+		from, (int)limit, &page, err) < 0)
+		return -1;
+	http_json(c->rs, 200);
+	buf_putc(b, '{');
+	json_open(b, "messages", '[');
+	for (size_t i = 0; i < page.count; i++)
+		json_add_raw(b, NULL, page.docs[i], strlen(page.docs[i]));
+	json_close(b, ']');
+	json_add_int(b, "from", page.from);
+	json_add_int(b, "total", page.total);
+	json_add_str(b, "last", page.last);
+	buf_putc(b, '}');
+	if (page.from + (int64_t)page.count < page.total)
+		http_header_add(c->rs, "Link",
+		    "</api/agents/%s/messages?limit=%" PRId64
+		    "&from=%" PRId64 ">; rel=\"next\"",
+		    c->rq->param[0], limit,
+		    page.from + (int64_t)page.count);
+	return 0;
+}
+
+/* ---- interrupt ---- */
+
+static void
+interrupt_body(struct buf *b, int interrupted, const char *turn)
+{
+	buf_putc(b, '{');
+	json_add_bool(b, "interrupted", interrupted);
+	if (interrupted)
+		json_add_str(b, "turn", turn);
+	buf_putc(b, '}');
+}
+
+/* The answer if the turn has not stopped in time, complete with its head. */
+static char *
+late_answer(struct api_call *c)
+{
+	struct http_response rs;
+	struct err err;
+	struct buf out;
+
+	err_set(&err, ERR_TIMEOUT,
+	    "the turn is marked and will stop, but has not within %d s",
+	    INTERRUPT_WAIT_MS / 1000);
+	http_response_init(&rs, c->arena);
+	http_problem(&rs, c->rq, &err);
+	buf_init(&out, NULL);
+	http_head(&out, &rs, c->rq);
+	buf_add(&out, rs.body.data, rs.body.len);
+	return out.data;
+}
+
+int
+interrupt_post(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	const char *turn, *lease, *last, *agent = c->rq->param[0];
+	struct chat_start *s;
+	struct hub_viewer *v;
+	int rc;
+
+	rc = store_interrupt(c->app->store, c->arena, c->user, agent, &turn,
+	    &lease, &last, err);
+	if (rc < 0)
+		return -1;
+	http_json(c->rs, 200);
+	interrupt_body(&c->rs->body, rc, rc > 0 ? turn : "");
+	if (rc == 0)
+		return 0;
+	if (api_viewer_take(c, err) < 0)
+		return -1;
+	store_tell(c->app->store, c->arena, lease,
+	    arena_printf(c->arena, "interrupt %s %s", agent, turn), err);
+	s = chat_start_new(c->app);
+	v = &s->viewer;
+	v->mode = HUB_AWAIT;
+	v->late = late_answer(c);
+	v->deadline_ms = INTERRUPT_WAIT_MS;
+	snprintf(v->agent, sizeof(v->agent), "%s", agent);
+	snprintf(v->filter.turn, sizeof(v->filter.turn), "%s", turn);
+	event_id_parse(last, strlen(last), &v->after);
+	api_viewer_detach(c, v);
+	s->has_viewer = 1;
+	snprintf(s->stop_agent, sizeof(s->stop_agent), "%s", agent);
+	snprintf(s->stop_turn, sizeof(s->stop_turn), "%s", turn);
+	loop_post(c->app->loop, "interrupt", on_chat_start, s);
+	return 0;
+}
+
+/* ---- events ---- */
+
+/* Names of a comma-separated query member as a mask. -1: unknown name. */
+static int
+query_mask(const struct api_call *c, const char *name,
+    int (*lookup)(const char *, size_t), unsigned *mask_r, struct err *err)
+{
+	const char *s = http_query(c->rq, name);
+	size_t n;
+	int bit;
+
+	*mask_r = 0;
+	for (; s != NULL && *s != '\0'; s += n + (s[n] == ',')) {
+		n = strcspn(s, ",");
+		bit = lookup(s, n);
+		if (bit < 0)
+			return err_set(err, ERR_REQUEST,
+			    "%s names something that does not exist", name);
+		*mask_r |= 1u << bit;
+	}
+	return 0;
+}
+
+/* Where the viewer wants to go on: its cursor, or from now. */
+static int
+events_cursor(struct api_call *c, struct event_id *after, struct err *err)
+{
+	const char *s = http_header(c->rq, "HTTP_LAST_EVENT_ID");
+	struct store_agent ag;
+
+	if (s == NULL || *s == '\0')
+		s = http_query(c->rq, "since");
+	if (store_agent_get(c->app->store, c->arena, c->user, c->rq->param[0],
+		&ag, err) < 0)
+		return -1;
+	if (s == NULL)
+		s = ag.last;
+	if (event_id_parse(s, strlen(s), after) < 0)
+		return err_set(err, ERR_REQUEST,
+		    "Last-Event-ID and since are ids of events: EPOCH-SEQ");
+	return 0;
+}
+
+static int
+events_page(struct api_call *c, struct event_id after, struct err *err)
+{
+	struct buf *b = &c->rs->body;
+	struct store_page page;
+	int64_t limit = PAGE;
+
+	if (api_query_int(c, "limit", 1, PAGE_MAX, &limit, err) < 0 ||
+	    store_events(c->app->store, c->arena, c->user, c->rq->param[0],
+		after, (int)limit, &page, err) < 0)
+		return -1;
+	http_json(c->rs, 200);
+	buf_putc(b, '{');
+	json_open(b, "events", '[');
+	for (size_t i = 0; i < page.count; i++)
+		json_add_raw(b, NULL, page.docs[i], strlen(page.docs[i]));
+	json_close(b, ']');
+	json_add_str(b, "last", page.last);
+	json_add_bool(b, "gap", page.gap);
+	buf_putc(b, '}');
+	return 0;
+}
+
+int
+events_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct hub_viewer v;
+	struct chat_start *s;
+
+	memset(&v, 0, sizeof(v));
+	if (query_mask(c, "channels", event_channel_find, &v.filter.channels,
+		err) < 0 ||
+	    query_mask(c, "kinds", event_kind_find, &v.filter.kinds, err) <
+		0 ||
+	    events_cursor(c, &v.after, err) < 0)
+		return -1;
+	if (c->wants_json)
+		return events_page(c, v.after, err);
+	if (api_viewer_take(c, err) < 0)
+		return -1;
+	v.mode = HUB_STREAM;
+	snprintf(v.agent, sizeof(v.agent), "%s", c->rq->param[0]);
+	stream_head(c);
+	api_viewer_detach(c, &v);
+	s = chat_start_new(c->app);
+	s->viewer = v;
+	s->has_viewer = 1;
+	loop_post(c->app->loop, "viewer", on_chat_start, s);
+	return 0;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* Health, readiness, tickets: short answers about the server itself. */
+#include "config.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api_priv.h"
+#include "base/clk.h"
+#include "base/scoreboard.h"
+#include "conf/conf.h"
+
+static const char *
+state_name(int state)
+{
+	static const char *const names[] = { "empty", "starting", "ready",
+		"draining" };
+
+	return names[state & 3];
+}
+
+static int64_t
+resident_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long size = 0, resident = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%ld %ld", &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return (int64_t)resident * 4096;
+}
+
+/* The pool as the scoreboard has it. Returns how many workers are ready. */
+static int
+add_pool(struct buf *b, struct app *app)
+{
+	uint64_t turns = 0, viewers = 0, restarts = 0;
+	int n = scoreboard_workers(app->board), ready = 0;
+
+	json_open(b, "workers", '[');
+	for (int i = 0; i < n; i++) {
+		struct board_worker *w = scoreboard_row(app->board, i);
+
+		json_open(b, NULL, '{');
+		json_add_int(b, "pid", atomic_load(&w->pid));
+		json_add_str(b, "state", state_name(atomic_load(&w->state)));
+		json_close(b, '}');
+		ready += atomic_load(&w->state) == BOARD_READY;
+		turns += atomic_load(&w->count[BOARD_TURNS]);
+		viewers += atomic_load(&w->count[BOARD_VIEWERS]);
+		restarts += atomic_load(&w->restarts);
+	}
+	json_close(b, ']');
+	json_add_int(b, "turns", (int64_t)turns);
+	json_add_int(b, "viewers", (int64_t)viewers);
+	json_add_int(b, "restarts", (int64_t)restarts);
+	return ready;
+}
+
+/* 1 if Redis answers. */
+static int
+add_store(struct buf *b, struct api_call *c)
+{
+	struct err err;
+	int64_t us;
+	int ok = store_ping(c->app->store, c->arena, &us, &err) == 0;
+
+	json_open(b, "redis", '{');
+	json_add_bool(b, "ok", ok);
+	if (ok)
+		json_add_int(b, "latencyUs", us);
+	else
+		json_add_str(b, "error", err.text);
+	json_close(b, '}');
+	return ok;
+}
+
+int
+health_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct buf *b = &c->rs->body, parts;
+	int ok;
+
+	(void)err;
+	buf_init(&parts, c->arena);
+	ok = add_store(&parts, c);
+	ok &= add_pool(&parts, c->app) > 0;
+	http_json(c->rs, ok ? 200 : 503);
+	if (!ok)
+		http_header_add(c->rs, "Retry-After", "1");
+	buf_putc(b, '{');
+	json_add_str(b, "status", ok ? "ok" : "error");
+	json_add_str(b, "version", PACKAGE_VERSION);
+	buf_putc(b, ',');
+	buf_add(b, parts.data, parts.len);
+	json_add_int(b, "residentBytes", resident_bytes());
+	buf_putc(b, '}');
+	return 0;
+}
+
+int
+ready_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	int64_t us;
+
+	if (__atomic_load_n(&c->app->draining, __ATOMIC_ACQUIRE))
+		return err_limit(err, ERR_OVERLOAD, "",
+		    "this server is stopping");
+	if (store_ping(c->app->store, c->arena, &us, err) < 0)
+		return -1;
+	http_json(c->rs, 200);
+	buf_lit(&c->rs->body, "{\"status\":\"ready\"}");
+	return 0;
+}
+
+int
+live_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+
+	(void)err;
+	http_json(c->rs, 200);
+	buf_lit(&c->rs->body, "{\"status\":\"live\"}");
+	return 0;
+}
+
+int
+tickets_post(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct buf *b = &c->rs->body;
+	const char *ticket;
+
+	if (store_ticket_make(c->app->store, c->arena, c->user, &ticket,
+		err) < 0)
+		return -1;
+	http_json(c->rs, 201);
+	buf_putc(b, '{');
+	json_add_str(b, "ticket", ticket);
+	json_add_int(b, "expiresIn", 60);
+	buf_putc(b, '}');
+	return 0;
+}

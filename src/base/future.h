@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_FUTURE_H
+#define BASE_FUTURE_H
+
+#include "base/lck.h"
+
+/*
+ * What one thread waits for and another one, mostly the loop, sets: once.
+ * The result itself lies in the struct around it, written before future_set
+ * and read after future_wait. Whoever sets guarantees that it will: deadlines
+ * are kept there, so a waiter needs none and its memory cannot go away under
+ * the loop.
+ */
+struct future {
+	struct lck lck;
+	struct lck_cond cond;
+	int done;
+};
+
+void future_init(struct future *f);
+void future_fini(struct future *f);
+
+/* Any thread; nothing of f may be touched after it by the one that sets. */
+void future_set(struct future *f);
+
+/* Blocks until it is set. */
+void future_wait(struct future *f);
+
+/* Blocks until it is set or the deadline passes. 1 set, 0 not yet. */
+int future_wait_until(struct future *f, int64_t deadline_ms);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_ID_H
+#define BASE_ID_H
+
+/* Room for a prefix of up to 5 characters, 26 of the id, and a 0 byte. */
+#define ID_SIZE 32
+
+/*
+ * A new id: prefix ("agt_") and 128 random bits in Crockford's base 32, lower
+ * case. Never built from a user or a time. Aborts if the kernel has no
+ * randomness.
+ */
+void id_make(char out[ID_SIZE], const char *prefix);
+
+/* 1 if s has the form of an id with this prefix, else 0. */
+int id_valid(const char *s, const char *prefix);
+
+/* len random bytes; aborts if there are none to be had. */
+void id_random(void *out, unsigned len);
+
+#endif

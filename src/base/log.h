@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+/*
+ * The log: logfmt lines on stderr, one write(2) each, from any thread.
+ * Never a token, a prompt or what a tool printed.
+ */
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* Lines below this level are dropped. Default LOG_INFO. */
+void log_level_set(enum log_level level);
+
+/* "debug", "info", "warn" or "error" as a level; -1 for anything else. */
+int log_level_parse(const char *name);
+
+/* The name of this process in each line: "master", "worker-0". */
+void log_name_set(const char *name);
+
+/* What this thread works on, in each of its lines; "" for nothing. */
+void log_context_set(const char *request, const char *agent,
+    const char *turn);
+
+void log_write(enum log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#define log_debug(...) log_write(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...) log_write(LOG_INFO, __VA_ARGS__)
+#define log_warn(...) log_write(LOG_WARN, __VA_ARGS__)
+#define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scoreboard: a memfd of one row per worker.
+ *
+ * Beside its totals a row has a small open-addressed table of users, so that
+ * limits per user hold in the whole pool without asking Redis: the sum of a
+ * user's entries over all rows. Users are known by a hash only. A table that
+ * is full of other users counts the rest together in its last probe; a limit
+ * may then bite early, never late.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/lck.h"
+#include "base/scoreboard.h"
+
+#define PROBES 64
+
+struct scoreboard {
+	int fd;
+	int workers;
+	size_t size;
+	struct board_worker *rows;
+	struct lck lck; /* this worker's own row */
+};
+
+static struct scoreboard *
+scoreboard_map(int fd, size_t size, struct err *err)
+{
+	struct scoreboard *sb = calloc(1, sizeof(*sb));
+
+	if (sb == NULL)
+		abort();
+	sb->fd = fd;
+	sb->size = size;
+	sb->workers = (int)(size / sizeof(struct board_worker));
+	sb->rows = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (sb->rows == MAP_FAILED) {
+		err_set(err, ERR_INTERNAL, "scoreboard: %s", strerror(errno));
+		free(sb);
+		return NULL;
+	}
+	lck_init(&sb->lck, LCK_BOARD);
+	return sb;
+}
+
+struct scoreboard *
+scoreboard_new(int workers, struct err *err)
+{
+	size_t size = (size_t)workers * sizeof(struct board_worker);
+	int fd = memfd_create("agent-fpm-scoreboard", MFD_CLOEXEC);
+	struct scoreboard *sb;
+
+	if (fd < 0 || ftruncate(fd, (off_t)size) < 0) {
+		err_set(err, ERR_INTERNAL, "scoreboard: %s", strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	sb = scoreboard_map(fd, size, err);
+	if (sb == NULL)
+		close(fd);
+	return sb;
+}
+
+struct scoreboard *
+scoreboard_open(int fd, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size == 0) {
+		err_set(err, ERR_INTERNAL, "scoreboard: not inherited");
+		return NULL;
+	}
+	return scoreboard_map(fd, (size_t)st.st_size, err);
+}
+
+void
+scoreboard_free(struct scoreboard **sb_p)
+{
+	struct scoreboard *sb = *sb_p;
+
+	if (sb == NULL)
+		return;
+	*sb_p = NULL;
+	munmap(sb->rows, sb->size);
+	close(sb->fd);
+	lck_fini(&sb->lck);
+	free(sb);
+}
+
+int
+scoreboard_fd(const struct scoreboard *sb)
+{
+	return sb->fd;
+}
+
+int
+scoreboard_workers(const struct scoreboard *sb)
+{
+	return sb->workers;
+}
+
+struct board_worker *
+scoreboard_row(struct scoreboard *sb, int slot)
+{
+	return &sb->rows[slot];
+}
+
+void
+scoreboard_row_clear(struct scoreboard *sb, int slot)
+{
+	struct board_worker *row = &sb->rows[slot];
+	uint64_t restarts = row->restarts;
+
+	memset((void *)row, 0, sizeof(*row));
+	row->restarts = restarts;
+}
+
+/* FNV-1a; never 0. */
+static uint64_t
+user_hash(const char *user)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *user != '\0'; user++)
+		h = (h ^ (unsigned char)*user) * UINT64_C(0x100000001b3);
+	return h == 0 ? 1 : h;
+}
+
+/* The entry of a user in a row; with make, one is made. NULL: none. */
+static struct board_user *
+row_user(struct board_worker *row, uint64_t hash, int make)
+{
+	struct board_user *u = NULL;
+	uint64_t at;
+
+	for (unsigned i = 0; i < PROBES; i++) {
+		u = &row->users[(hash + i) % BOARD_USERS];
+		at = atomic_load(&u->hash);
+		if (at == hash)
+			return u;
+		if (at != 0)
+			continue;
+		if (!make)
+			return NULL;
+		atomic_store(&u->hash, hash);
+		return u;
+	}
+	return u;
+}
+
+static int64_t
+pool_count(struct scoreboard *sb, enum board_count kind, uint64_t hash)
+{
+	struct board_user *u;
+	int64_t n = 0;
+
+	for (int i = 0; i < sb->workers; i++) {
+		u = row_user(&sb->rows[i], hash, 0);
+		if (u != NULL)
+			n += atomic_load(&u->count[kind]);
+	}
+	return n;
+}
+
+int
+scoreboard_count_take(struct scoreboard *sb, int slot, enum board_count kind,
+    const char *user, int64_t max, int64_t worker_max)
+{
+	struct board_worker *row = &sb->rows[slot];
+	uint64_t hash = user_hash(user);
+	int rc = 1;
+
+	lck_take(&sb->lck);
+	if (atomic_load(&row->count[kind]) >= worker_max) {
+		rc = -1;
+	} else if (max > 0 && pool_count(sb, kind, hash) >= max) {
+		rc = 0;
+	} else {
+		atomic_fetch_add(&row->count[kind], 1);
+		atomic_fetch_add(&row_user(row, hash, 1)->count[kind], 1);
+	}
+	lck_drop(&sb->lck);
+	return rc;
+}
+
+/* Frees entries at the end of a probe chain: those that nothing follows. */
+static void
+row_user_release(struct board_worker *row, struct board_user *u)
+{
+	size_t i = (size_t)(u - row->users);
+
+	while (atomic_load(&row->users[(i + 1) % BOARD_USERS].hash) == 0) {
+		u = &row->users[i];
+		if (atomic_load(&u->hash) == 0)
+			return;
+		for (int k = 0; k < BOARD_KINDS; k++)
+			if (atomic_load(&u->count[k]) != 0)
+				return;
+		atomic_store(&u->hash, 0);
+		i = (i + BOARD_USERS - 1) % BOARD_USERS;
+	}
+}
+
+void
+scoreboard_count_drop(struct scoreboard *sb, int slot, enum board_count kind,
+    const char *user)
+{
+	struct board_worker *row = &sb->rows[slot];
+	struct board_user *u;
+
+	lck_take(&sb->lck);
+	u = row_user(row, user_hash(user), 1);
+	atomic_fetch_sub(&row->count[kind], 1);
+	atomic_fetch_sub(&u->count[kind], 1);
+	row_user_release(row, u);
+	lck_drop(&sb->lck);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_SCOREBOARD_H
+#define BASE_SCOREBOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct err;
+
+/*
+ * What the processes of a pool know of each other: a page of shared memory
+ * that the master makes and the workers inherit. A worker writes only its own
+ * row; anybody reads. Numbers may be a moment old. When a worker dies the
+ * master clears its row, so what it held is counted no more.
+ */
+enum board_state { BOARD_EMPTY, BOARD_STARTING, BOARD_READY, BOARD_DRAINING };
+
+enum board_count { BOARD_VIEWERS, BOARD_TURNS, BOARD_KINDS };
+
+#define BOARD_USERS 4096 /* users with streams or turns, of one worker */
+
+struct board_user {
+	_Atomic uint64_t hash; /* 0: free */
+	_Atomic uint32_t count[BOARD_KINDS];
+};
+
+struct board_worker {
+	_Atomic int pid;
+	_Atomic int state;
+	_Atomic int64_t started_ms; /* monotonic */
+	_Atomic uint64_t restarts;
+	_Atomic uint64_t requests;
+	_Atomic uint64_t turns_done;
+	_Atomic uint32_t count[BOARD_KINDS];
+	_Atomic int64_t store_ok_ms; /* when Redis last answered, monotonic */
+	struct board_user users[BOARD_USERS];
+};
+
+struct scoreboard;
+
+/* A new board for workers rows. Its descriptor goes to the workers. */
+struct scoreboard *scoreboard_new(int workers, struct err *err);
+
+/* The board behind a descriptor that was inherited. */
+struct scoreboard *scoreboard_open(int fd, struct err *err);
+void scoreboard_free(struct scoreboard **sb_p);
+
+int scoreboard_fd(const struct scoreboard *sb);
+int scoreboard_workers(const struct scoreboard *sb);
+struct board_worker *scoreboard_row(struct scoreboard *sb, int slot);
+
+/* Forgets all of a row but its restarts. The master's, after a death. */
+void scoreboard_row_clear(struct scoreboard *sb, int slot);
+
+/*
+ * Counts one more viewer or turn of a user in the row of slot, unless the
+ * user has max of them in the whole pool already (0: no limit) or the worker
+ * has worker_max. 1 counted, 0 the user's limit, -1 the worker's. Threads of
+ * one worker may call it together; two workers that do so at the same moment
+ * may overshoot a user's limit by one.
+ */
+int scoreboard_count_take(struct scoreboard *sb, int slot,
+    enum board_count kind, const char *user, int64_t max,
+    int64_t worker_max);
+void scoreboard_count_drop(struct scoreboard *sb, int slot,
+    enum board_count kind, const char *user);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only way a child process comes to be. posix_spawn, never fork: a
+ * threaded process may not run anything between fork and exec.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/spawn.h"
+
+#define FIRST_FD 3
+/* Where descriptors wait so that none overwrites another; a soft limit on
+ * descriptors below this would make the start fail, clearly. */
+#define PARK_FD 200
+
+static int
+actions_add_fds(posix_spawn_file_actions_t *fa, const struct spawn *s)
+{
+	int rc = 0;
+
+	for (int i = 0; i < s->fd_count && rc == 0; i++)
+		rc = posix_spawn_file_actions_adddup2(fa, s->fds[i],
+		    PARK_FD + i);
+	for (int i = 0; i < s->fd_count && rc == 0; i++)
+		rc = posix_spawn_file_actions_adddup2(fa, PARK_FD + i,
+		    FIRST_FD + i);
+	if (rc == 0)
+		rc = posix_spawn_file_actions_addclosefrom_np(fa,
+		    FIRST_FD + s->fd_count);
+	return rc;
+}
+
+static int
+attr_set(posix_spawnattr_t *attr)
+{
+	sigset_t all, none;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	if (posix_spawnattr_setsigdefault(attr, &all) != 0 ||
+	    posix_spawnattr_setsigmask(attr, &none) != 0)
+		return -1;
+	return posix_spawnattr_setflags(attr,
+	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+}
+
+pid_t
+spawn_start(const struct spawn *s, struct err *err)
+{
+	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t attr;
+	pid_t pid = -1;
+	int rc;
+
+	if (s->fd_count > SPAWN_FDS_MAX)
+		abort();
+	if (posix_spawn_file_actions_init(&fa) != 0 ||
+	    posix_spawnattr_init(&attr) != 0)
+		abort();
+	rc = actions_add_fds(&fa, s);
+	if (rc == 0)
+		rc = attr_set(&attr);
+	if (rc == 0)
+		rc = posix_spawn(&pid, s->path, &fa, &attr, s->argv, s->env);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&fa);
+	if (rc != 0)
+		return err_set(err, ERR_INTERNAL, "starting %s: %s", s->path,
+		    strerror(rc));
+	return pid;
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading the configuration file: INI by inih, names by the table.
+ *
+ * A key's full name is its section, a dot, and the key; before the first
+ * section (or anywhere, spelled in full) "listen.mode" is as good as mode in
+ * [listen]. All mistakes are reported, not only the first. inih tells no line
+ * numbers to its handler, so its lines come from a reader here that counts.
+ *
+ * The master reads the file; the workers get the same bytes through a
+ * descriptor, so that a file which is being edited cannot split a pool.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf.h"
+#include "conf/conf_priv.h"
+
+#define FILE_MAX_BYTES (256 * 1024)
+#define SECRET_MAX_BYTES (64 * 1024)
+
+struct reader {
+	struct conf *conf;
+	const char *file;
+	const char *next; /* of the text */
+	int line;
+	int mistakes;
+	struct buf *problems;
+	const struct setting *seen[128];
+	size_t seen_count;
+};
+
+struct secret {
+	const char *name;
+	size_t file_offset;
+	const char *variable;
+};
+
+static const struct secret secrets[] = {
+	{ "jwt.secret", offsetof(struct conf, jwt_secret_file),
+	    "AGENT_FPM_JWT_SECRET" },
+	{ "store.password", offsetof(struct conf, store_password_file),
+	    "AGENT_FPM_STORE_PASSWORD" },
+	{ "model.api_key", offsetof(struct conf, model_api_key_file),
+	    "ANTHROPIC_API_KEY" },
+};
+
+/* Starts a line of problems; the caller adds the rest of it. */
+static void
+complain(struct reader *r)
+{
+	r->mistakes++;
+	buf_printf(r->problems, "%s:%d: ", r->file, r->line);
+}
+
+/* The next line for inih, as fgets would give it. */
+static char *
+read_line(char *out, int size, void *stream)
+{
+	struct reader *r = stream;
+	size_t n, all;
+
+	if (*r->next == '\0')
+		return NULL;
+	r->line++;
+	all = strcspn(r->next, "\n");
+	n = all < (size_t)size - 2 ? all : (size_t)size - 2;
+	if (n < all) {
+		complain(r);
+		buf_printf(r->problems,
+		    "the line is longer than %d characters\n", size - 2);
+	}
+	memcpy(out, r->next, n);
+	out[n] = '\n';
+	out[n + 1] = '\0';
+	r->next += all + (r->next[all] == '\n');
+	return out;
+}
+
+static int
+seen_before(struct reader *r, const struct setting *s)
+{
+	for (size_t i = 0; i < r->seen_count; i++)
+		if (r->seen[i] == s)
+			return 1;
+	if (r->seen_count < sizeof(r->seen) / sizeof(r->seen[0]))
+		r->seen[r->seen_count++] = s;
+	return 0;
+}
+
+static void
+complain_unknown(struct reader *r, const char *name)
+{
+	const struct setting *near = setting_nearest(name);
+
+	complain(r);
+	buf_printf(r->problems, "there is no setting \"%s\"", name);
+	if (near != NULL)
+		buf_printf(r->problems, "; did you mean \"%s\"?", near->name);
+	else
+		buf_puts(r->problems, "; agent-fpm.conf(5) lists them all");
+	buf_putc(r->problems, '\n');
+}
+
+static void
+handle_value(struct reader *r, const struct setting *s, const char *value)
+{
+	struct buf why;
+
+	buf_init(&why, NULL);
+	if (setting_parse(s, value, r->conf, &why) < 0) {
+		complain(r);
+		buf_printf(r->problems, "%s: %s\n", s->name, buf_str(&why));
+	}
+	buf_fini(&why);
+}
+
+static int
+handle(void *user, const char *section, const char *key, const char *value)
+{
+	struct reader *r = user;
+	const struct setting *s;
+	char name[300];
+
+	snprintf(name, sizeof(name), "%s%s%s", section,
+	    *section == '\0' ? "" : ".", key);
+	s = setting_find(name);
+	if (s == NULL)
+		s = setting_find(key); /* spelled in full inside a section */
+	if (s == NULL) {
+		complain_unknown(r, name);
+		return 1;
+	}
+	if (seen_before(r, s)) {
+		complain(r);
+		buf_printf(r->problems, "%s is set twice; keep one\n",
+		    s->name);
+		return 1;
+	}
+	handle_value(r, s, value);
+	return 1;
+}
+
+static void
+complain_syntax(struct reader *r, int line)
+{
+	r->line = line;
+	complain(r);
+	buf_puts(r->problems,
+	    "neither [section] nor name = value nor a comment (# or ;)\n");
+}
+
+static void
+conf_read_text(struct reader *r, const char *text)
+{
+	int rc;
+
+	r->next = text;
+	rc = ini_parse_stream(read_line, r, handle, r);
+	if (rc > 0)
+		complain_syntax(r, rc);
+	else if (rc < 0)
+		abort();
+}
+
+static void
+conf_set_defaults(struct conf *c)
+{
+	struct buf why;
+
+	buf_init(&why, NULL);
+	for (size_t i = 0; i < settings_count; i++)
+		if (setting_parse(&settings[i], settings[i].fallback, c,
+			&why) < 0)
+			abort(); /* the table contradicts itself */
+	buf_fini(&why);
+}
+
+/* What no single row can say. */
+static void
+conf_check_pairs(struct reader *r)
+{
+	const struct conf *c = r->conf;
+
+	r->line = 0;
+	if (c->model_thinking > 0 &&
+	    (c->model_thinking < 1024 ||
+		c->model_thinking >= c->model_max_tokens)) {
+		complain(r);
+		buf_puts(r->problems,
+		    "model.thinking must be 0, or at least 1024 and less "
+		    "than model.max_tokens\n");
+	}
+	if (c->listen[0] != '/') {
+		complain(r);
+		buf_puts(r->problems,
+		    "listen must be the absolute path of a unix socket\n");
+	}
+	if (strlen(c->listen) > 107) {
+		complain(r);
+		buf_puts(r->problems,
+		    "listen is too long for a unix socket (107 bytes)\n");
+	}
+}
+
+/* All of an open file or, with fd < 0, of the file at path. 0 or -1. */
+static int
+file_read(const char *path, int fd, size_t max, struct buf *out,
+    struct err *err)
+{
+	char chunk[8192];
+	off_t at = 0;
+	ssize_t n;
+	int own = fd < 0;
+
+	if (own)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, ERR_CONFIG, "%s: %s", path,
+		    strerror(errno));
+	while ((n = own ? read(fd, chunk, sizeof(chunk)) :
+			  pread(fd, chunk, sizeof(chunk), at)) > 0 &&
+	    out->len <= max) {
+		buf_add(out, chunk, (size_t)n);
+		at += n;
+	}
+	if (n < 0)
+		err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));
+	else if (out->len > max)
+		n = err_set(err, ERR_CONFIG, "%s: larger than %zu bytes", path,
+		    max);
+	if (own)
+		close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+struct conf *
+conf_load(const char *path, int fd, struct buf *problems, struct err *err)
+{
+	struct conf *c = calloc(1, sizeof(*c));
+	struct reader r = { .conf = c, .file = path, .problems = problems };
+	struct buf text;
+
+	if (c == NULL)
+		abort();
+	buf_init(&text, NULL);
+	conf_set_defaults(c);
+	c->file = strdup(path);
+	if (*path != '\0' &&
+	    file_read(path, fd, FILE_MAX_BYTES, &text, err) < 0) {
+		buf_printf(problems, "%s\n", err->text);
+		r.mistakes++;
+	} else {
+		conf_read_text(&r, buf_str(&text));
+		conf_check_pairs(&r);
+	}
+	buf_fini(&text);
+	if (r.mistakes > 0) {
+		err_set(err, ERR_CONFIG, "%d mistake%s in %s", r.mistakes,
+		    r.mistakes == 1 ? "" : "s", path);
+		conf_free(&c);
+	}
+	return c;
+}
+
+void
+conf_free(struct conf **c_p)
+{
+	struct conf *c = *c_p;
+
+	if (c == NULL)
+		return;
+	*c_p = NULL;
+	for (size_t i = 0; i < settings_count; i++)
+		if (settings[i].type == SETTING_STRING)
+			free(*(char **)((char *)c + settings[i].offset));
+	free(c->file);
+	free(c);
+}
+
+void
+conf_wipe(struct buf *secret)
+{
+	if (secret->data != NULL)
+		explicit_bzero(secret->data, secret->cap);
+	buf_fini(secret);
+}
+
+static void
+drop_line_end(struct buf *b)
+{
+	while (b->len > 0 &&
+	    (b->data[b->len - 1] == '\n' || b->data[b->len - 1] == '\r'))
+		b->data[--b->len] = '\0';
+}
+
+/* The path of a credential that systemd passed, if there is such a file. */
+static int
+credential_path(const char *name, char *path, size_t size)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	struct stat st;
+
+	if (dir == NULL)
+		return 0;
+	snprintf(path, size, "%s/%s", dir, name);
+	return stat(path, &st) == 0;
+}
+
+static const struct secret *
+secret_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		if (strcmp(secrets[i].name, name) == 0)
+			return &secrets[i];
+	abort();
+}
+
+int
+conf_secret(const struct conf *c, const char *name, struct buf *out,
+    struct err *err)
+{
+	const struct secret *s = secret_find(name);
+	const char *file = *(char *const *)((const char *)c + s->file_offset);
+	const char *value = getenv(s->variable);
+	char path[4096];
+
+	buf_init(out, NULL);
+	buf_reserve(out, SECRET_MAX_BYTES + 8192); /* so it never moves */
+	if (*file == '\0' && credential_path(name, path, sizeof(path)))
+		file = path;
+	if (*file != '\0') {
+		if (file_read(file, -1, SECRET_MAX_BYTES, out, err) < 0)
+			return err_prefix(err, "%s_file", name);
+	} else if (value != NULL && *value != '\0') {
+		buf_puts(out, value);
+	}
+	drop_line_end(out);
+	return out->len > 0;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+
+/*
+ * The configuration: one struct, filled from one table (conf_table.c) whose
+ * rows also make the manual page and the sample file. Times are in ms, sizes
+ * in bytes. Strings are never NULL. Immutable once loaded.
+ */
+struct conf {
+	char *file; /* where it came from, for messages */
+
+	char *listen;
+	char *listen_owner;
+	char *listen_group;
+	int64_t listen_mode;
+	int64_t listen_backlog;
+	int64_t workers; /* 0: one per core */
+	int64_t request_threads;
+	int64_t drain_timeout_ms;
+	int64_t log_level;
+	char *templates;
+	char *cors_origins;
+
+	char *jwt_secret_file;
+	int64_t jwt_secret_algorithm;
+	char *jwt_public_key_file;
+	int64_t jwt_public_key_algorithm;
+	char *jwt_issuer;
+	char *jwt_audience;
+	char *jwt_user_claim;
+	int64_t jwt_leeway_ms;
+	int64_t jwt_cache;
+
+	char *store_address;
+	char *store_user;
+	char *store_password_file;
+	int64_t store_database;
+	char *store_prefix;
+	int64_t store_connections;
+	int64_t store_connect_timeout_ms;
+	int64_t store_command_timeout_ms;
+	int64_t store_timeout_ms;
+	int64_t store_lease_ms;
+	int64_t store_sweep_ms;
+	int64_t store_cache_bytes;
+
+	int64_t events_coalesce_ms;
+	int64_t events_keep;
+	int64_t events_heartbeat_ms;
+	int64_t events_backlog_bytes;
+
+	int64_t model_provider;
+	char *model_url;
+	char *model_name;
+	char *model_api_key_file;
+	char *model_version;
+	char *model_headers;
+	char *model_ca_file;
+	char *model_script;
+	int64_t model_max_tokens;
+	int64_t model_thinking;
+	int64_t model_cache_markers;
+	int64_t model_retries;
+	int64_t model_connect_timeout_ms;
+	int64_t model_first_byte_timeout_ms;
+	int64_t model_idle_timeout_ms;
+	int64_t model_total_timeout_ms;
+
+	int64_t limits_body_bytes;
+	int64_t limits_json_depth;
+	int64_t limits_header_bytes;
+	int64_t limits_message_bytes;
+	int64_t limits_inbox;
+	int64_t limits_agents_per_user;
+	int64_t limits_viewers;
+	int64_t limits_viewers_per_user;
+	int64_t limits_turns;
+	int64_t limits_turns_per_user;
+};
+
+enum conf_provider { CONF_PROVIDER_ANTHROPIC, CONF_PROVIDER_SCRIPT };
+
+/*
+ * Reads a configuration: the file at path, or the open file fd if fd >= 0
+ * (path is then its name in messages). path "" is all defaults. Every
+ * mistake in it is appended to problems, a line each, as FILE:LINE: what is
+ * wrong and what to write. NULL and ERR_CONFIG if there was one.
+ */
+struct conf *conf_load(const char *path, int fd, struct buf *problems,
+    struct err *err);
+void conf_free(struct conf **c_p);
+
+/*
+ * A secret by its setting's name without "_file" ("jwt.secret"), from the
+ * file that is configured, else $CREDENTIALS_DIRECTORY/NAME, else its
+ * environment variable. A line end at its end is dropped. 1 and out filled,
+ * 0 there is none, -1 ERR_CONFIG. Whoever calls wipes out with conf_wipe.
+ */
+int conf_secret(const struct conf *c, const char *name, struct buf *out,
+    struct err *err);
+void conf_wipe(struct buf *secret);
+
+/* The table as a manual page (mdoc) and as a commented sample file. */
+void conf_print_man(struct buf *out);
+void conf_print_sample(struct buf *out);
+
+#endif

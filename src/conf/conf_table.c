@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every setting, a row each: its name, type, default, range and what to tell
+ * the administrator. The parser, agent-fpm.conf(5) and the sample file are
+ * made from these rows, so they cannot disagree.
+ */
+#include "config.h"
+
+#include "conf/conf.h"
+#include "conf/conf_priv.h"
+
+#define HOUR_MS (3600 * INT64_C(1000))
+#define MIB (1024 * INT64_C(1024))
+
+#define STRING(n, field, fallback, prose)                                     \
+	{ n, SETTING_STRING, offsetof(struct conf, field), fallback, 0, 0,    \
+		NULL, prose }
+#define NUMBER(n, type, field, fallback, min, max, prose)                     \
+	{ n, type, offsetof(struct conf, field), fallback, min, max, NULL,    \
+		prose }
+#define CHOICE(n, field, fallback, choices, prose)                            \
+	{ n, SETTING_CHOICE, offsetof(struct conf, field), fallback, 0, 0,    \
+		choices, prose }
+
+const struct setting_section setting_sections[] = {
+	{ "", "The pool" },
+	{ "jwt", "Who may come in" },
+	{ "store", "Redis" },
+	{ "model", "The model" },
+	{ "events", "Event streams" },
+	{ "limits", "Bounds" },
+};
+
+const struct setting settings[] = {
+	STRING("listen", listen, "/run/agent-fpm/agent-fpm.sock",
+	    "The FastCGI socket that nginx connects to: the path of a unix "
+	    "socket, never TCP. A socket handed over by systemd "
+	    "(agent-fpm.socket) takes its place."),
+	STRING("listen.owner", listen_owner, "",
+	    "User that owns the socket. Empty: the user that starts the pool."),
+	STRING("listen.group", listen_group, "",
+	    "Group of the socket: the one nginx runs as, www-data on Debian. "
+	    "Empty: the group that starts the pool."),
+	NUMBER("listen.mode", SETTING_MODE, listen_mode, "0660", 0600, 0666,
+	    "Mode of the socket. Whoever can write to it is trusted like "
+	    "nginx."),
+	NUMBER("listen.backlog", SETTING_INT, listen_backlog, "4096", 1, 65535,
+	    "Connections that may wait to be accepted; nginx answers 502 when "
+	    "they are more. The kernel's net.core.somaxconn bounds it."),
+	NUMBER("workers", SETTING_INT, workers, "0", 0, 256,
+	    "Worker processes. 0 is one per processor core."),
+	NUMBER("request_threads", SETTING_INT, request_threads, "16", 1, 256,
+	    "Threads of each worker that answer requests. They never wait for "
+	    "a model, so a few are enough."),
+	NUMBER("drain_timeout", SETTING_TIME, drain_timeout_ms, "30s", 0,
+	    HOUR_MS,
+	    "How long running turns may go on after SIGQUIT. What is not done "
+	    "by then stops at its last commit and is resumed by the next "
+	    "worker that starts."),
+	CHOICE("log_level", log_level, "info", "debug info warn error",
+	    "The least important lines that are logged, on standard error."),
+	STRING("templates", templates, "/etc/agent-fpm/templates.d",
+	    "Folder with agent templates, one NAME.json each. It may be "
+	    "missing."),
+	STRING("cors_origins", cors_origins, "",
+	    "Origins, separated by spaces, whose pages may call the API from "
+	    "a browser (https://app.example.org). Empty: only the site's own "
+	    "pages. * is any."),
+
+	STRING("jwt.secret_file", jwt_secret_file, "",
+	    "File with the shared secret of HS256, HS384 or HS512 tokens, at "
+	    "least 32, 48 or 64 bytes. Without it the credential jwt.secret "
+	    "or the variable AGENT_FPM_JWT_SECRET is used."),
+	CHOICE("jwt.secret_algorithm", jwt_secret_algorithm, "HS256",
+	    "HS256 HS384 HS512",
+	    "The one algorithm that the secret is good for."),
+	STRING("jwt.public_key_file", jwt_public_key_file, "",
+	    "PEM file with the public key of an issuer that signs with RSA "
+	    "(RS256, RS384, RS512) or on a NIST curve (ES256, ES384, ES512)."),
+	CHOICE("jwt.public_key_algorithm", jwt_public_key_algorithm, "auto",
+	    "auto RS256 RS384 RS512 ES256 ES384 ES512",
+	    "The one algorithm that the public key is good for. auto: RS256, "
+	    "or what the curve says."),
+	STRING("jwt.issuer", jwt_issuer, "",
+	    "What the claim iss must be, exactly. Empty: not looked at."),
+	STRING("jwt.audience", jwt_audience, "",
+	    "What the claim aud must be or contain, exactly. Empty: not "
+	    "looked at."),
+	STRING("jwt.user_claim", jwt_user_claim, "sub",
+	    "The claim that names the user: 1 to 255 printable ASCII "
+	    "characters without spaces."),
+	NUMBER("jwt.leeway", SETTING_TIME, jwt_leeway_ms, "30s", 0,
+	    600 * 1000,
+	    "How far clocks may differ when exp, nbf and iat are checked."),
+	NUMBER("jwt.cache", SETTING_INT, jwt_cache, "4096", 0, 1 << 20,
+	    "Verified tokens that a worker remembers, by their SHA-256, for "
+	    "at most a minute."),
+
+	STRING("store.address", store_address, "127.0.0.1:6379",
+	    "Redis (6.2 or later) or Valkey: HOST:PORT, or unix:PATH, which "
+	    "is faster."),
+	STRING("store.user", store_user, "",
+	    "ACL user for AUTH. Empty: the default user."),
+	STRING("store.password_file", store_password_file, "",
+	    "File with the password for AUTH. Without it the credential "
+	    "store.password or the variable AGENT_FPM_STORE_PASSWORD is used; "
+	    "without any, no AUTH is sent."),
+	NUMBER("store.database", SETTING_INT, store_database, "0", 0, 65535,
+	    "Number for SELECT."),
+	STRING("store.prefix", store_prefix, "af:",
+	    "What all keys begin with, so that several pools can share one "
+	    "Redis."),
+	NUMBER("store.connections", SETTING_INT, store_connections, "8", 1,
+	    256,
+	    "Connections of a worker that its threads share, besides two for "
+	    "event streams."),
+	NUMBER("store.connect_timeout", SETTING_TIME, store_connect_timeout_ms,
+	    "1s", 10, 60 * 1000, "How long connecting may take."),
+	NUMBER("store.command_timeout", SETTING_TIME, store_command_timeout_ms,
+	    "2s", 10, 60 * 1000, "How long one command may take."),
+	NUMBER("store.timeout", SETTING_TIME, store_timeout_ms, "30s", 100,
+	    HOUR_MS,
+	    "How long a running turn waits for a Redis that is away. Then it "
+	    "stops where it was last saved, and is resumed later."),
+	NUMBER("store.lease", SETTING_TIME, store_lease_ms, "30s", 1000,
+	    HOUR_MS,
+	    "How long a worker owns an agent without renewing. After a crash "
+	    "of a whole host its turns are resumed elsewhere so much later; "
+	    "a worker that dies alone is replaced at once."),
+	NUMBER("store.sweep", SETTING_TIME, store_sweep_ms, "5s", 100, HOUR_MS,
+	    "How often a worker looks for leases that ran out."),
+	NUMBER("store.cache", SETTING_BYTES, store_cache_bytes, "64m", 0,
+	    1024 * 64 * MIB,
+	    "Memory of a worker for the history of agents it served lately."),
+
+	CHOICE("model.provider", model_provider, "anthropic",
+	    "anthropic script",
+	    "Where answers come from. anthropic: the Anthropic Messages API, "
+	    "or any service that speaks it. script: scenarios from a file, "
+	    "for demonstrations and tests."),
+	STRING("model.url", model_url, "https://api.anthropic.com",
+	    "Base URL of the provider."),
+	STRING("model.name", model_name, "claude-sonnet-4-6",
+	    "The model, for agents that do not name one."),
+	STRING("model.api_key_file", model_api_key_file, "",
+	    "File with the provider's API key. Without it the credential "
+	    "model.api_key or the variable ANTHROPIC_API_KEY is used."),
+	STRING("model.version", model_version, "2023-06-01",
+	    "The header anthropic-version."),
+	STRING("model.headers", model_headers, "",
+	    "More headers for the provider, separated by |, such as "
+	    "anthropic-beta: NAME | x-team: web."),
+	STRING("model.ca_file", model_ca_file, "",
+	    "File with the certificate authorities that are trusted for the "
+	    "provider. Empty: the system's."),
+	STRING("model.script", model_script, "",
+	    "File with scenarios for model.provider = script. Empty: the "
+	    "built-in one."),
+	NUMBER("model.max_tokens", SETTING_INT, model_max_tokens, "8192", 1,
+	    1 << 20, "The most tokens of one answer."),
+	NUMBER("model.thinking", SETTING_INT, model_thinking, "0", 0, 1 << 20,
+	    "Tokens that the model may think before it answers; at least "
+	    "1024, and fewer than model.max_tokens. 0: no thinking is asked "
+	    "for."),
+	NUMBER("model.cache_markers", SETTING_BOOL, model_cache_markers, "yes",
+	    0, 1,
+	    "Mark the prompt for the provider's cache, so that a long "
+	    "conversation is not paid for again with each message."),
+	NUMBER("model.retries", SETTING_INT, model_retries, "2", 0, 10,
+	    "How often a failed call is tried again while nothing of its "
+	    "answer was shown."),
+	NUMBER("model.connect_timeout", SETTING_TIME, model_connect_timeout_ms,
+	    "10s", 10, HOUR_MS, "How long connecting may take."),
+	NUMBER("model.first_byte_timeout", SETTING_TIME,
+	    model_first_byte_timeout_ms, "60s", 10, HOUR_MS,
+	    "How long the provider may take to begin its answer."),
+	NUMBER("model.idle_timeout", SETTING_TIME, model_idle_timeout_ms,
+	    "60s", 10, HOUR_MS,
+	    "How long a stream that has begun may be silent."),
+	NUMBER("model.total_timeout", SETTING_TIME, model_total_timeout_ms,
+	    "10m", 10, 24 * HOUR_MS, "How long one call may take in all."),
+
+	NUMBER("events.coalesce", SETTING_TIME, events_coalesce_ms, "15ms", 0,
+	    10 * 1000,
+	    "The least time between two text events of a turn. The first "
+	    "goes out at once; what arrives in between is joined."),
+	NUMBER("events.keep", SETTING_INT, events_keep, "10000", 100,
+	    10 * 1000 * 1000,
+	    "Events that are kept for each agent, about. A viewer whose "
+	    "cursor is older gets a gap event."),
+	NUMBER("events.heartbeat", SETTING_TIME, events_heartbeat_ms, "15s",
+	    100, HOUR_MS,
+	    "A silent stream gets a comment line this often. Keep it well "
+	    "below fastcgi_read_timeout in nginx."),
+	NUMBER("events.backlog", SETTING_BYTES, events_backlog_bytes, "1m",
+	    4096, 1024 * MIB,
+	    "What may wait for a viewer that reads too slowly. Beyond it the "
+	    "stream is closed; the viewer can come back with its cursor."),
+
+	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
+	    1024 * MIB,
+	    "The largest request body. nginx's client_max_body_size should "
+	    "say the same."),
+	NUMBER("limits.json_depth", SETTING_INT, limits_json_depth, "32", 4,
+	    64, "How deep the JSON of a request may nest."),
+	NUMBER("limits.header", SETTING_BYTES, limits_header_bytes, "8k", 256,
+	    MIB, "The longest request header."),
+	NUMBER("limits.message", SETTING_BYTES, limits_message_bytes, "256k",
+	    1, 1024 * MIB, "The longest message, as JSON."),
+	NUMBER("limits.inbox", SETTING_INT, limits_inbox, "32", 1, 10000,
+	    "Messages that may wait for one agent's turn."),
+	NUMBER("limits.agents_per_user", SETTING_INT, limits_agents_per_user,
+	    "1000", 0, 10 * 1000 * 1000,
+	    "Agents that a user may have. 0: no limit."),
+	NUMBER("limits.viewers", SETTING_INT, limits_viewers, "16384", 1,
+	    1 << 20, "Open event streams of a worker."),
+	NUMBER("limits.viewers_per_user", SETTING_INT, limits_viewers_per_user,
+	    "64", 0, 1 << 20,
+	    "Open event streams of a user in the pool. 0: no limit."),
+	NUMBER("limits.turns", SETTING_INT, limits_turns, "4096", 1, 65535,
+	    "Running turns of a worker; each has a thread."),
+	NUMBER("limits.turns_per_user", SETTING_INT, limits_turns_per_user,
+	    "16", 0, 65535,
+	    "Running turns of a user in the pool. 0: no limit."),
+};
+
+const size_t settings_count = sizeof(settings) / sizeof(settings[0]);
+const size_t setting_sections_count =
+    sizeof(setting_sections) / sizeof(setting_sections[0]);

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent-fpm: options and commands. What runs for long is src/master and
+ * src/worker; this is the same program for both.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "api/app.h"
+#include "api/templates.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "main/token.h"
+#include "master/master.h"
+#include "master/pool.h"
+#include "worker/worker.h"
+
+#define DEFAULT_CONF "/etc/agent-fpm/agent-fpm.conf"
+
+static const char usage_text[] =
+    "usage: agent-fpm [-c FILE] [-t] [-v] [-F]\n"
+    "       agent-fpm [-c FILE] token --sub NAME [--ttl 1h] [--claim K=V]\n"
+    "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
+    "       agent-fpm --settings man|sample\n"
+    "\n"
+    "  -c FILE  the configuration (default " DEFAULT_CONF ")\n"
+    "  -t       check the configuration and exit\n"
+    "  -v       print the version and exit\n"
+    "  -F       stay in the foreground\n"
+    "\n"
+    "agent-fpm(8) tells more.\n";
+
+static int
+usage_error(void)
+{
+	fputs(usage_text, stderr);
+	return EX_USAGE;
+}
+
+/* Reads the configuration and says all that is wrong with it. */
+static struct conf *
+load_conf(const char *path, int fd)
+{
+	struct buf problems;
+	struct err err;
+	struct conf *c;
+
+	buf_init(&problems, NULL);
+	c = conf_load(path, fd, &problems, &err);
+	if (c == NULL)
+		fprintf(stderr, "%sagent-fpm: %s\n", buf_str(&problems),
+		    err.text);
+	else
+		log_level_set((enum log_level)c->log_level);
+	buf_fini(&problems);
+	return c;
+}
+
+/* Secrets, keys and templates that a worker would need. 0 or -1. */
+static int
+check_parts(const struct conf *c, struct err *err)
+{
+	struct templates *t;
+	struct app app;
+	struct buf key;
+	int rc;
+
+	memset(&app, 0, sizeof(app));
+	rc = app_auth_init(&app, c, err);
+	app_auth_fini(&app);
+	if (rc < 0)
+		return -1;
+	t = templates_load(c->templates, err);
+	if (t == NULL)
+		return -1;
+	templates_free(&t);
+	if (c->model_provider != CONF_PROVIDER_ANTHROPIC)
+		return 0;
+	rc = conf_secret(c, "model.api_key", &key, err);
+	conf_wipe(&key);
+	if (rc == 0)
+		return err_set(err, ERR_CONFIG,
+		    "model.provider = anthropic needs a key: set "
+		    "model.api_key_file, or ANTHROPIC_API_KEY in the "
+		    "environment, or use model.provider = script");
+	return rc < 0 ? -1 : 0;
+}
+
+static int
+command_test(const char *path)
+{
+	struct conf *c = load_conf(path, -1);
+	struct err err;
+	int rc = EX_OK;
+
+	if (c == NULL)
+		return EX_CONFIG;
+	if (check_parts(c, &err) < 0) {
+		fprintf(stderr, "%s: %s\n", path, err.text);
+		rc = EX_CONFIG;
+	} else {
+		printf("%s: the configuration is good\n", path);
+	}
+	conf_free(&c);
+	return rc;
+}
+
+static int
+command_settings(const char *form)
+{
+	struct buf out;
+
+	buf_init(&out, NULL);
+	if (strcmp(form, "man") == 0)
+		conf_print_man(&out);
+	else if (strcmp(form, "sample") == 0)
+		conf_print_sample(&out);
+	else
+		return usage_error();
+	fputs(out.data, stdout);
+	buf_fini(&out);
+	return EX_OK;
+}
+
+/* A copy of the file that workers will read, whatever happens to it. */
+static int
+conf_snapshot(const char *path)
+{
+	int in = open(path, O_RDONLY | O_CLOEXEC);
+	int out = memfd_create("agent-fpm.conf", MFD_CLOEXEC);
+	char chunk[8192];
+	ssize_t n = 0;
+
+	while (in >= 0 && out >= 0 && (n = read(in, chunk, sizeof(chunk))) > 0)
+		if (write(out, chunk, (size_t)n) != n)
+			n = -1;
+	if (in >= 0)
+		close(in);
+	return n < 0 ? -1 : out;
+}
+
+/*
+ * Into the background. The parent leaves when the pool was started, with the
+ * code of the child if that did not happen. The descriptor for master_run.
+ */
+static int
+daemonize(void)
+{
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		exit(EX_OSERR);
+	pid = fork(); /* no thread yet */
+	if (pid < 0)
+		exit(EX_OSERR);
+	if (pid == 0) {
+		close(ready[0]);
+		setsid();
+		return ready[1];
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) == 1)
+		exit(EX_OK);
+	waitpid(pid, &status, 0);
+	exit(WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
+}
+
+static int
+command_run(const char *path, int foreground)
+{
+	struct conf *c = load_conf(path, -1);
+	struct err err;
+	int conf_fd, ready_fd = -1, rc;
+
+	if (c == NULL)
+		return EX_CONFIG;
+	if (check_parts(c, &err) < 0) {
+		fprintf(stderr, "agent-fpm: %s: %s\n", path, err.text);
+		conf_free(&c);
+		return EX_CONFIG;
+	}
+	conf_fd = conf_snapshot(path);
+	if (conf_fd < 0) {
+		fprintf(stderr, "agent-fpm: %s: %s\n", path, strerror(errno));
+		conf_free(&c);
+		return EX_OSERR;
+	}
+	if (!foreground)
+		ready_fd = daemonize();
+	rc = master_run(c, conf_fd, ready_fd);
+	conf_free(&c);
+	return rc;
+}
+
+/* --worker SLOT FILE: how the master starts its workers. */
+static int
+command_worker(int argc, char **argv)
+{
+	struct conf *c;
+	int rc;
+
+	if (argc != 4)
+		return usage_error();
+	c = load_conf(argv[3], WORKER_FD_CONF);
+	if (c == NULL)
+		return EX_CONFIG;
+	rc = worker_run(c, atoi(argv[2]));
+	conf_free(&c);
+	return rc;
+}
+
+static int
+command_token(const char *path, int argc, char **argv)
+{
+	struct conf *c = load_conf(path, -1);
+	int rc;
+
+	if (c == NULL)
+		return EX_CONFIG;
+	rc = token_command(c, argc, argv);
+	conf_free(&c);
+	return rc < 0 ? usage_error() : rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = DEFAULT_CONF;
+	int opt, test = 0, foreground = 0;
+
+	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
+		return command_worker(argc, argv);
+	if (argc == 3 && strcmp(argv[1], "--settings") == 0)
+		return command_settings(argv[2]);
+	while ((opt = getopt(argc, argv, "+c:tvFh")) != -1) {
+		switch (opt) {
+		case 'c':
+			path = optarg;
+			break;
+		case 't':
+			test = 1;
+			break;
+		case 'v':
+			puts("agent-fpm " PACKAGE_VERSION);
+			return EX_OK;
+		case 'F':
+			foreground = 1;
+			break;
+		case 'h':
+			fputs(usage_text, stdout);
+			return EX_OK;
+		default:
+			return usage_error();
+		}
+	}
+	if (optind < argc && strcmp(argv[optind], "token") == 0)
+		return command_token(path, argc - optind, argv + optind);
+	if (optind < argc)
+		return usage_error();
+	return test ? command_test(path) : command_run(path, foreground);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The listening socket: a unix socket, because libfcgi is no match for a
+ * hostile peer; its mode is the fence around it.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "master/listen.h"
+
+#define FIRST_PASSED_FD 3
+
+static int
+fd_set_flags(int fd, struct err *err)
+{
+	int fl = fcntl(fd, F_GETFL);
+
+	if (fl < 0 || fcntl(fd, F_SETFL, fl | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_set(err, ERR_INTERNAL, "listening socket: %s",
+		    strerror(errno));
+	return 0;
+}
+
+static int
+is_listening_unix(int fd)
+{
+	struct sockaddr_un sa;
+	socklen_t sa_len = sizeof(sa), on_len = sizeof(int);
+	int on = 0;
+
+	return getsockname(fd, (struct sockaddr *)&sa, &sa_len) == 0 &&
+	    sa.sun_family == AF_UNIX &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &on_len) == 0 && on;
+}
+
+/* 1 taken, 0 none was passed, -1 what was passed is no such socket. */
+static int
+listener_inherit(struct listener *l, struct err *err)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+
+	if (pid == NULL || fds == NULL || atol(pid) != (long)getpid() ||
+	    atoi(fds) < 1)
+		return 0;
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	if (!is_listening_unix(FIRST_PASSED_FD))
+		return err_set(err, ERR_CONFIG,
+		    "the socket passed by systemd is not a listening unix "
+		    "stream socket; look at agent-fpm.socket");
+	l->fd = FIRST_PASSED_FD;
+	l->inherited = 1;
+	return fd_set_flags(l->fd, err) < 0 ? -1 : 1;
+}
+
+/* Removes a socket file that nobody listens on. */
+static int
+stale_remove(const struct sockaddr_un *sa, struct err *err)
+{
+	struct stat st;
+	int fd, rc;
+
+	if (lstat(sa->sun_path, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, ERR_CONFIG,
+		    "listen: %s exists and is no socket", sa->sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, ERR_INTERNAL, "socket: %s",
+		    strerror(errno));
+	rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	close(fd);
+	if (rc == 0)
+		return err_set(err, ERR_CONFIG,
+		    "listen: another process serves %s; stop it or choose "
+		    "another path",
+		    sa->sun_path);
+	unlink(sa->sun_path);
+	return 0;
+}
+
+static int
+owner_ids(const struct conf *c, uid_t *uid_r, gid_t *gid_r, struct err *err)
+{
+	const struct passwd *pw;
+	const struct group *gr;
+
+	*uid_r = (uid_t)-1;
+	*gid_r = (gid_t)-1;
+	if (*c->listen_owner != '\0') {
+		pw = getpwnam(c->listen_owner);
+		if (pw == NULL)
+			return err_set(err, ERR_CONFIG,
+			    "listen.owner: no user %s", c->listen_owner);
+		*uid_r = pw->pw_uid;
+	}
+	if (*c->listen_group != '\0') {
+		gr = getgrnam(c->listen_group);
+		if (gr == NULL)
+			return err_set(err, ERR_CONFIG,
+			    "listen.group: no group %s", c->listen_group);
+		*gid_r = gr->gr_gid;
+	}
+	return 0;
+}
+
+/* Owner and mode before listen(2): nobody can connect in between. */
+static int
+socket_publish(int fd, const struct sockaddr_un *sa, const struct conf *c,
+    struct err *err)
+{
+	const char *path = sa->sun_path;
+	uid_t uid;
+	gid_t gid;
+	mode_t old;
+	int rc;
+
+	if (owner_ids(c, &uid, &gid, err) < 0 || stale_remove(sa, err) < 0)
+		return -1;
+	old = umask(0177);
+	rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
+	umask(old);
+	if (rc < 0)
+		return err_set(err, ERR_CONFIG, "listen: %s: %s", path,
+		    strerror(errno));
+	if (((uid != (uid_t)-1 || gid != (gid_t)-1) &&
+		chown(path, uid, gid) < 0) ||
+	    chmod(path, (mode_t)c->listen_mode) < 0 ||
+	    listen(fd, (int)c->listen_backlog) < 0) {
+		err_set(err, ERR_CONFIG, "listen: %s: %s", path,
+		    strerror(errno));
+		unlink(path);
+		return -1;
+	}
+	return 0;
+}
+
+static int
+listener_bind(const struct conf *c, struct listener *l, struct err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", c->listen);
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (l->fd < 0)
+		return err_set(err, ERR_INTERNAL, "socket: %s",
+		    strerror(errno));
+	if (fd_set_flags(l->fd, err) < 0 ||
+	    socket_publish(l->fd, &sa, c, err) < 0) {
+		close(l->fd);
+		return -1;
+	}
+	snprintf(l->path, sizeof(l->path), "%s", sa.sun_path);
+	return 0;
+}
+
+int
+listener_open(const struct conf *c, struct listener *l, struct err *err)
+{
+	int rc;
+
+	memset(l, 0, sizeof(*l));
+	rc = listener_inherit(l, err);
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	return listener_bind(c, l, err);
+}
+
+void
+listener_close(struct listener *l)
+{
+	close(l->fd);
+	if (!l->inherited)
+		unlink(l->path);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MASTER_LISTEN_H
+#define MASTER_LISTEN_H
+
+struct conf;
+struct err;
+
+/* The socket that nginx connects to. */
+struct listener {
+	int fd;
+	int inherited; /* from systemd: not ours to remove */
+	char path[108];
+};
+
+/*
+ * Takes the socket that systemd passed (sd_listen_fds(3): LISTEN_PID,
+ * LISTEN_FDS), else binds conf's path with its owner, group, mode and
+ * backlog. Non-blocking and close-on-exec. A socket file that nobody listens
+ * on is replaced; one that somebody does is an error. 0 or -1.
+ */
+int listener_open(const struct conf *c, struct listener *l, struct err *err);
+
+/* Closes it and, if it was bound here, removes the file. */
+void listener_close(struct listener *l);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+struct conf;
+
+/*
+ * Runs the pool until a signal ends it: SIGQUIT gracefully, SIGTERM and
+ * SIGINT fast. ready_fd, if not -1, gets a byte when the socket is open and
+ * the workers were started. The exit code of the process.
+ */
+int master_run(const struct conf *c, int conf_fd, int ready_fd);
+
+#endif

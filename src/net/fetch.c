@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libcurl on the loop.
+ *
+ * curl_multi_socket_action is told of each ready socket; the bytes go to the
+ * decoder from within curl's write callback, so nothing is copied and no
+ * other thread is woken. curl knows timeouts for connecting and for the
+ * whole; first byte and silence are watched here, by one coarse timer over
+ * all transfers. Easy handles are kept and reset: a new one costs 20
+ * allocations.
+ *
+ * A transfer that ended is told to its owner after curl returned, never from
+ * inside of curl: the owner may start the next one at once.
+ */
+#include "config.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "net/fetch.h"
+
+#define IDLE_HANDLES_MAX 64
+#define KEPT_CONNECTIONS 512
+#define WATCH_EVERY_MS 100
+#define RECEIVE_BUFFER 16384
+
+struct fetcher {
+	struct loop *loop;
+	CURLM *multi;
+	struct loop_timer *timer; /* curl's */
+	struct loop_timer *watch; /* ours: first byte, silence */
+	int watching;
+	CURL *idle[IDLE_HANDLES_MAX];
+	int idle_count;
+	struct fetch *running;
+};
+
+/* A socket of curl's. */
+struct watch {
+	struct fetcher *fetcher;
+	struct loop_io *io;
+	curl_socket_t fd;
+};
+
+struct fetch {
+	struct fetcher *fetcher;
+	struct fetch *next, **prev;
+	CURL *easy;
+	struct curl_slist *headers;
+	int64_t first_byte_ms, idle_ms;
+	int64_t last_ms; /* when something last arrived, or it started */
+	int began;	 /* the body did */
+	struct err err;	 /* why on_body gave up */
+	struct fetch_head head;
+	int (*on_body)(void *, const struct fetch_head *, const char *,
+	    size_t, struct err *);
+	void (*on_end)(void *, const struct fetch_end *);
+	void *ctx;
+	char curl_text[CURL_ERROR_SIZE];
+};
+
+/* A response header that is kept, and where. */
+struct kept_header {
+	const char *name;
+	size_t offset, size;
+};
+
+#define KEPT(n, f)                                                            \
+	{ n, offsetof(struct fetch_head, f),                                  \
+		sizeof(((struct fetch_head *)0)->f) }
+
+static const struct kept_header kept_headers[] = {
+	KEPT("retry-after", retry_after),
+	KEPT("retry-after-ms", retry_after_ms),
+	KEPT("x-should-retry", should_retry),
+	KEPT("request-id", request_id),
+	KEPT("x-request-id", request_id),
+	KEPT("content-type", content_type),
+};
+
+static void fetcher_reap(struct fetcher *f);
+
+/* ---- curl's callbacks ---- */
+
+static size_t
+on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct fetch *r = arg;
+	size_t len = size * n, name_len;
+	const char *colon = memchr(line, ':', len), *v, *end = line + len;
+
+	r->last_ms = loop_now_ms(r->fetcher->loop);
+	if (colon == NULL)
+		return len;
+	name_len = (size_t)(colon - line);
+	for (v = colon + 1; v < end && (*v == ' ' || *v == '\t'); v++)
+		continue;
+	while (end > v && (end[-1] == '\r' || end[-1] == '\n'))
+		end--;
+	for (size_t i = 0; i < sizeof(kept_headers) / sizeof(*kept_headers);
+	     i++) {
+		const struct kept_header *k = &kept_headers[i];
+
+		if (strlen(k->name) == name_len &&
+		    strncasecmp(k->name, line, name_len) == 0)
+			snprintf((char *)&r->head + k->offset, k->size,
+			    "%.*s", (int)(end - v), v);
+	}
+	return len;
+}
+
+static size_t
+on_write(char *data, size_t size, size_t n, void *arg)
+{
+	struct fetch *r = arg;
+	size_t len = size * n;
+	long status = 0;
+
+	r->last_ms = loop_now_ms(r->fetcher->loop);
+	if (!r->began) {
+		r->began = 1;
+		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+		r->head.status = (int)status;
+	}
+	if (r->on_body(r->ctx, &r->head, data, len, &r->err) < 0)
+		return 0; /* CURLE_WRITE_ERROR */
+	return len;
+}
+
+static void
+on_socket_ready(void *arg, int events)
+{
+	struct watch *w = arg;
+	struct fetcher *f = w->fetcher; /* curl may drop w */
+	int what = 0, running;
+
+	if (events & LOOP_READ)
+		what |= CURL_CSELECT_IN;
+	if (events & LOOP_WRITE)
+		what |= CURL_CSELECT_OUT;
+	curl_multi_socket_action(f->multi, w->fd, what, &running);
+	fetcher_reap(f);
+}
+
+static void
+watch_free(struct watch *w)
+{
+	loop_io_free(&w->io);
+	free(w);
+}
+
+static struct watch *
+watch_new(struct fetcher *f, curl_socket_t fd)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		abort();
+	w->fetcher = f;
+	w->fd = fd;
+	w->io = loop_io_new(f->loop, "fetch", fd, on_socket_ready, w);
+	if (w->io == NULL) {
+		free(w);
+		return NULL;
+	}
+	curl_multi_assign(f->multi, fd, w);
+	return w;
+}
+
+/* curl says which events of a socket it wants to know of. */
+static int
+on_want(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock)
+{
+	struct fetcher *f = arg;
+	struct watch *w = sock;
+	int events = 0;
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		if (w != NULL) {
+			curl_multi_assign(f->multi, fd, NULL);
+			watch_free(w);
+		}
+		return 0;
+	}
+	if (w == NULL)
+		w = watch_new(f, fd);
+	if (w == NULL)
+		return -1;
+	if (what & CURL_POLL_IN)
+		events |= LOOP_READ;
+	if (what & CURL_POLL_OUT)
+		events |= LOOP_WRITE;
+	loop_io_want(w->io, events);
+	return 0;
+}
+
+static int
+on_timer_want(CURLM *multi, long ms, void *arg)
+{
+	struct fetcher *f = arg;
+
+	(void)multi;
+	if (ms < 0)
+		loop_timer_stop(f->timer);
+	else
+		loop_timer_start(f->timer, ms, 0);
+	return 0;
+}
+
+static void
+on_timer(void *arg)
+{
+	struct fetcher *f = arg;
+	int running;
+
+	curl_multi_socket_action(f->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	fetcher_reap(f);
+}
+
+/* ---- the end of a transfer ---- */
+
+/* Takes r apart; its owner is told last, and may start another at once. */
+static void
+fetch_finish(struct fetch *r, struct fetch_end *end)
+{
+	struct fetcher *f = r->fetcher;
+
+	end->head = r->head;
+	curl_multi_remove_handle(f->multi, r->easy);
+	if (f->idle_count < IDLE_HANDLES_MAX) {
+		curl_easy_reset(r->easy);
+		f->idle[f->idle_count++] = r->easy;
+	} else {
+		curl_easy_cleanup(r->easy);
+	}
+	curl_slist_free_all(r->headers);
+	*r->prev = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+	r->on_end(r->ctx, end);
+	free(r);
+}
+
+static void
+fetch_end_by_curl(struct fetch *r, CURLcode rc)
+{
+	struct fetch_end end = { .code = ERR_MODEL };
+	long status = 0;
+
+	curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+	r->head.status = (int)status;
+	if (rc == CURLE_OK) {
+		end.code = ERR_NONE;
+	} else if (rc == CURLE_WRITE_ERROR && r->err.code != ERR_NONE) {
+		end.code = r->err.code;
+		snprintf(end.text, sizeof(end.text), "%.190s", r->err.text);
+	} else {
+		if (rc == CURLE_OPERATION_TIMEDOUT)
+			end.code = ERR_TIMEOUT;
+		snprintf(end.text, sizeof(end.text), "%.190s",
+		    r->curl_text[0] != '\0' ? r->curl_text :
+					      curl_easy_strerror(rc));
+	}
+	fetch_finish(r, &end);
+}
+
+/* Ends what curl says has ended. */
+static void
+fetcher_reap(struct fetcher *f)
+{
+	CURLMsg *msg;
+	struct fetch *r;
+	int left;
+
+	while ((msg = curl_multi_info_read(f->multi, &left)) != NULL) {
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &r);
+		fetch_end_by_curl(r, msg->data.result);
+	}
+}
+
+void
+fetch_cancel(struct fetch *r)
+{
+	struct fetch_end end = { .code = ERR_CANCELLED };
+
+	snprintf(end.text, sizeof(end.text), "cancelled");
+	fetch_finish(r, &end);
+}
+
+/* First byte and silence: curl has no such timeouts. */
+static void
+on_watch(void *arg)
+{
+	struct fetcher *f = arg;
+	int64_t now = loop_now_ms(f->loop), limit;
+	struct fetch *r, *next;
+
+	for (r = f->running; r != NULL; r = next) {
+		struct fetch_end end = { .code = ERR_TIMEOUT };
+
+		next = r->next;
+		limit = r->began ? r->idle_ms : r->first_byte_ms;
+		if (now - r->last_ms < limit)
+			continue;
+		snprintf(end.text, sizeof(end.text),
+		    r->began ? "the stream was silent for %lld ms" :
+			       "no answer began within %lld ms",
+		    (long long)limit);
+		fetch_finish(r, &end);
+	}
+	if (f->running == NULL) {
+		loop_timer_stop(f->watch);
+		f->watching = 0;
+	}
+}
+
+/* ---- starting ---- */
+
+static CURL *
+handle_take(struct fetcher *f)
+{
+	CURL *easy;
+
+	if (f->idle_count > 0)
+		return f->idle[--f->idle_count];
+	easy = curl_easy_init();
+	if (easy == NULL)
+		abort();
+	return easy;
+}
+
+static void
+handle_set(struct fetch *r, const struct fetch_spec *spec)
+{
+	CURL *e = r->easy;
+
+	curl_easy_setopt(e, CURLOPT_PRIVATE, r);
+	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->curl_text);
+	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(e, CURLOPT_URL, spec->url);
+	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+	    (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)spec->body_len);
+	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->connect_ms);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)spec->total_ms);
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
+	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
+	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+	if (spec->ca_file != NULL && *spec->ca_file != '\0')
+		curl_easy_setopt(e, CURLOPT_CAINFO, spec->ca_file);
+}
+
+static struct curl_slist *
+headers_make(const struct fetch_spec *spec)
+{
+	struct curl_slist *list = NULL, *longer;
+
+	for (int i = 0; i < FETCH_HEADERS_MAX; i++) {
+		if (spec->headers[i] == NULL)
+			break;
+		longer = curl_slist_append(list, spec->headers[i]);
+		if (longer == NULL)
+			abort();
+		list = longer;
+	}
+	/* curl asks before large bodies, which costs a round trip. */
+	longer = curl_slist_append(list, "Expect:");
+	return longer == NULL ? list : longer;
+}
+
+static void
+fetch_link(struct fetcher *f, struct fetch *r)
+{
+	r->prev = &f->running;
+	r->next = f->running;
+	if (r->next != NULL)
+		r->next->prev = &r->next;
+	f->running = r;
+	if (!f->watching) {
+		loop_timer_start(f->watch, WATCH_EVERY_MS, WATCH_EVERY_MS);
+		f->watching = 1;
+	}
+}
+
+struct fetch *
+fetch_start(struct fetcher *f, const struct fetch_spec *spec)
+{
+	struct fetch *r = calloc(1, sizeof(*r));
+	struct fetch_end end = { .code = ERR_MODEL };
+
+	if (r == NULL)
+		abort();
+	r->fetcher = f;
+	r->easy = handle_take(f);
+	r->headers = headers_make(spec);
+	r->first_byte_ms = spec->first_byte_ms;
+	r->idle_ms = spec->idle_ms;
+	r->last_ms = loop_now_ms(f->loop);
+	r->on_body = spec->on_body;
+	r->on_end = spec->on_end;
+	r->ctx = spec->ctx;
+	handle_set(r, spec);
+	fetch_link(f, r);
+	if (curl_multi_add_handle(f->multi, r->easy) != CURLM_OK) {
+		snprintf(end.text, sizeof(end.text), "curl refused it");
+		fetch_finish(r, &end);
+		return NULL;
+	}
+	return r;
+}
+
+struct fetcher *
+fetcher_new(struct loop *l)
+{
+	struct fetcher *f = calloc(1, sizeof(*f));
+
+	if (f == NULL || curl_global_init(CURL_GLOBAL_ALL) != 0)
+		abort();
+	f->loop = l;
+	f->multi = curl_multi_init();
+	if (f->multi == NULL)
+		abort();
+	f->timer = loop_timer_new(l, "fetch timer", on_timer, f);
+	f->watch = loop_timer_new(l, "fetch watch", on_watch, f);
+	curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, on_want);
+	curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
+	curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_timer_want);
+	curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
+	curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS,
+	    (long)KEPT_CONNECTIONS);
+	return f;
+}
+
+void
+fetcher_free(struct fetcher **f_p)
+{
+	struct fetcher *f = *f_p;
+
+	if (f == NULL)
+		return;
+	*f_p = NULL;
+	while (f->running != NULL)
+		fetch_cancel(f->running);
+	while (f->idle_count > 0)
+		curl_easy_cleanup(f->idle[--f->idle_count]);
+	curl_multi_cleanup(f->multi); /* drops the watches */
+	loop_timer_free(&f->timer);
+	loop_timer_free(&f->watch);
+	free(f);
+}

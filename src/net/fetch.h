@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NET_FETCH_H
+#define NET_FETCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct loop;
+
+/*
+ * HTTP requests of a process, on its loop, by libcurl's multi interface: one
+ * connection cache, HTTP/2 where the server has it. All for the loop's
+ * thread. TLS is always verified; redirects are not followed.
+ */
+struct fetcher;
+struct fetch;
+
+#define FETCH_HEADERS_MAX 24
+
+/* What of a response's headers somebody may want to know. */
+struct fetch_head {
+	int status; /* 0: none came */
+	char retry_after[64];
+	char retry_after_ms[32];
+	char should_retry[8];
+	char request_id[128];
+	char content_type[64];
+};
+
+/* How it ended. code is ERR_NONE if a whole response came, of any status. */
+struct fetch_end {
+	enum err_code code; /* ERR_TIMEOUT, ERR_CANCELLED, ERR_MODEL */
+	char text[200];	    /* for people, no secret */
+	struct fetch_head head;
+};
+
+struct fetch_spec {
+	const char *url;
+	const char *headers[FETCH_HEADERS_MAX]; /* "name: value", then NULL */
+	const char *body; /* sent by POST; must stay until the end */
+	size_t body_len;
+	const char *ca_file; /* "" the system's */
+	int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
+
+	/* The body as it arrives; -1 gives up and ends it with err. */
+	int (*on_body)(void *ctx, const struct fetch_head *head,
+	    const char *data, size_t len, struct err *err);
+
+	/* Once, and nothing after it; the fetch is gone then. */
+	void (*on_end)(void *ctx, const struct fetch_end *end);
+	void *ctx;
+};
+
+struct fetcher *fetcher_new(struct loop *l);
+
+/* Cancels what still runs. */
+void fetcher_free(struct fetcher **f_p);
+
+/*
+ * Starts a request; spec is copied, its strings need to live only during the
+ * call, its body until on_end. on_end may come before it returns, then the
+ * result is NULL.
+ */
+struct fetch *fetch_start(struct fetcher *f, const struct fetch_spec *spec);
+
+/*
+ * Closes the connection now and calls on_end with ERR_CANCELLED. Not from
+ * within on_body.
+ */
+void fetch_cancel(struct fetch *r);
+
+#endif

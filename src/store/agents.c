@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Agents: create, read, list, change, delete, and what was said to them.
+ *
+ * Every read fetches the owner with what is read, in one pipeline, and
+ * compares before anything is given out; every write does so in its script.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/id.h"
+#include "conf/conf.h"
+#include "store/store_priv.h"
+
+#define IDEM_SECONDS "86400"
+
+/* The fields of info that are read, in this order. */
+enum field {
+	F_OWNER,
+	F_NAME,
+	F_TEMPLATE,
+	F_PROMPT,
+	F_MODEL,
+	F_METADATA,
+	F_CREATED,
+	F_UPDATED,
+	F_VERSION,
+	F_STATE,
+	F_TURN,
+	F_TAIL,
+	F_COUNT
+};
+
+static const char *const fields[F_COUNT] = { "owner", "name", "template",
+	"prompt", "model", "metadata", "created", "updated", "version",
+	"state", "turn", "tail" };
+
+static char *
+sub_key(struct arena *a, const char *base, const char *part)
+{
+	return arena_printf(a, "%s:%s", base, part);
+}
+
+static char *
+user_agents_key(const struct store *st, struct arena *a, const char *user)
+{
+	return store_key(st, a, "user:%s:agents", store_user_part(a, user));
+}
+
+/* A command that reads all fields of an agent. */
+static void
+cmd_info(struct redis_pipe *p, const char *info_key)
+{
+	redis_begin(p, 2 + F_COUNT);
+	redis_arg(p, "HMGET");
+	redis_arg(p, info_key);
+	for (int i = 0; i < F_COUNT; i++)
+		redis_arg(p, fields[i]);
+}
+
+static int64_t
+field_int(const struct redis_reply *r)
+{
+	return r->type == REDIS_TEXT ? strtoll(r->text, NULL, 10) : 0;
+}
+
+/* 0, or -1 if there is no such agent or it is not the user's. */
+static int
+info_decode(const struct redis_reply *r, const char *user, const char *id,
+    struct store_agent *out)
+{
+	const struct redis_reply *f = r->items;
+
+	if (r->type != REDIS_LIST || r->count != F_COUNT ||
+	    !redis_is(&f[F_OWNER], user))
+		return -1;
+	memset(out, 0, sizeof(*out));
+	out->id = id;
+	out->name = redis_text(&f[F_NAME]);
+	out->template = redis_text(&f[F_TEMPLATE]);
+	out->prompt = redis_text(&f[F_PROMPT]);
+	out->model = redis_text(&f[F_MODEL]);
+	out->metadata = redis_text(&f[F_METADATA]);
+	out->created_ms = field_int(&f[F_CREATED]);
+	out->updated_ms = field_int(&f[F_UPDATED]);
+	out->version = field_int(&f[F_VERSION]);
+	out->state = redis_text(&f[F_STATE]);
+	out->turn = redis_text(&f[F_TURN]);
+	out->last = "0-0";
+	return 0;
+}
+
+/* ---- create ---- */
+
+static void
+cmd_create(struct redis_pipe *p, const struct store *st, const char *base,
+    const char *user, const struct store_agent *ag)
+{
+	char segment[ID_SIZE], now[24];
+	const struct {
+		const char *name, *value;
+	} info[] = {
+		{ "owner", user },
+		{ "name", ag->name },
+		{ "template", ag->template },
+		{ "prompt", ag->prompt },
+		{ "model", ag->model },
+		{ "metadata", ag->metadata },
+		{ "created", now },
+		{ "updated", now },
+		{ "version", "1" },
+		{ "state", "READY" },
+		{ "turn", "" },
+		{ "epoch", "0" },
+		{ "interrupt", "" },
+	};
+	int n = (int)(sizeof(info) / sizeof(info[0]));
+
+	(void)st;
+	id_make(segment, "seg_");
+	snprintf(now, sizeof(now), "%" PRId64, ag->created_ms);
+	redis_script(p, SCRIPT_CREATE, 1, 1 + 2 * n);
+	redis_arg(p, base);
+	redis_arg(p, segment);
+	for (int i = 0; i < n; i++) {
+		redis_arg(p, info[i].name);
+		redis_arg(p, info[i].value);
+	}
+}
+
+/* The id that a repeated call got before, or the new one. 0 or -1. */
+static int
+idem_id(struct store *st, struct arena *a, const char *user, const char *key,
+    char *id, int *repeat_r, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	char *k = store_key(st, a, "idem:%s:%s", store_user_part(a, user),
+	    store_user_part(a, key));
+
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "SET", k, id, "NX", "EX", IDEM_SECONDS, NULL);
+	redis_cmd(&p, "GET", k, NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	*repeat_r = !redis_is(&r[1], id);
+	if (r[1].type == REDIS_TEXT && r[1].len < ID_SIZE)
+		strcpy(id, r[1].text);
+	return 0;
+}
+
+static int
+agents_limit(struct store *st, struct arena *a, const char *user,
+    struct err *err)
+{
+	int64_t max = st->conf->limits_agents_per_user;
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (max == 0)
+		return 0;
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "ZCARD", user_agents_key(st, a, user), NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (r[0].number >= max)
+		return err_limit(err, ERR_LIMIT, "limits.agents_per_user",
+		    "you have %" PRId64 " agents, the most allowed",
+		    r[0].number);
+	return 0;
+}
+
+int
+store_agent_create(struct store *st, struct arena *a, const char *user,
+    struct store_agent *ag, const char *idem_key, struct err *err)
+{
+	char *id = arena_alloc(a, ID_SIZE);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	char now[24];
+	int repeat = 0;
+
+	id_make(id, "agt_");
+	if (*idem_key != '\0' &&
+	    idem_id(st, a, user, idem_key, id, &repeat, err) < 0)
+		return -1;
+	if (!repeat && agents_limit(st, a, user, err) < 0)
+		return -1;
+	ag->created_ms = clk_wall_ms();
+	snprintf(now, sizeof(now), "%" PRId64, ag->created_ms);
+	redis_pipe_init(&p, a);
+	/* Listed first: a crash between the two leaves a name in the list,
+	 * which listing drops, and not an agent that nobody finds. */
+	redis_cmd(&p, "ZADD", user_agents_key(st, a, user), now, id, NULL);
+	cmd_create(&p, st, store_base(st, a, id), user, ag);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	return store_agent_get(st, a, user, id, ag, err);
+}
+
+/* ---- read ---- */
+
+int
+store_agent_get(struct store *st, struct arena *a, const char *user,
+    const char *id, struct store_agent *out, struct err *err)
+{
+	const char *base = store_base(st, a, id);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	const char *tail;
+
+	if (!id_valid(id, "agt_"))
+		return store_forbidden(err);
+	redis_pipe_init(&p, a);
+	cmd_info(&p, sub_key(a, base, "info"));
+	redis_cmd(&p, "LLEN", sub_key(a, base, "inbox"), NULL);
+	redis_cmd(&p, "XREVRANGE", sub_key(a, base, "events"), "+", "-",
+	    "COUNT", "1", NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (info_decode(&r[0], user, arena_strdup(a, id), out) < 0)
+		return store_forbidden(err);
+	out->waiting = r[1].number;
+	if (r[2].type == REDIS_LIST && r[2].count > 0)
+		out->last = redis_text(&r[2].items[0].items[0]);
+	tail = redis_text(&r[0].items[F_TAIL]);
+	redis_pipe_clear(&p);
+	redis_cmd(&p, "LLEN", store_key(st, a, "{%s}:seg:%s", id, tail), NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	out->messages = r[0].number;
+	return 0;
+}
+
+/*
+ * A cursor is SCORE-ID of the last one seen; the list goes on behind it. Ties
+ * of the score are in falling order of the id, as ZREVRANGEBYSCORE has them.
+ */
+static int
+cursor_parse(const char *cursor, int64_t *score_r, const char **id_r)
+{
+	char *end;
+
+	*score_r = strtoll(cursor, &end, 10);
+	*id_r = end + 1;
+	return *end == '-' && id_valid(*id_r, "agt_") ? 0 : -1;
+}
+
+static void
+cmd_list(struct redis_pipe *p, const char *key, const char *max, int limit)
+{
+	char n[16];
+
+	snprintf(n, sizeof(n), "%d", limit);
+	redis_cmd(p, "ZREVRANGEBYSCORE", key, max, "-inf", "WITHSCORES",
+	    "LIMIT", "0", n, NULL);
+}
+
+/* 1 if an entry comes behind the cursor. */
+static int
+behind(const char *id, int64_t score, int64_t cur_score, const char *cur_id)
+{
+	return score < cur_score ||
+	    (score == cur_score && strcmp(id, cur_id) < 0);
+}
+
+static int
+list_infos(struct store *st, struct arena *a, const char *user,
+    const struct redis_reply *ids, struct store_agent *list, size_t *count_r,
+    struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	size_t n = ids->count / 2;
+
+	*count_r = 0;
+	if (n == 0)
+		return 0;
+	redis_pipe_init(&p, a);
+	for (size_t i = 0; i < n; i++)
+		cmd_info(&p, sub_key(a, store_base(st, a, ids->items[2 * i]
+							      .text), "info"));
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		if (info_decode(&r[i], user, ids->items[2 * i].text,
+			&list[*count_r]) == 0)
+			(*count_r)++;
+	return 0;
+}
+
+int
+store_agent_list(struct store *st, struct arena *a, const char *user,
+    const char *cursor, int limit, struct store_agent **list_r,
+    size_t *count_r, const char **next_r, struct err *err)
+{
+	const char *key = user_agents_key(st, a, user), *cur_id = "~";
+	int64_t cur_score = INT64_MAX;
+	struct redis_reply page = { .type = REDIS_LIST };
+	struct redis_reply *items;
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	char max[24] = "+inf";
+
+	if (*cursor != '\0') {
+		if (cursor_parse(cursor, &cur_score, &cur_id) < 0)
+			return err_set(err, ERR_REQUEST,
+			    "cursor is not one that this server gave");
+		snprintf(max, sizeof(max), "%" PRId64, cur_score);
+	}
+	/* Some more than asked for: ties with the cursor are skipped. */
+	redis_pipe_init(&p, a);
+	cmd_list(&p, key, max, 2 * limit + 64);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	items = arena_alloc(a, 2 * (size_t)limit * sizeof(*items));
+	*next_r = "";
+	for (size_t i = 0; i + 1 < r[0].count; i += 2) {
+		const struct redis_reply *e = &r[0].items[i];
+		int64_t score = strtoll(e[1].text, NULL, 10);
+
+		if (!behind(e[0].text, score, cur_score, cur_id))
+			continue;
+		if (page.count == 2 * (size_t)limit) {
+			*next_r = arena_printf(a, "%s-%s",
+			    items[page.count - 1].text,
+			    items[page.count - 2].text);
+			break;
+		}
+		items[page.count++] = e[0];
+		items[page.count++] = e[1];
+	}
+	page.items = items;
+	*list_r = arena_alloc(a, (size_t)limit * sizeof(**list_r));
+	return list_infos(st, a, user, &page, *list_r, count_r, err);
+}
+
+/* ---- change and delete ---- */
+
+int
+store_agent_update(struct store *st, struct arena *a, const char *user,
+    const char *id, int64_t if_version, const char *name,
+    const char *metadata, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	char version[24] = "", now[24];
+
+	if (!id_valid(id, "agt_"))
+		return store_forbidden(err);
+	if (if_version >= 0)
+		snprintf(version, sizeof(version), "%" PRId64, if_version);
+	snprintf(now, sizeof(now), "%" PRId64, clk_wall_ms());
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_UPDATE, 1,
+	    4 + (name != NULL ? 2 : 0) + (metadata != NULL ? 2 : 0));
+	redis_arg(&p, store_base(st, a, id));
+	redis_arg(&p, user);
+	redis_arg(&p, version);
+	redis_arg(&p, "updated");
+	redis_arg(&p, now);
+	if (name != NULL) {
+		redis_arg(&p, "name");
+		redis_arg(&p, name);
+	}
+	if (metadata != NULL) {
+		redis_arg(&p, "metadata");
+		redis_arg(&p, metadata);
+	}
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (redis_is(&r[0].items[0], "FORBIDDEN"))
+		return store_forbidden(err);
+	if (redis_is(&r[0].items[0], "STALE"))
+		return err_set(err, ERR_PRECONDITION,
+		    "the agent was changed meanwhile; read it again");
+	return 0;
+}
+
+int
+store_agent_delete(struct store *st, struct arena *a, const char *user,
+    const char *id, const char **lease_r, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (!id_valid(id, "agt_"))
+		return store_forbidden(err);
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_DELETE, 2, 1);
+	redis_arg(&p, store_base(st, a, id));
+	redis_arg(&p, store_key(st, a, "leases"));
+	redis_arg(&p, user);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (redis_is(&r[0].items[0], "FORBIDDEN"))
+		return store_forbidden(err);
+	*lease_r = redis_text(&r[0].items[1]);
+	redis_pipe_clear(&p);
+	redis_cmd(&p, "ZREM", user_agents_key(st, a, user), id, NULL);
+	return redis_call(st->pool, a, &p, &r, err);
+}
+
+/* ---- messages and events ---- */
+
+int
+store_messages(struct store *st, struct arena *a, const char *user,
+    const char *id, int64_t from, int limit, struct store_page *out,
+    struct err *err)
+{
+	const struct redis_reply *r, *docs;
+	struct redis_pipe p;
+
+	if (!id_valid(id, "agt_"))
+		return store_forbidden(err);
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_MESSAGES, 1, 3);
+	redis_arg(&p, store_base(st, a, id));
+	redis_arg(&p, user);
+	redis_argi(&p, from);
+	redis_argi(&p, limit);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (redis_is(&r[0].items[0], "FORBIDDEN"))
+		return store_forbidden(err);
+	out->total = r[0].items[1].number;
+	out->from = r[0].items[2].number;
+	out->last = redis_text(&r[0].items[3]);
+	docs = &r[0].items[4];
+	out->count = docs->count;
+	out->docs = arena_alloc(a, (docs->count + 1) * sizeof(*out->docs));
+	for (size_t i = 0; i < docs->count; i++)
+		out->docs[i] = redis_text(&docs->items[i]);
+	return 0;
+}
+
+int
+store_events(struct store *st, struct arena *a, const char *user,
+    const char *id, struct event_id after, int limit, struct store_page *out,
+    struct err *err)
+{
+	const char *key = sub_key(a, store_base(st, a, id), "events");
+	struct event_id oldest;
+	struct store_agent ag;
+	const struct redis_reply *r, *e;
+	char from[EVENT_ID_SIZE + 1] = "(", n[16];
+	struct redis_pipe p;
+
+	if (store_agent_get(st, a, user, id, &ag, err) < 0)
+		return -1;
+	event_id_print(from + 1, after);
+	snprintf(n, sizeof(n), "%d", limit);
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "XRANGE", key, "-", "+", "COUNT", "1", NULL);
+	redis_cmd(&p, "XRANGE", key, from, "+", "COUNT", n, NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	memset(out, 0, sizeof(*out));
+	if (r[0].count > 0) {
+		e = &r[0].items[0].items[0];
+		out->gap = event_id_parse(e->text, e->len, &oldest) == 0 &&
+		    event_id_gap(after, oldest);
+	}
+	out->count = r[1].count;
+	out->docs = arena_alloc(a, (r[1].count + 1) * sizeof(*out->docs));
+	for (size_t i = 0; i < r[1].count; i++)
+		out->docs[i] = redis_text(&r[1].items[i].items[1].items[1]);
+	out->last = out->count == 0 ?
+	    from + 1 :
+	    redis_text(&r[1].items[out->count - 1].items[0]);
+	out->last = arena_strdup(a, out->last);
+	return 0;
+}

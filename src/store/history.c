@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The cache of histories: an LRU, bounded by bytes.
+ *
+ * A history only grows, so what is cached is never wrong, only short: what a
+ * turn costs does not depend on how long the conversation is. A turn that
+ * fails to write gives its copy back as not to be trusted.
+ *
+ * Documents in Redis are {"id":...,"turn":...,"time":...,"role":R,
+ * "content":C}; a model wants {"role":R,"content":C}, which is the document
+ * from its "role" on. We write them ourselves and in this order, and ids have
+ * no quotes, so the first "role": is the member.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/arena.h"
+#include "base/lck.h"
+#include "store/history.h"
+#include "store/store_priv.h"
+
+#define PAGE 256 /* messages fetched at a time */
+
+struct entry {
+	struct history h; /* first */
+	UT_hash_handle hh;
+	struct entry *newer, *older;
+	size_t bytes;
+};
+
+struct history_cache {
+	struct lck lck;
+	struct entry *by_agent;
+	struct entry *newest, *oldest;
+	size_t bytes, max_bytes;
+};
+
+struct history_cache *
+history_cache_new(size_t max_bytes)
+{
+	struct history_cache *hc = calloc(1, sizeof(*hc));
+
+	if (hc == NULL)
+		abort();
+	hc->max_bytes = max_bytes;
+	lck_init(&hc->lck, LCK_CACHE);
+	return hc;
+}
+
+static void
+entry_free(struct entry *e)
+{
+	buf_fini(&e->h.text);
+	free(e->h.prompt);
+	free(e->h.model);
+	free(e->h.template);
+	free(e);
+}
+
+static void
+entry_unlink(struct history_cache *hc, struct entry *e)
+{
+	HASH_DEL(hc->by_agent, e);
+	if (e->newer != NULL)
+		e->newer->older = e->older;
+	else
+		hc->newest = e->older;
+	if (e->older != NULL)
+		e->older->newer = e->newer;
+	else
+		hc->oldest = e->newer;
+	hc->bytes -= e->bytes;
+}
+
+static void
+entry_link(struct history_cache *hc, struct entry *e)
+{
+	HASH_ADD_STR(hc->by_agent, h.agent, e);
+	e->newer = NULL;
+	e->older = hc->newest;
+	if (e->older != NULL)
+		e->older->newer = e;
+	else
+		hc->oldest = e;
+	hc->newest = e;
+	hc->bytes += e->bytes;
+}
+
+void
+history_cache_free(struct history_cache **hc_p)
+{
+	struct history_cache *hc = *hc_p;
+	struct entry *e;
+
+	if (hc == NULL)
+		return;
+	*hc_p = NULL;
+	while ((e = hc->oldest) != NULL) {
+		entry_unlink(hc, e);
+		entry_free(e);
+	}
+	lck_fini(&hc->lck);
+	free(hc);
+}
+
+struct history *
+history_take(struct history_cache *hc, const char *agent)
+{
+	struct entry *e;
+
+	lck_take(&hc->lck);
+	HASH_FIND_STR(hc->by_agent, agent, e);
+	if (e != NULL)
+		entry_unlink(hc, e);
+	lck_drop(&hc->lck);
+	if (e == NULL) {
+		e = calloc(1, sizeof(*e));
+		if (e == NULL)
+			abort();
+		snprintf(e->h.agent, sizeof(e->h.agent), "%s", agent);
+		buf_init(&e->h.text, NULL);
+		buf_lit(&e->h.text, "{\"messages\":[");
+	}
+	return &e->h;
+}
+
+/* Takes out what is over the bound; freed by the caller, without the lock. */
+static struct entry *
+cache_evict(struct history_cache *hc)
+{
+	struct entry *e, *evicted = NULL;
+
+	while (hc->bytes > hc->max_bytes && (e = hc->oldest) != NULL) {
+		entry_unlink(hc, e);
+		e->older = evicted;
+		evicted = e;
+	}
+	return evicted;
+}
+
+void
+history_give(struct history_cache *hc, struct history *h, int keep)
+{
+	struct entry *e = (struct entry *)(void *)h, *same, *next;
+
+	if (!keep) {
+		entry_free(e);
+		return;
+	}
+	e->bytes = sizeof(*e) + e->h.text.cap +
+	    (e->h.prompt == NULL ? 0 : strlen(e->h.prompt));
+	lck_take(&hc->lck);
+	HASH_FIND_STR(hc->by_agent, e->h.agent, same);
+	if (same != NULL)
+		entry_unlink(hc, same);
+	entry_link(hc, e);
+	e = cache_evict(hc);
+	lck_drop(&hc->lck);
+	if (same != NULL)
+		entry_free(same);
+	for (; e != NULL; e = next) {
+		next = e->older;
+		entry_free(e);
+	}
+}
+
+void
+history_add(struct history *h, const char *doc, size_t len)
+{
+	const char *role = memmem(doc, len, "\"role\":", 7);
+
+	if (role == NULL)
+		abort(); /* we did not write this */
+	if (h->count > 0)
+		buf_putc(&h->text, ',');
+	buf_putc(&h->text, '{');
+	buf_add(&h->text, role, len - (size_t)(role - doc));
+	h->count++;
+}
+
+/* The agent's prompt and model, if they changed since they were read. */
+static int
+load_info(struct history *h, struct store *st, struct arena *a,
+    const struct store_lease *lease, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (h->version == lease->version)
+		return 0;
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "HMGET", arena_printf(a, "%s:info", lease->base),
+	    "prompt", "model", "template", NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	free(h->prompt);
+	free(h->model);
+	free(h->template);
+	h->prompt = strdup(redis_text(&r[0].items[0]));
+	h->model = strdup(redis_text(&r[0].items[1]));
+	h->template = strdup(redis_text(&r[0].items[2]));
+	if (h->prompt == NULL || h->model == NULL || h->template == NULL)
+		abort();
+	h->version = lease->version;
+	return 0;
+}
+
+static int
+load_page(struct history *h, struct store *st, struct arena *a,
+    const char *key, int64_t upto, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	redis_pipe_init(&p, a);
+	redis_begin(&p, 4);
+	redis_arg(&p, "LRANGE");
+	redis_arg(&p, key);
+	redis_argi(&p, h->count);
+	redis_argi(&p, h->count + PAGE < upto ? h->count + PAGE - 1 :
+						upto - 1);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (r[0].count == 0)
+		return err_set(err, ERR_STORE, "the history is shorter than "
+					       "Redis said");
+	for (size_t i = 0; i < r[0].count; i++)
+		history_add(h, r[0].items[i].text, r[0].items[i].len);
+	return 0;
+}
+
+int
+history_load(struct history *h, struct store *st, struct arena *a,
+    const struct store_lease *lease, struct err *err)
+{
+	const char *key = arena_printf(a, "%.*s:seg:%s",
+	    (int)(strrchr(lease->base, ':') - lease->base), lease->base,
+	    lease->segment);
+	struct arena *scratch;
+	int rc = 0;
+
+	if (load_info(h, st, a, lease, err) < 0)
+		return -1;
+	snprintf(h->segment, sizeof(h->segment), "%s", lease->segment);
+	if (h->count + 1 == lease->messages && *lease->doc != '\0')
+		history_add(h, lease->doc, strlen(lease->doc));
+	if (h->count >= lease->messages)
+		return 0;
+	scratch = arena_open(65536);
+	while (rc == 0 && h->count < lease->messages) {
+		arena_reset(scratch);
+		rc = load_page(h, st, scratch, key, lease->messages, err);
+	}
+	arena_close(&scratch);
+	return rc;
+}

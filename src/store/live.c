@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Events from Redis: the subscription and the replays.
+ *
+ * Pub/sub is fast and forgets; the log is the truth. A message carries the id
+ * of the event before its first, so a viewer notices what it missed and reads
+ * the log. A lost subscription is told to all, who then do the same.
+ */
+#include "config.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/loop.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "store/live.h"
+#include "store/redis.h"
+#include "store/redis_link.h"
+#include "store/store.h"
+
+#define PAGE 256
+#define CHANNEL_SIZE 256
+
+struct live {
+	struct redis_link *sub, *reader;
+	struct live_calls calls;
+	const char *prefix;
+	char orders[CHANNEL_SIZE];
+};
+
+static void
+channel_name(const struct live *v, const char *agent, char *out)
+{
+	snprintf(out, CHANNEL_SIZE, "%s{%s}:%s:live", v->prefix, agent, agent);
+}
+
+/* The agent of a channel: between "}:" and ":live". 0 or -1. */
+static int
+channel_agent(const char *channel, char *agent, size_t size)
+{
+	const char *start = strstr(channel, "}:"), *end;
+
+	end = start == NULL ? NULL : strrchr(start, ':');
+	if (end == NULL || strcmp(end, ":live") != 0 || end <= start + 1)
+		return -1;
+	snprintf(agent, size, "%.*s", (int)(end - start - 2), start + 2);
+	return 0;
+}
+
+#define FRAMES_MAX 256
+
+/* PREV, then an event a line. */
+static void
+live_message(struct live *v, const char *agent, const char *text, size_t len)
+{
+	struct frame *frames[FRAMES_MAX];
+	const char *end = text + len, *line = text, *nl;
+	struct event_id prev = { 0, 0 };
+	int n = 0;
+
+	nl = memchr(line, '\n', len);
+	if (nl == NULL) {
+		v->calls.on_gone(v->calls.ctx, agent);
+		return;
+	}
+	event_id_parse(line, (size_t)(nl - line), &prev);
+	while (nl != NULL && nl + 1 < end && n < FRAMES_MAX) {
+		line = nl + 1;
+		nl = memchr(line, '\n', (size_t)(end - line));
+		frames[n] = frame_new(line,
+		    (size_t)((nl == NULL ? end : nl) - line));
+		n += frames[n] != NULL;
+	}
+	v->calls.on_events(v->calls.ctx, agent, prev, frames, n);
+	while (n > 0)
+		frame_unref(&frames[--n]);
+}
+
+static void
+on_push(void *ctx, const struct redis_push *push)
+{
+	struct live *v = ctx;
+	char agent[64];
+
+	if (strcmp(push->channel, v->orders) == 0) {
+		if (strcmp(push->kind, "message") == 0)
+			v->calls.on_order(v->calls.order_ctx, push->text);
+		return;
+	}
+	if (channel_agent(push->channel, agent, sizeof(agent)) < 0)
+		return;
+	if (strcmp(push->kind, "message") == 0)
+		live_message(v, agent, push->text, push->len);
+	else if (strcmp(push->kind, "subscribe") == 0)
+		v->calls.on_covered(v->calls.ctx, agent);
+}
+
+static void
+on_sub_state(void *ctx, int up)
+{
+	struct live *v = ctx;
+
+	if (!up) {
+		v->calls.on_lost(v->calls.ctx);
+		return;
+	}
+	redis_link_subscribe(v->sub, v->orders);
+	v->calls.on_lost(v->calls.ctx); /* whoever watches says so again */
+}
+
+static void
+on_tick_end(void *arg)
+{
+	struct live *v = arg;
+
+	redis_link_flush(v->sub);
+}
+
+struct live *
+live_new(struct loop *l, const struct conf *c, const struct store *st,
+    struct redis_link *reader, const struct live_calls *calls)
+{
+	struct live *v = calloc(1, sizeof(*v));
+
+	if (v == NULL)
+		abort();
+	v->reader = reader;
+	v->calls = *calls;
+	v->prefix = c->store_prefix;
+	snprintf(v->orders, sizeof(v->orders), "%sctl:%s", c->store_prefix,
+	    store_holder(st));
+	v->sub = redis_link_new(l, c, on_sub_state, v);
+	redis_link_on_push(v->sub, on_push);
+	loop_at_tick_end(l, "subscription", on_tick_end, v);
+	return v;
+}
+
+void
+live_free(struct live **v_p)
+{
+	struct live *v = *v_p;
+
+	if (v == NULL)
+		return;
+	*v_p = NULL;
+	redis_link_free(&v->sub);
+	free(v);
+}
+
+void
+live_watch(struct live *v, const char *agent)
+{
+	char channel[CHANNEL_SIZE];
+
+	channel_name(v, agent, channel);
+	redis_link_subscribe(v->sub, channel);
+}
+
+void
+live_unwatch(struct live *v, const char *agent)
+{
+	char channel[CHANNEL_SIZE];
+
+	channel_name(v, agent, channel);
+	redis_link_unsubscribe(v->sub, channel);
+}
+
+/* ---- replays ---- */
+
+/* Three commands, of which the last answer completes the page. */
+struct replay {
+	live_page_f *fn;
+	void *ctx;
+	struct event_id oldest, newest;
+	int failed;
+};
+
+/* The id of the only entry of an answer; 0-0 if there is none. */
+static struct event_id
+entry_id(const redisReply *r)
+{
+	struct event_id id = { 0, 0 };
+
+	if (r->type == REDIS_REPLY_ARRAY && r->elements > 0)
+		event_id_parse(r->element[0]->element[0]->str,
+		    (size_t)r->element[0]->element[0]->len, &id);
+	return id;
+}
+
+static int
+answer_failed(const redisReply *r)
+{
+	return r == NULL || r->type != REDIS_REPLY_ARRAY;
+}
+
+static void
+on_oldest(void *ctx, const redisReply *r)
+{
+	struct replay *p = ctx;
+
+	p->failed |= answer_failed(r);
+	if (!p->failed)
+		p->oldest = entry_id(r);
+}
+
+static void
+on_newest(void *ctx, const redisReply *r)
+{
+	struct replay *p = ctx;
+
+	p->failed |= answer_failed(r);
+	if (!p->failed)
+		p->newest = entry_id(r);
+}
+
+static void
+on_page(void *ctx, const redisReply *r)
+{
+	struct replay *p = ctx;
+	struct frame *frames[PAGE];
+	struct live_page page = { .oldest = p->oldest, .newest = p->newest,
+		.frames = frames };
+
+	page.failed = p->failed | answer_failed(r);
+	for (size_t i = 0; !page.failed && i < r->elements && i < PAGE; i++) {
+		const redisReply *json = r->element[i]->element[1]->element[1];
+
+		frames[page.count] = frame_new(json->str, (size_t)json->len);
+		page.count += frames[page.count] != NULL;
+	}
+	page.more = page.count == PAGE;
+	p->fn(p->ctx, &page);
+	while (page.count > 0)
+		frame_unref(&frames[--page.count]);
+	free(p);
+}
+
+static void
+send_range(struct live *v, const char *command, const char *key,
+    const char *from, const char *to, const char *count,
+    redis_link_reply_f *fn, struct replay *p)
+{
+	struct redis_pipe pipe;
+
+	redis_pipe_init(&pipe, NULL);
+	redis_cmd(&pipe, command, key, from, to, "COUNT", count, NULL);
+	redis_link_send(v->reader, pipe.out.data, pipe.out.len, fn, p);
+	buf_fini(&pipe.out);
+}
+
+void
+live_replay(struct live *v, const char *agent, struct event_id after,
+    live_page_f *fn, void *ctx)
+{
+	struct replay *p = calloc(1, sizeof(*p));
+	char key[CHANNEL_SIZE], from[EVENT_ID_SIZE + 1] = "(", count[8];
+
+	if (p == NULL)
+		abort();
+	p->fn = fn;
+	p->ctx = ctx;
+	snprintf(key, sizeof(key), "%s{%s}:%s:events", v->prefix, agent,
+	    agent);
+	event_id_print(from + 1, after);
+	snprintf(count, sizeof(count), "%d", PAGE);
+	send_range(v, "XRANGE", key, "-", "+", "1", on_oldest, p);
+	send_range(v, "XREVRANGE", key, "+", "-", "1", on_newest, p);
+	send_range(v, "XRANGE", key, from, "+", count, on_page, p);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_LIVE_H
+#define STORE_LIVE_H
+
+#include "store/event.h"
+
+struct conf;
+struct loop;
+struct redis_link;
+struct store;
+
+/*
+ * What comes from Redis to the viewers of this process: events that other
+ * processes wrote, over one subscription however many agents are watched,
+ * and replays of the log. And orders to this process, on its own channel.
+ * All for the loop's thread.
+ */
+struct live;
+
+struct live_calls {
+	/* Agent is covered: what is written from now on is told. */
+	void (*on_covered)(void *ctx, const char *agent);
+
+	/* Events of another process; prev is the id of the one before. */
+	void (*on_events)(void *ctx, const char *agent, struct event_id prev,
+	    struct frame *const *frames, int count);
+
+	/* The agent was deleted. */
+	void (*on_gone)(void *ctx, const char *agent);
+
+	/* The subscription was lost; every agent must be watched again. */
+	void (*on_lost)(void *ctx);
+
+	/* Somebody told this process something: "interrupt AGENT TURN". */
+	void (*on_order)(void *ctx, const char *text);
+	void *order_ctx; /* on_order's */
+	void *ctx;	 /* the others' */
+};
+
+/* reader is the link for replays. */
+struct live *live_new(struct loop *l, const struct conf *c,
+    const struct store *st, struct redis_link *reader,
+    const struct live_calls *calls);
+void live_free(struct live **v_p);
+
+void live_watch(struct live *v, const char *agent);
+void live_unwatch(struct live *v, const char *agent);
+
+/* A page of the log. */
+struct live_page {
+	int failed; /* Redis is away: ask again later */
+	struct frame *const *frames;
+	int count;
+	int more;		/* the page was full */
+	struct event_id oldest; /* of what is retained; 0-0: nothing */
+	struct event_id newest;
+};
+
+typedef void live_page_f(void *ctx, const struct live_page *page);
+
+/* Reads the events after an id; fn is called once, never from within. */
+void live_replay(struct live *v, const char *agent, struct event_id after,
+    live_page_f *fn, void *ctx);
+
+#endif

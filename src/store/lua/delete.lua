@@ -1,0 +1,22 @@
+-- delete: an agent and all that only it refers to. ARGV: user. Returns
+-- FORBIDDEN | OK lease. Whoever holds the lease finds it gone and stops; the
+-- viewers are told by a line without events.
+local owner = redis.call('HGET', key('info'), 'owner')
+if owner ~= ARGV[1] then
+	return { 'FORBIDDEN' }
+end
+local lease = redis.call('GET', key('lease')) or ''
+for _, reference in ipairs(redis.call('LRANGE', key('segments'), 0, -1)) do
+	local segment = segment_key(string.match(reference, '^[^:]+'))
+	redis.call('SREM', segment .. ':refs', base)
+	if redis.call('SCARD', segment .. ':refs') == 0 then
+		redis.call('DEL', segment)
+	end
+end
+for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
+    'checkpoints', 'lease' }) do
+	redis.call('DEL', key(part))
+end
+redis.call('ZREM', KEYS[2], base)
+redis.call('PUBLISH', key('live'), 'gone')
+return { 'OK', lease }

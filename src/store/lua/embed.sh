@@ -1,0 +1,27 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# embed.sh COMMON SCRIPT...: the scripts as a C file on standard output. Each
+# gets COMMON before it; comments and indentation are left out.
+set -eu
+common=$1
+shift
+
+strip() {
+	sed -e 's/^[[:space:]]*//' -e '/^--/d' -e '/^$/d' \
+	    -e 's/\\/\\\\/g' -e 's/"/\\"/g' \
+	    -e 's/^/	    "/' -e 's/$/\\n"/' "$@"
+}
+
+echo '/* Made by lua/embed.sh from the scripts there. */'
+echo '#include "config.h"'
+echo '#include "store/script.h"'
+echo 'struct script scripts[SCRIPT_COUNT] = {'
+for f in "$@"; do
+	name=$(basename "$f" .lua)
+	echo "	[SCRIPT_$(echo "$name" | tr '[:lower:]' '[:upper:]')] = {"
+	echo "	    .name = \"$name\", .text ="
+	strip "$common" "$f"
+	echo '	},'
+done
+echo '};'

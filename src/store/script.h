@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_SCRIPT_H
+#define STORE_SCRIPT_H
+
+/*
+ * The Lua scripts of lua/, compiled in. They are called by SHA1; a server
+ * that does not know one answers NOSCRIPT and is given them all again.
+ */
+enum script_id {
+	SCRIPT_ACCEPT,
+	SCRIPT_COMMIT,
+	SCRIPT_CREATE,
+	SCRIPT_DELETE,
+	SCRIPT_INTERRUPT,
+	SCRIPT_MESSAGES,
+	SCRIPT_RENEW,
+	SCRIPT_TAKE,
+	SCRIPT_UPDATE,
+	SCRIPT_YIELD,
+	SCRIPT_COUNT
+};
+
+struct script {
+	const char *name;
+	const char *text;
+	char sha[41]; /* hex, set by script_init */
+};
+
+extern struct script scripts[SCRIPT_COUNT];
+
+/* Computes the SHA1 of each; once, before threads. */
+void script_init(void);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store: names of keys, the identity of this process as a holder of
+ * leases, tickets. Agents are in agents.c, leases and messages in turns.c.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/id.h"
+#include "conf/conf.h"
+#include "store/store_priv.h"
+
+#define TICKET_SECONDS "60"
+
+char *
+store_key(const struct store *st, struct arena *a, const char *fmt, ...)
+{
+	struct buf b;
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	buf_init(&b, a);
+	buf_puts(&b, st->conf->store_prefix);
+	buf_puts(&b, text);
+	return b.data;
+}
+
+char *
+store_base(const struct store *st, struct arena *a, const char *agent)
+{
+	return store_key(st, a, "{%s}:%s", agent, agent);
+}
+
+const char *
+store_user_part(struct arena *a, const char *user)
+{
+	struct buf b;
+
+	buf_init(&b, a);
+	for (; *user != '\0'; user++) {
+		unsigned char c = (unsigned char)*user;
+
+		if (isalnum(c) || strchr("._@-", c) != NULL)
+			buf_putc(&b, *user);
+		else
+			buf_printf(&b, "%%%02X", c);
+	}
+	return buf_str(&b);
+}
+
+int
+store_forbidden(struct err *err)
+{
+	return err_set(err, ERR_FORBIDDEN, "Forbidden");
+}
+
+/* When a process started, in clock ticks after boot; 0: there is none. */
+static unsigned long long
+start_time(int pid)
+{
+	char path[64], text[1024], *p;
+	FILE *f;
+	unsigned long long start = 0;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	p = strrchr(text, ')'); /* the name may hold anything */
+	if (p != NULL)
+		sscanf(p + 1,
+		    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u "
+		    "%*d %*d %*d %*d %*d %*d %llu",
+		    &start);
+	return start;
+}
+
+/* What of name is safe inside a lease and a channel name. */
+static void
+copy_plain(char *out, size_t size, const char *name)
+{
+	size_t n = 0;
+
+	for (; *name != '\0' && n + 1 < size; name++)
+		if (isalnum((unsigned char)*name) || *name == '-')
+			out[n++] = *name;
+	out[n] = '\0';
+}
+
+static void
+holder_make(char *out, size_t size)
+{
+	char host[256] = "", boot[64] = "", host_plain[64], boot_plain[16];
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	gethostname(host, sizeof(host) - 1);
+	if (f != NULL) {
+		if (fgets(boot, sizeof(boot), f) == NULL)
+			boot[0] = '\0';
+		fclose(f);
+	}
+	copy_plain(host_plain, sizeof(host_plain), host);
+	copy_plain(boot_plain, 9, boot);
+	snprintf(out, size, "%s.%s.%d.%llu", host_plain, boot_plain,
+	    (int)getpid(), start_time((int)getpid()));
+}
+
+int
+store_holder_dead(const struct store *st, const char *lease)
+{
+	const char *holder = strchr(lease, ':'), *pid;
+	unsigned long long start;
+	size_t n;
+
+	holder = holder == NULL ? NULL : strchr(holder + 1, ':');
+	if (holder == NULL)
+		return 0;
+	holder++;
+	/* HOST.BOOT. must be ours. */
+	pid = strchr(holder, '.');
+	pid = pid == NULL ? NULL : strchr(pid + 1, '.');
+	if (pid == NULL)
+		return 0;
+	n = (size_t)(++pid - holder);
+	if (strncmp(st->holder, holder, n) != 0 ||
+	    strchr(pid, '.') == NULL)
+		return 0;
+	start = strtoull(strchr(pid, '.') + 1, NULL, 10);
+	return start_time(atoi(pid)) != start;
+}
+
+struct store *
+store_new(const struct conf *c)
+{
+	struct store *st = calloc(1, sizeof(*st));
+
+	if (st == NULL)
+		abort();
+	st->conf = c;
+	st->pool = redis_pool_new(c);
+	holder_make(st->holder, sizeof(st->holder));
+	return st;
+}
+
+void
+store_free(struct store **st_p)
+{
+	struct store *st = *st_p;
+
+	if (st == NULL)
+		return;
+	*st_p = NULL;
+	redis_pool_free(&st->pool);
+	free(st);
+}
+
+const char *
+store_holder(const struct store *st)
+{
+	return st->holder;
+}
+
+int
+store_ping(struct store *st, struct arena *a, int64_t *us_r, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	int64_t start = clk_mono_us();
+
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "PING", NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	*us_r = clk_mono_us() - start;
+	return 0;
+}
+
+/* A ticket's key holds its hash: who reads Redis cannot use it. */
+static char *
+ticket_key(const struct store *st, struct arena *a, const char *ticket)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	char hex[65];
+	unsigned len;
+
+	if (EVP_Digest(ticket, strlen(ticket), md, &len, EVP_sha256(), NULL) !=
+	    1)
+		abort();
+	for (unsigned i = 0; i < 32; i++)
+		snprintf(hex + 2 * i, 3, "%02x", md[i]);
+	return store_key(st, a, "ticket:%s", hex);
+}
+
+int
+store_ticket_make(struct store *st, struct arena *a, const char *user,
+    const char **ticket_r, struct err *err)
+{
+	char *ticket = arena_alloc(a, ID_SIZE);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	id_make(ticket, "tkt_");
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "SET", ticket_key(st, a, ticket), user, "EX",
+	    TICKET_SECONDS, NULL);
+	*ticket_r = ticket;
+	return redis_call(st->pool, a, &p, &r, err);
+}
+
+int
+store_ticket_use(struct store *st, struct arena *a, const char *ticket,
+    const char **user_r, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (!id_valid(ticket, "tkt_"))
+		return 0;
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "GETDEL", ticket_key(st, a, ticket), NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	*user_r = redis_text(&r[0]);
+	return r[0].type == REDIS_TEXT;
+}

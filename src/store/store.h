@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "store/event.h"
+#include "store/journal.h"
+
+struct arena;
+struct buf;
+struct conf;
+
+/*
+ * What the threads of a worker ask of Redis. Everything here blocks for at
+ * most the store's timeouts. Whatever concerns an agent takes the user, who
+ * is checked inside, in Redis: an agent of somebody else and one that does
+ * not exist give the same ERR_FORBIDDEN. Results are the arena's.
+ */
+struct store;
+
+struct store *store_new(const struct conf *c);
+void store_free(struct store **st_p);
+
+/* This process, as the holder of leases: HOST.BOOT.PID.START. */
+const char *store_holder(const struct store *st);
+
+/*
+ * 1 if the holder of a lease is known to be dead: a process of this boot of
+ * this host that is gone. 0 if not, or if that cannot be known from here.
+ */
+int store_holder_dead(const struct store *st, const char *lease);
+
+/* 0 if Redis answers, with the time it took. */
+int store_ping(struct store *st, struct arena *a, int64_t *us_r,
+    struct err *err);
+
+/* An agent's keys' base, in the arena. */
+char *store_base(const struct store *st, struct arena *a, const char *agent);
+
+/* A key that is not an agent's: prefix and parts, in the arena. */
+char *store_key(const struct store *st, struct arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- agents ---- */
+
+struct store_agent {
+	const char *id;
+	const char *name;
+	const char *template;
+	const char *prompt;
+	const char *model;
+	const char *metadata; /* JSON, or "" */
+	int64_t created_ms;
+	int64_t updated_ms;
+	int64_t version;
+	const char *state; /* READY, PRE_MODEL, STREAMING ... */
+	const char *turn;  /* "" if none runs */
+	int64_t messages;  /* in the history */
+	int64_t waiting;   /* in the inbox */
+	const char *last;  /* id of the newest event */
+};
+
+/*
+ * A new agent; id, created and updated are filled in. With a key, a repeated
+ * call gives the agent of the first. ERR_LIMIT if the user has too many.
+ */
+int store_agent_create(struct store *st, struct arena *a, const char *user,
+    struct store_agent *ag, const char *idem_key, struct err *err);
+
+int store_agent_get(struct store *st, struct arena *a, const char *user,
+    const char *id, struct store_agent *out, struct err *err);
+
+/*
+ * Up to limit agents, newest activity first, after the cursor ("" from the
+ * start). next_r is the cursor of the rest, or "".
+ */
+int store_agent_list(struct store *st, struct arena *a, const char *user,
+    const char *cursor, int limit, struct store_agent **list_r,
+    size_t *count_r, const char **next_r, struct err *err);
+
+/*
+ * Sets name and metadata where they are not NULL. if_version < 0: whatever
+ * it is; otherwise ERR_PRECONDITION if it is another.
+ */
+int store_agent_update(struct store *st, struct arena *a, const char *user,
+    const char *id, int64_t if_version, const char *name,
+    const char *metadata, struct err *err);
+
+/* Deletes all of it. lease_r: who ran it, or "". */
+int store_agent_delete(struct store *st, struct arena *a, const char *user,
+    const char *id, const char **lease_r, struct err *err);
+
+/* A page of documents. */
+struct store_page {
+	const char **docs; /* JSON */
+	size_t count;
+	int64_t total; /* messages: in the history */
+	int64_t from;  /* messages: index of the first one here */
+	const char *last; /* messages: newest event; events: last one here */
+	int gap; /* events: some between the cursor and these were dropped */
+};
+
+/*
+ * At most limit messages from index on, or the last ones if from < 0; with
+ * last as of the same moment.
+ */
+int store_messages(struct store *st, struct arena *a, const char *user,
+    const char *id, int64_t from, int limit, struct store_page *out,
+    struct err *err);
+
+/* At most limit events behind an id. */
+int store_events(struct store *st, struct arena *a, const char *user,
+    const char *id, struct event_id after, int limit, struct store_page *out,
+    struct err *err);
+
+/* ---- turns and leases ---- */
+
+enum store_start {
+	STORE_QUEUED,  /* another one runs the agent */
+	STORE_REPEAT,  /* the idempotency key was used before */
+	STORE_BEGIN,   /* the lease is ours; a turn has begun */
+	STORE_RESUME,  /* the lease is ours; a turn goes on */
+	STORE_IDLE,    /* nothing to do */
+	STORE_HELD     /* somebody has the lease */
+};
+
+/* What taking a lease gives. */
+struct store_lease {
+	char agent[40];
+	char base[JOURNAL_BASE_SIZE];
+	char value[LEASE_SIZE];
+	char user[256];
+	char turn[40];
+	char segment[40];
+	int64_t version;  /* of the agent's info */
+	int64_t step;
+	int64_t resumes;
+	int64_t messages; /* in the history, the new one included */
+	int interrupted;  /* the turn was interrupted before it got here */
+	const char *doc;  /* STORE_BEGIN: the new message */
+	const char *const *events; /* JSON of the first events of the epoch */
+	size_t event_count;
+};
+
+enum store_on_busy { ON_BUSY_ENQUEUE, ON_BUSY_REJECT, ON_BUSY_INTERRUPT };
+
+struct store_message {
+	char id[32];
+	char turn[32];
+	const char *content; /* JSON array of blocks */
+	size_t content_len;
+	const char *idem_key; /* "" if the client gave none */
+	enum store_on_busy on_busy;
+	int may_run; /* there is room for a turn here */
+};
+
+struct store_accepted {
+	enum store_start start;
+	const char *message;
+	const char *turn;
+	const char *after;    /* the event just before the message */
+	const char *holder;   /* STORE_QUEUED: the lease of who runs it */
+	const char *running;  /* and the turn that runs */
+	struct store_lease lease; /* BEGIN and RESUME */
+};
+
+/*
+ * Keeps a message: it cannot be lost from here on. m gets its ids. Fails with
+ * ERR_FORBIDDEN, ERR_CONFLICT (reject), ERR_LIMIT (inbox full), ERR_OVERLOAD
+ * (no room for a turn).
+ */
+int store_accept(struct store *st, struct arena *a, const char *user,
+    const char *agent, struct store_message *m, struct store_accepted *out,
+    struct err *err);
+
+/*
+ * Takes the lease of an agent if nobody holds it, or if its value is
+ * expected. BEGIN, RESUME, IDLE or HELD in *start_r.
+ */
+int store_take(struct store *st, struct arena *a, const char *base,
+    const char *expected, enum store_start *start_r,
+    struct store_lease *lease_r, struct err *err);
+
+/*
+ * Marks the running turn as interrupted. 1 and the turn, the lease of its
+ * holder and the newest event id; 0 if none runs; -1.
+ */
+int store_interrupt(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char **turn_r, const char **lease_r,
+    const char **last_r, struct err *err);
+
+/* Tells the holder of a lease something: "interrupt AGENT TURN". */
+int store_tell(struct store *st, struct arena *a, const char *lease,
+    const char *what, struct err *err);
+
+/* A lease on record: whose deadline is before wall time before_ms. */
+struct store_leased {
+	const char *base;
+	const char *value; /* "" if it ran out */
+};
+
+int store_leases(struct store *st, struct arena *a, int64_t before_ms,
+    struct store_leased **list_r, size_t *count_r, struct err *err);
+
+/* ---- tickets ---- */
+
+/* A ticket for user, good once within a minute. */
+int store_ticket_make(struct store *st, struct arena *a, const char *user,
+    const char **ticket_r, struct err *err);
+
+/* The user of a ticket, which is then void. 1, 0 unknown, -1. */
+int store_ticket_use(struct store *st, struct arena *a, const char *ticket,
+    const char **user_r, struct err *err);
+
+#endif

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages and leases: how a turn comes to run somewhere.
+ *
+ * store_accept is the moment from which a message cannot be lost. Its script
+ * does all at once: checks the owner, keeps the message, and gives the caller
+ * the lease if nobody has it; the turn's first events are then in the log
+ * before anything else happens. store_take does the same for a lease whose
+ * holder died.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/crash.h"
+#include "base/id.h"
+#include "conf/conf.h"
+#include "store/store_priv.h"
+
+#define IDEM_KEY_SECONDS "86400" /* of a client's Idempotency-Key */
+#define IDEM_SELF_SECONDS "60"	 /* of our own retry of a lost answer */
+
+/* What facts() in common.lua returns. */
+enum fact {
+	FACT_OWNER,
+	FACT_VERSION,
+	FACT_TAIL,
+	FACT_TURN,
+	FACT_STEP,
+	FACT_RESUMES,
+	FACT_INTERRUPT,
+	FACT_STATE,
+	FACT_MESSAGES,
+	FACT_COUNT
+};
+
+/* Fills out from what start() in common.lua returns. */
+static void
+lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
+    const char *holder, struct store_lease *out)
+{
+	const struct redis_reply *f = r->items[3].items, *ev = &r->items[5];
+	const char **events;
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->base, sizeof(out->base), "%s", base);
+	snprintf(out->agent, sizeof(out->agent), "%s",
+	    strrchr(base, ':') + 1);
+	snprintf(out->value, sizeof(out->value), "%" PRId64 ":%s",
+	    r->items[1].number, holder);
+	snprintf(out->user, sizeof(out->user), "%s",
+	    redis_text(&f[FACT_OWNER]));
+	snprintf(out->turn, sizeof(out->turn), "%s",
+	    redis_text(&f[FACT_TURN]));
+	snprintf(out->segment, sizeof(out->segment), "%s",
+	    redis_text(&f[FACT_TAIL]));
+	out->version = strtoll(redis_text(&f[FACT_VERSION]), NULL, 10);
+	out->step = strtoll(redis_text(&f[FACT_STEP]), NULL, 10);
+	out->resumes = strtoll(redis_text(&f[FACT_RESUMES]), NULL, 10);
+	out->interrupted = out->turn[0] != '\0' &&
+	    redis_is(&f[FACT_INTERRUPT], out->turn);
+	out->messages = f[FACT_MESSAGES].number;
+	out->doc = redis_text(&r->items[4]);
+	out->event_count = ev->count;
+	events = arena_alloc(a, (ev->count + 1) * sizeof(*events));
+	for (size_t i = 0; i < ev->count; i++)
+		events[i] = redis_text(&ev->items[i]);
+	out->events = events;
+}
+
+static char *
+holder_of_new_lease(const struct store *st, struct arena *a)
+{
+	char uuid[ID_SIZE];
+
+	id_make(uuid, "");
+	return arena_printf(a, "%s:%s", uuid, st->holder);
+}
+
+/* The document of a message, as history and inbox keep it. */
+static void
+doc_build(struct buf *b, const struct store_message *m, int64_t now)
+{
+	buf_printf(b,
+	    "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64
+	    ",\"role\":\"user\",\"content\":",
+	    m->id, m->turn, now);
+	buf_add(b, m->content, m->content_len);
+	buf_putc(b, '}');
+}
+
+static void
+cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
+    const char *user, const char *base, const struct store_message *m,
+    const char *holder)
+{
+	static const char *const on_busy[] = { "enqueue", "reject",
+		"interrupt" };
+	const struct conf *c = st->conf;
+	const char *own = m->idem_key;
+	struct buf doc;
+	int64_t now = clk_wall_ms();
+
+	buf_init(&doc, a);
+	doc_build(&doc, m, now);
+	redis_script(p, SCRIPT_ACCEPT, 2, 13);
+	redis_arg(p, base);
+	redis_arg(p, store_key(st, a, "leases"));
+	redis_arg(p, user);
+	redis_argn(p, doc.data, doc.len);
+	redis_arg(p, m->id);
+	redis_arg(p, m->turn);
+	redis_arg(p, *own == '\0' ? m->id : store_user_part(a, own));
+	redis_arg(p, *own == '\0' ? IDEM_SELF_SECONDS : IDEM_KEY_SECONDS);
+	redis_argi(p, c->limits_inbox);
+	redis_arg(p, on_busy[m->on_busy]);
+	redis_arg(p, holder);
+	redis_argi(p, c->store_lease_ms);
+	redis_argi(p, now);
+	redis_argi(p, c->events_keep);
+	redis_arg(p, m->may_run ? "1" : "0");
+}
+
+/* The user's list is by activity. Not of the agent: another hash slot. */
+static void
+cmd_touch(struct store *st, struct arena *a, struct redis_pipe *p,
+    const char *user, const char *agent)
+{
+	redis_begin(p, 5);
+	redis_arg(p, "ZADD");
+	redis_arg(p, store_key(st, a, "user:%s:agents",
+			 store_user_part(a, user)));
+	redis_arg(p, "XX");
+	redis_argi(p, clk_wall_ms());
+	redis_arg(p, agent);
+}
+
+/* The answers that are errors. 0 if it is none of them. */
+static int
+accept_refused(const struct store *st, const struct redis_reply *r,
+    struct err *err)
+{
+	if (redis_is(r, "FORBIDDEN"))
+		return store_forbidden(err);
+	if (redis_is(r, "BUSY"))
+		return err_set(err, ERR_CONFLICT,
+		    "the agent is busy, and onBusy is reject");
+	if (redis_is(r, "FULL"))
+		return err_limit(err, ERR_LIMIT, "limits.inbox",
+		    "%" PRId64 " messages wait for this agent already",
+		    st->conf->limits_inbox);
+	if (redis_is(r, "OVERLOAD"))
+		return err_limit(err, ERR_OVERLOAD, "limits.turns",
+		    "no room for another turn");
+	return 0;
+}
+
+static enum store_start
+start_of(const struct redis_reply *r)
+{
+	static const struct {
+		const char *word;
+		enum store_start start;
+	} words[] = {
+		{ "QUEUED", STORE_QUEUED },
+		{ "REPEAT", STORE_REPEAT },
+		{ "BEGIN", STORE_BEGIN },
+		{ "RESUME", STORE_RESUME },
+		{ "IDLE", STORE_IDLE },
+		{ "HELD", STORE_HELD },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (redis_is(r, words[i].word))
+			return words[i].start;
+	abort(); /* our own script said something else */
+}
+
+static void
+accept_decode(struct arena *a, const struct redis_reply *r, const char *base,
+    const char *holder, const struct store_message *m,
+    struct store_accepted *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->start = start_of(&r->items[0]);
+	out->message = arena_strdup(a, m->id);
+	out->turn = arena_strdup(a, m->turn);
+	if (out->start == STORE_REPEAT) {
+		out->message = redis_text(&r->items[1]);
+		out->turn = redis_text(&r->items[2]);
+		out->after = redis_text(&r->items[3]);
+	} else if (out->start == STORE_QUEUED) {
+		out->after = redis_text(&r->items[1]);
+		out->holder = redis_text(&r->items[2]);
+		out->running = redis_text(&r->items[3]);
+	} else {
+		out->after = redis_text(&r->items[2]);
+		lease_decode(a, r, base, holder, &out->lease);
+	}
+}
+
+int
+store_accept(struct store *st, struct arena *a, const char *user,
+    const char *agent, struct store_message *m, struct store_accepted *out,
+    struct err *err)
+{
+	const char *base = store_base(st, a, agent);
+	char *holder = holder_of_new_lease(st, a);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (!id_valid(agent, "agt_"))
+		return store_forbidden(err);
+	id_make(m->id, "msg_");
+	id_make(m->turn, "trn_");
+	redis_pipe_init(&p, a);
+	cmd_accept(st, a, &p, user, base, m, holder);
+	cmd_touch(st, a, &p, user, agent);
+	crash_point("accept-send");
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	crash_point("accept-answered");
+	if (accept_refused(st, &r[0].items[0], err) < 0)
+		return -1;
+	accept_decode(a, &r[0], base, holder, m, out);
+	return 0;
+}
+
+int
+store_take(struct store *st, struct arena *a, const char *base,
+    const char *expected, enum store_start *start_r,
+    struct store_lease *lease_r, struct err *err)
+{
+	char *holder = holder_of_new_lease(st, a);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_TAKE, 2, 5);
+	redis_arg(&p, base);
+	redis_arg(&p, store_key(st, a, "leases"));
+	redis_arg(&p, expected);
+	redis_arg(&p, holder);
+	redis_argi(&p, st->conf->store_lease_ms);
+	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, st->conf->events_keep);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	crash_point("take-answered");
+	*start_r = start_of(&r[0].items[0]);
+	if (*start_r == STORE_BEGIN || *start_r == STORE_RESUME)
+		lease_decode(a, &r[0], base, holder, lease_r);
+	return 0;
+}
+
+int
+store_interrupt(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char **turn_r, const char **lease_r,
+    const char **last_r, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (!id_valid(agent, "agt_"))
+		return store_forbidden(err);
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_INTERRUPT, 1, 1);
+	redis_arg(&p, store_base(st, a, agent));
+	redis_arg(&p, user);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (redis_is(&r[0].items[0], "FORBIDDEN"))
+		return store_forbidden(err);
+	if (redis_is(&r[0].items[0], "IDLE"))
+		return 0;
+	*turn_r = redis_text(&r[0].items[1]);
+	*lease_r = redis_text(&r[0].items[2]);
+	*last_r = redis_text(&r[0].items[3]);
+	return 1;
+}
+
+int
+store_tell(struct store *st, struct arena *a, const char *lease,
+    const char *what, struct err *err)
+{
+	const char *holder = strchr(lease, ':');
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	holder = holder == NULL ? NULL : strchr(holder + 1, ':');
+	if (holder == NULL)
+		return 0; /* nobody holds it */
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "PUBLISH", store_key(st, a, "ctl:%s", holder + 1), what,
+	    NULL);
+	return redis_call(st->pool, a, &p, &r, err);
+}
+
+int
+store_leases(struct store *st, struct arena *a, int64_t before_ms,
+    struct store_leased **list_r, size_t *count_r, struct err *err)
+{
+	const struct redis_reply *r, *bases;
+	struct redis_pipe p;
+	char max[24];
+
+	snprintf(max, sizeof(max), "%" PRId64, before_ms);
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "ZRANGEBYSCORE", store_key(st, a, "leases"), "-inf", max,
+	    NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	bases = &r[0];
+	*count_r = bases->count;
+	*list_r = arena_alloc(a, (bases->count + 1) * sizeof(**list_r));
+	if (bases->count == 0)
+		return 0;
+	redis_pipe_clear(&p);
+	for (size_t i = 0; i < bases->count; i++)
+		redis_cmd(&p, "GET",
+		    arena_printf(a, "%s:lease", bases->items[i].text), NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	for (size_t i = 0; i < bases->count; i++) {
+		(*list_r)[i].base = bases->items[i].text;
+		(*list_r)[i].value = redis_text(&r[i]);
+	}
+	return 0;
+}

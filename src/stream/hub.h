@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STREAM_HUB_H
+#define STREAM_HUB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/event.h"
+
+struct conf;
+struct journal;
+struct live;
+struct loop;
+
+/*
+ * The hub: every open event stream of this process. A viewer is a FastCGI
+ * connection that was taken from libfcgi; it costs a descriptor and a few
+ * hundred bytes, and no thread. All for the loop's thread.
+ */
+struct hub;
+
+/* Which events a viewer wants. 0 in a mask: all. */
+struct hub_filter {
+	unsigned channels; /* 1 << EVENT_PROGRESS ... */
+	unsigned kinds;	   /* 1 << EVENT_TEXT_CHUNK ...; unknown ones too */
+	char turn[40];	   /* only of this turn; "" of all */
+};
+
+enum hub_mode {
+	HUB_STREAM, /* events as SSE until the viewer leaves */
+	HUB_TURN,   /* events as SSE, the end after done of filter.turn */
+	HUB_AWAIT   /* nothing until done of filter.turn, then answer */
+};
+
+struct hub_viewer {
+	int fd; /* the hub's from now on */
+	int request_id;
+	enum hub_mode mode;
+	char agent[40];
+	struct hub_filter filter;
+	struct event_id after; /* events behind this one are shown */
+
+	/* CGI response head, written at once; of HUB_AWAIT the whole answer,
+	 * written after done, and late when deadline_ms has passed. Freed by
+	 * the hub. */
+	char *head;
+	char *late;
+	int64_t deadline_ms; /* from now; HUB_AWAIT only */
+
+	/* Called once when the viewer is gone. */
+	void (*on_gone)(void *ctx, const char *user);
+	void *ctx;
+	char *user; /* freed by the hub */
+};
+
+struct hub *hub_new(struct loop *l, const struct conf *c, struct journal *j);
+void hub_free(struct hub **h_p);
+
+/* Where replays and events of other processes come from. */
+void hub_set_live(struct hub *h, struct live *v);
+
+/*
+ * Adds a viewer. begins: the agent's log is opened here right after, in the
+ * same callback, and its first events are those behind spec->after; there is
+ * nothing to be read from the log then.
+ */
+void hub_attach(struct hub *h, const struct hub_viewer *spec, int begins);
+
+/* From the journal: events of an agent whose log is open here. */
+void hub_show(void *hub, const char *agent, struct frame *const *frames,
+    int count);
+
+/* The agent's log was closed here; its viewers must be told by others. */
+void hub_log_closed(struct hub *h, const char *agent);
+
+/*
+ * Sends the viewers of an agent an event that is not in the log and ends
+ * their streams: what stopped is not over, they may come back.
+ */
+void hub_break(struct hub *h, const char *agent, struct frame *notice);
+
+/* Ends all streams: the process stops. */
+void hub_close_all(struct hub *h);
+
+int hub_viewers(const struct hub *h);
+
+/* From live. */
+void hub_covered(void *hub, const char *agent);
+void hub_events(void *hub, const char *agent, struct event_id prev,
+    struct frame *const *frames, int count);
+void hub_gone(void *hub, const char *agent);
+void hub_lost(void *hub);
+
+#endif

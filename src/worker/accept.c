@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Request threads: wait for a connection, let libfcgi read the request, serve
+ * it, again.
+ *
+ * libfcgi's own example holds a mutex across FCGX_Accept_r, which reads the
+ * parameters too: one slow peer would stall every thread. Here the listening
+ * socket does not block, each thread waits in an epoll of its own, and
+ * EPOLLEXCLUSIVE wakes one of them for a connection instead of all. Whoever
+ * comes too late gets EAGAIN and waits again.
+ *
+ * An idle connection that nginx keeps would pin a thread in read(2), so none
+ * is kept, whatever nginx asks for.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "api/app.h"
+#include "base/clk.h"
+#include "base/log.h"
+#include "worker/accept.h"
+
+#define NO_FDS_PAUSE_MS 20
+
+struct acceptor {
+	struct app *app;
+	int listen_fd;
+	int stop_fd;
+	int count;
+	pthread_t *threads;
+};
+
+/* 1 somebody may be there, 0 the worker stops. */
+static int
+wait_connection(struct acceptor *ac, int epoll_fd)
+{
+	struct epoll_event ev;
+	int n;
+
+	do
+		n = epoll_wait(epoll_fd, &ev, 1, -1);
+	while (n < 0 && errno == EINTR);
+	return n == 1 && ev.data.fd == ac->listen_fd;
+}
+
+static int
+epoll_open(struct acceptor *ac)
+{
+	struct epoll_event listen_ev = { .events = EPOLLIN | EPOLLEXCLUSIVE,
+		.data.fd = ac->listen_fd };
+	struct epoll_event stop_ev = { .events = EPOLLIN,
+		.data.fd = ac->stop_fd };
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (fd < 0 ||
+	    epoll_ctl(fd, EPOLL_CTL_ADD, ac->listen_fd, &listen_ev) < 0 ||
+	    epoll_ctl(fd, EPOLL_CTL_ADD, ac->stop_fd, &stop_ev) < 0)
+		abort();
+	return fd;
+}
+
+/* An error of FCGX_Accept_r is a negated errno. None ends the thread. */
+static void
+accept_failed(int rc)
+{
+	struct timespec pause = { 0, NO_FDS_PAUSE_MS * 1000000L };
+
+	if (rc == -EAGAIN || rc == -EINTR || rc == -ECONNABORTED)
+		return;
+	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
+		log_warn("no descriptor for a connection; it waits");
+	else
+		log_debug("a connection was not understood: %s",
+		    strerror(-rc));
+	nanosleep(&pause, NULL);
+}
+
+static void *
+request_thread(void *arg)
+{
+	struct acceptor *ac = arg;
+	int epoll_fd = epoll_open(ac), rc;
+	FCGX_Request rq;
+
+	if (FCGX_InitRequest(&rq, ac->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) !=
+	    0)
+		abort();
+	while (wait_connection(ac, epoll_fd)) {
+		rc = FCGX_Accept_r(&rq);
+		if (rc < 0) {
+			accept_failed(rc);
+			continue;
+		}
+		rq.keepConnection = 0;
+		api_serve(ac->app, &rq);
+		FCGX_Finish_r(&rq);
+	}
+	FCGX_Free(&rq, 1);
+	close(epoll_fd);
+	return NULL;
+}
+
+struct acceptor *
+acceptor_start(struct app *app, int listen_fd, int count)
+{
+	struct acceptor *ac = calloc(1, sizeof(*ac));
+
+	if (ac == NULL)
+		abort();
+	ac->app = app;
+	ac->listen_fd = listen_fd;
+	ac->count = count;
+	ac->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ac->threads = calloc((size_t)count, sizeof(*ac->threads));
+	if (ac->stop_fd < 0 || ac->threads == NULL || FCGX_Init() != 0)
+		abort();
+	for (int i = 0; i < count; i++)
+		if (pthread_create(&ac->threads[i], NULL, request_thread,
+			ac) != 0)
+			abort();
+	return ac;
+}
+
+void
+acceptor_stop(struct acceptor **ac_p)
+{
+	struct acceptor *ac = *ac_p;
+	uint64_t one = 1;
+
+	if (ac == NULL)
+		return;
+	*ac_p = NULL;
+	if (write(ac->stop_fd, &one, sizeof(one)) != sizeof(one))
+		abort();
+	for (int i = 0; i < ac->count; i++)
+		pthread_join(ac->threads[i], NULL);
+	close(ac->stop_fd);
+	free(ac->threads);
+	free(ac);
+}

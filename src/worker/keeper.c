@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Taking over.
+ *
+ * A lease says who holds it: host, boot, pid, start time. On this host that
+ * can be checked, so an heir need not wait for the lease of a dead worker to
+ * run out; of other hosts only an expired lease is taken. A holder that is
+ * alive after all, or comes back, finds its lease replaced and can write
+ * nothing.
+ */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/runner.h"
+#include "api/app.h"
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/lck.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+#include "store/store.h"
+#include "worker/keeper.h"
+
+#define FIRST_TRY_MS 50 /* while the first look has not succeeded */
+
+struct keeper {
+	struct app *app;
+	pthread_t thread;
+	struct lck lck;
+	struct lck_cond wake;
+	int stop;
+};
+
+static void
+on_open(void *arg)
+{
+	turn_open(arg);
+}
+
+/* Takes one lease, if there is room for its turn. 0 or -1. */
+static int
+take_over(struct keeper *k, struct arena *a, const struct store_leased *l)
+{
+	struct app *app = k->app;
+	struct store_lease lease;
+	enum store_start start;
+	struct err err;
+
+	if (runner_reserve(app->runner, "", 1, &err) < 0)
+		return 0; /* no room here; somebody else, or later */
+	if (store_take(app->store, a, l->base, l->value, &start, &lease,
+		&err) < 0) {
+		runner_release(app->runner, "");
+		log_warn("taking over a turn: %s", err.text);
+		return -1;
+	}
+	if (start != STORE_BEGIN && start != STORE_RESUME) {
+		runner_release(app->runner, "");
+		return 0;
+	}
+	log_info("takes over agent %s, turn %s", lease.agent, lease.turn);
+	lease.user[0] = '\0'; /* the room was reserved for nobody */
+	loop_post(app->loop, "take over", on_open,
+	    turn_new(app->runner, &lease, ""));
+	return 0;
+}
+
+/* One look at the leases whose deadline is before a time. 0 or -1. */
+static int
+sweep(struct keeper *k, int64_t before_ms)
+{
+	struct arena *a = arena_open(16384);
+	struct store_leased *list;
+	struct err err;
+	size_t count;
+	int rc = 0;
+
+	if (store_leases(k->app->store, a, before_ms, &list, &count, &err) <
+	    0) {
+		log_warn("looking for leases: %s", err.text);
+		rc = -1;
+		count = 0;
+	}
+	for (size_t i = 0; i < count && rc == 0; i++)
+		if (*list[i].value == '\0' ||
+		    store_holder_dead(k->app->store, list[i].value))
+			rc = take_over(k, a, &list[i]);
+	arena_close(&a);
+	return rc;
+}
+
+/* Sleeps. 1 the worker stops. */
+static int
+keeper_sleep(struct keeper *k, int64_t ms)
+{
+	int64_t deadline = clk_mono_ms() + ms;
+	int stop;
+
+	lck_take(&k->lck);
+	while (!k->stop && clk_mono_ms() < deadline)
+		lck_cond_wait(&k->wake, &k->lck, deadline);
+	stop = k->stop;
+	lck_drop(&k->lck);
+	return stop;
+}
+
+static void *
+keeper_thread(void *arg)
+{
+	struct keeper *k = arg;
+	int64_t every = k->app->conf->store_sweep_ms;
+
+	while (sweep(k, INT64_MAX) < 0)
+		if (keeper_sleep(k, FIRST_TRY_MS))
+			return NULL;
+	while (!keeper_sleep(k, every))
+		sweep(k, clk_wall_ms());
+	return NULL;
+}
+
+struct keeper *
+keeper_start(struct app *app)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		abort();
+	k->app = app;
+	lck_init(&k->lck, LCK_KEEPER);
+	lck_cond_init(&k->wake);
+	if (pthread_create(&k->thread, NULL, keeper_thread, k) != 0)
+		abort();
+	return k;
+}
+
+void
+keeper_stop(struct keeper **k_p)
+{
+	struct keeper *k = *k_p;
+
+	if (k == NULL)
+		return;
+	*k_p = NULL;
+	lck_take(&k->lck);
+	k->stop = 1;
+	lck_cond_signal(&k->wake);
+	lck_drop(&k->lck);
+	pthread_join(k->thread, NULL);
+	lck_cond_fini(&k->wake);
+	lck_fini(&k->lck);
+	free(k);
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: puts the parts together, runs them, takes them apart.
+ *
+ *   request threads   accept.c, serving src/api
+ *   turn threads      src/agent/runner.c
+ *   loop thread       fetch, journal, hub, the two links to Redis
+ *   keeper thread     keeper.c
+ *   this thread       waits for a signal, or for the master to be gone
+ *
+ * SIGQUIT: accepts no more, lets turns finish for drain_timeout. SIGTERM, or
+ * the end of the master: turns stop at their last commit, and give up their
+ * leases so that whoever comes next need not wait.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/runner.h"
+#include "api/app.h"
+#include "api/templates.h"
+#include "base/clk.h"
+#include "base/future.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/scoreboard.h"
+#include "conf/conf.h"
+#include "master/pool.h"
+#include "model/call.h"
+#include "net/fetch.h"
+#include "store/journal.h"
+#include "store/live.h"
+#include "store/redis_link.h"
+#include "store/script.h"
+#include "stream/hub.h"
+#include "worker/accept.h"
+#include "worker/keeper.h"
+#include "worker/worker.h"
+
+#define LOOK_EVERY_MS 20 /* whether the drain is over */
+#define ABANDON_MS 2000	 /* for turns to notice that they are to stop */
+
+struct worker {
+	struct app app;
+	struct loop *loop;
+	pthread_t loop_thread;
+	struct fetcher *fetcher;
+	struct redis_link *link;
+	struct journal *journal;
+	struct live *live;
+	struct models *models;
+	struct acceptor *acceptor;
+	struct keeper *keeper;
+	int signal_fd;
+};
+
+/* ---- what the parts tell each other; the loop's thread ---- */
+
+static void
+on_link_state(void *ctx, int up)
+{
+	struct worker *w = ctx;
+
+	if (up)
+		journal_link_up(w->journal);
+}
+
+/* A turn's log was closed. If it could not go on, its viewers are told. */
+static void
+on_log_closed(void *ctx, const char *agent, const struct err *why)
+{
+	static const char rest[] =
+	    ",\"message\":\"the store is away; come back with your cursor\","
+	    "\"retryable\":true";
+	struct worker *w = ctx;
+	struct event e = { .kind = EVENT_ERROR, .turn = "",
+		.time_ms = clk_wall_ms(), .rest = rest,
+		.rest_len = sizeof(rest) - 1 };
+	struct frame *f;
+
+	hub_log_closed(w->app.hub, agent);
+	if (why == NULL || why->code != ERR_STORE)
+		return;
+	f = frame_make_unlogged(&e);
+	hub_break(w->app.hub, agent, f);
+	frame_unref(&f);
+}
+
+/* "interrupt AGENT TURN" or "deleted AGENT". */
+static void
+on_order(void *ctx, const char *text)
+{
+	struct worker *w = ctx;
+	char agent[40], turn[40];
+
+	if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2)
+		runner_interrupt(w->app.runner, agent, turn);
+	else if (sscanf(text, "deleted %39s", agent) == 1)
+		runner_interrupt(w->app.runner, agent, "");
+}
+
+/* ---- putting together ---- */
+
+static void
+worker_parts_new(struct worker *w, const struct conf *c)
+{
+	struct live_calls calls = { hub_covered, hub_events, hub_gone,
+		hub_lost, on_order, w, NULL };
+	struct runner_parts parts = { .conf = c, .on_closed = on_log_closed,
+		.ctx = w };
+	struct app *app = &w->app;
+
+	w->link = redis_link_new(w->loop, c, on_link_state, w);
+	w->journal = journal_new(w->loop, c, w->link);
+	app->hub = hub_new(w->loop, c, w->journal);
+	calls.ctx = app->hub;
+	w->live = live_new(w->loop, c, app->store, w->link, &calls);
+	hub_set_live(app->hub, w->live);
+	parts.loop = w->loop;
+	parts.store = app->store;
+	parts.journal = w->journal;
+	parts.models = w->models;
+	parts.board = app->board;
+	parts.slot = app->slot;
+	app->runner = runner_new(&parts);
+}
+
+static int
+worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
+{
+	struct app *app = &w->app;
+
+	script_init();
+	app->conf = c;
+	app->slot = slot;
+	app->board = scoreboard_open(WORKER_FD_BOARD, err);
+	if (app->board == NULL || app_auth_init(app, c, err) < 0)
+		return -1;
+	app->templates = templates_load(c->templates, err);
+	if (app->templates == NULL)
+		return -1;
+	w->loop = app->loop = loop_new();
+	w->fetcher = fetcher_new(w->loop);
+	w->models = models_new(w->loop, w->fetcher, c, err);
+	if (w->models == NULL)
+		return -1;
+	app->store = store_new(c);
+	worker_parts_new(w, c);
+	return 0;
+}
+
+static void *
+loop_thread(void *arg)
+{
+	loop_run(arg);
+	return NULL;
+}
+
+/* ---- signals ---- */
+
+static int
+signals_open(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGSEGV);
+	sigdelset(&set, SIGBUS);
+	sigdelset(&set, SIGABRT);
+	sigdelset(&set, SIGFPE);
+	sigdelset(&set, SIGILL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGQUIT);
+	sigaddset(&set, SIGTERM);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		abort();
+	return fd;
+}
+
+/*
+ * Waits for at most ms (-1: for ever). SIGQUIT, SIGTERM (which the end of the
+ * master counts as), or 0 when the time is over.
+ */
+static int
+wait_signal(struct worker *w, int ms)
+{
+	struct pollfd pfd[2] = {
+		{ .fd = w->signal_fd, .events = POLLIN },
+		{ .fd = WORKER_FD_ALIVE, .events = POLLIN },
+	};
+	struct signalfd_siginfo si;
+
+	while (poll(pfd, 2, ms) < 0)
+		if (errno != EINTR)
+			abort();
+	if (pfd[1].revents != 0)
+		return SIGTERM;
+	if (read(w->signal_fd, &si, sizeof(si)) == sizeof(si))
+		return (int)si.ssi_signo;
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static void
+on_abandon(void *arg)
+{
+	struct worker *w = arg;
+
+	runner_abandon(w->app.runner);
+}
+
+static void
+on_close_parts(void *arg)
+{
+	struct worker *w = arg;
+
+	hub_close_all(w->app.hub);
+	loop_stop(w->loop);
+}
+
+/* Lets turns end by themselves until the deadline or a SIGTERM. */
+static void
+drain(struct worker *w, int64_t deadline_ms)
+{
+	while (runner_running(w->app.runner) > 0 &&
+	    clk_mono_ms() < deadline_ms)
+		if (wait_signal(w, LOOK_EVERY_MS) == SIGTERM)
+			return;
+}
+
+/* Stops what still runs at its last commit. 1 all have stopped. */
+static int
+abandon(struct worker *w)
+{
+	int64_t deadline = clk_mono_ms() + ABANDON_MS;
+	struct timespec pause = { 0, LOOK_EVERY_MS * 1000000L };
+
+	loop_post(w->loop, "abandon", on_abandon, w);
+	while (runner_running(w->app.runner) > 0 && clk_mono_ms() < deadline)
+		nanosleep(&pause, NULL);
+	return runner_running(w->app.runner) == 0;
+}
+
+/* Everything is freed, so that a leak would be seen. */
+static void
+worker_free(struct worker *w)
+{
+	struct app *app = &w->app;
+
+	runner_free(&app->runner);
+	hub_free(&app->hub);
+	live_free(&w->live);
+	journal_free(&w->journal);
+	redis_link_free(&w->link);
+	fetcher_free(&w->fetcher);
+	models_free(&w->models);
+	loop_free(&w->loop);
+	store_free(&app->store);
+	templates_free(&app->templates);
+	app_auth_fini(app);
+	scoreboard_free(&app->board);
+}
+
+static int
+worker_stop(struct worker *w, int sig)
+{
+	struct app *app = &w->app;
+
+	log_info("stopping, %d turns run", runner_running(app->runner));
+	__atomic_store_n(&app->draining, 1, __ATOMIC_RELEASE);
+	scoreboard_row(app->board, app->slot)->state = BOARD_DRAINING;
+	keeper_stop(&w->keeper);
+	acceptor_stop(&w->acceptor);
+	runner_drain(app->runner);
+	if (sig == SIGQUIT)
+		drain(w, clk_mono_ms() + app->conf->drain_timeout_ms);
+	if (!abandon(w))
+		_exit(0); /* a turn is stuck in a call of the store */
+	loop_post(w->loop, "stop", on_close_parts, w);
+	pthread_join(w->loop_thread, NULL);
+	worker_free(w);
+	return 0;
+}
+
+int
+worker_run(const struct conf *c, int slot)
+{
+	struct worker w;
+	char name[32];
+	struct err err;
+	int sig;
+
+	memset(&w, 0, sizeof(w));
+	snprintf(name, sizeof(name), "worker-%d", slot);
+	log_name_set(name);
+	prctl(PR_SET_NAME, "agent-fpm"); /* else it is the exec's: exe */
+	prctl(PR_SET_DUMPABLE, 0);
+	for (int fd = WORKER_FD_LISTEN; fd < WORKER_FD_END; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	w.signal_fd = signals_open();
+	if (worker_init(&w, c, slot, &err) < 0) {
+		log_error("%s", err.text);
+		return err_info(err.code)->exit_code;
+	}
+	if (pthread_create(&w.loop_thread, NULL, loop_thread, w.loop) != 0)
+		abort();
+	w.keeper = keeper_start(&w.app);
+	w.acceptor = acceptor_start(&w.app, WORKER_FD_LISTEN,
+	    (int)c->request_threads);
+	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
+	log_info("ready");
+	do
+		sig = wait_signal(&w, -1);
+	while (sig == 0);
+	return worker_stop(&w, sig);
+}
