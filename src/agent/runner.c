@@ -101,8 +101,7 @@ runner_reserve(struct runner *r, const char *user, int force, struct err *err)
 void
 runner_release(struct runner *r, const char *user)
 {
-	scoreboard_count_drop(r->parts.board, r->parts.slot, BOARD_TURNS,
-	    user);
+	scoreboard_count_drop(r->parts.board, r->parts.slot, BOARD_TURNS, user);
 	lck_take(&r->lck);
 	r->running--;
 	lck_drop(&r->lck);
@@ -213,8 +212,8 @@ runner_push(struct runner *r, struct turn *t)
 /* ---- turns ---- */
 
 struct turn *
-turn_new(struct runner *r, const struct store_lease *lease,
-    const char *request_id)
+turn_new(
+    struct runner *r, const struct store_lease *lease, const char *request_id)
 {
 	struct turn *t = calloc(1, sizeof(*t));
 
@@ -334,5 +333,5 @@ runner_abandon(struct runner *r)
 
 	journal_yield_all(r->parts.journal);
 	HASH_ITER(hh, r->turns, t, tmp)
-		turn_stop(t, STOP_ABANDON);
+	turn_stop(t, STOP_ABANDON);
 }

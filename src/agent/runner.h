@@ -46,16 +46,16 @@ void runner_free(struct runner **r_p);
  * ERR_OVERLOAD (limits.turns, or the worker is stopping). force: the user's
  * own limit does not count, for what must be resumed. Any thread.
  */
-int runner_reserve(struct runner *r, const char *user, int force,
-    struct err *err);
+int runner_reserve(
+    struct runner *r, const char *user, int force, struct err *err);
 void runner_release(struct runner *r, const char *user);
 
 /*
  * A turn for a lease that was just taken, with the room reserved for it. Any
  * thread. request_id goes along to the model, or is "".
  */
-struct turn *turn_new(struct runner *r, const struct store_lease *lease,
-    const char *request_id);
+struct turn *turn_new(
+    struct runner *r, const struct store_lease *lease, const char *request_id);
 
 /*
  * On the loop's thread: opens the agent's log, shows the first events of the

@@ -80,8 +80,8 @@ turn_stop(struct turn *t, enum turn_stop why)
 static enum turn_step
 turn_stopped_step(struct turn *t)
 {
-	return turn_stop_asked(t) == STOP_INTERRUPT ? TURN_INTERRUPTED :
-						      TURN_ABANDONED;
+	return turn_stop_asked(t) == STOP_INTERRUPT ? TURN_INTERRUPTED
+						    : TURN_ABANDONED;
 }
 
 /* Waits ms, or until it is asked to stop: then 1. */
@@ -245,8 +245,8 @@ step_retry(struct turn *t)
 {
 	const struct model_failure *f = &model_call_result(t->result)->failure;
 	struct retry_notice n = { .turn = t };
-	int64_t ms = f->retry_after_ms > 0 ? f->retry_after_ms :
-					     backoff_ms(t->attempt);
+	int64_t ms =
+	    f->retry_after_ms > 0 ? f->retry_after_ms : backoff_ms(t->attempt);
 	int64_t most = t->runner->parts.conf->model_total_timeout_ms;
 
 	if (ms > most)
@@ -319,8 +319,8 @@ commit_message(struct turn *t, const struct model_result *r, int interrupted)
 
 	id_make(id, "msg_");
 	buf_init(&doc, t->arena);
-	buf_printf(&doc, "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64,
-	    id, t->turn, clk_wall_ms());
+	buf_printf(&doc, "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64, id,
+	    t->turn, clk_wall_ms());
 	if (interrupted)
 		buf_lit(&doc, ",\"interrupted\":true");
 	buf_lit(&doc, ",\"role\":\"assistant\",\"content\":");
@@ -346,9 +346,8 @@ commit_done(struct turn *t, const char *reason, const char *stop)
 static enum turn_step
 step_answered(struct turn *t)
 {
-	static const char *const stops[] = { "", "stop", "length",
-		"tool_calls", "content_filter", "refusal", "pause", "error",
-		"other" };
+	static const char *const stops[] = { "", "stop", "length", "tool_calls",
+		"content_filter", "refusal", "pause", "error", "other" };
 	const struct model_result *r = model_call_result(t->result);
 
 	commit_init(t);
@@ -364,9 +363,8 @@ step_answered(struct turn *t)
 static enum turn_step
 step_interrupted(struct turn *t)
 {
-	const struct model_result *r = t->result == NULL ?
-	    NULL :
-	    model_call_result(t->result);
+	const struct model_result *r =
+	    t->result == NULL ? NULL : model_call_result(t->result);
 
 	commit_init(t);
 	if (r != NULL && r->blocks > 0 && t->shown)
@@ -448,8 +446,7 @@ turn_count_done(struct turn *t)
 static enum turn_step
 turn_begin_next(struct turn *t)
 {
-	history_add(t->history, t->commit.next_doc,
-	    strlen(t->commit.next_doc));
+	history_add(t->history, t->commit.next_doc, strlen(t->commit.next_doc));
 	free(t->commit.next_doc);
 	arena_reset(t->arena);
 	model_call_free(&t->result);

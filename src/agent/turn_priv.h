@@ -31,18 +31,18 @@ struct runner {
 enum turn_stop {
 	STOP_NO,
 	STOP_INTERRUPT, /* somebody asked */
-	STOP_ABANDON,	/* the process stops: it is resumed elsewhere */
-	STOP_DEAD	/* nothing can be written any more */
+	STOP_ABANDON,   /* the process stops: it is resumed elsewhere */
+	STOP_DEAD       /* nothing can be written any more */
 };
 
 struct turn {
-	UT_hash_handle hh;  /* runner->turns; the loop's thread */
-	struct turn *next;  /* runner's queue */
+	UT_hash_handle hh; /* runner->turns; the loop's thread */
+	struct turn *next; /* runner's queue */
 	struct runner *runner;
 	struct store_lease lease;
-	char *doc;	    /* of the message, owned */
-	char **events;	    /* first events of the lease, owned */
-	char turn[40];	    /* the one that runs now */
+	char *doc;     /* of the message, owned */
+	char **events; /* first events of the lease, owned */
+	char turn[40]; /* the one that runs now */
 	char request_id[64];
 	struct journal_log *log; /* the loop's thread */
 
@@ -61,9 +61,9 @@ struct turn {
 	/* A model call: the loop sets, the turn thread reads after done. */
 	struct model_request rq;
 	struct model_call *call;   /* the loop's thread, while it runs */
-	int ended;		   /* the loop's thread */
+	int ended;                 /* the loop's thread */
 	struct model_call *result; /* the turn thread's, after done */
-	size_t messages_len;	   /* of the history without the request */
+	size_t messages_len;       /* of the history without the request */
 	int shown;
 	struct future done;
 

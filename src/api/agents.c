@@ -29,8 +29,7 @@ add_agent(struct buf *b, const struct store_agent *ag)
 	if (*ag->model != '\0')
 		json_add_str(b, "model", ag->model);
 	if (*ag->metadata != '\0')
-		json_add_raw(b, "metadata", ag->metadata,
-		    strlen(ag->metadata));
+		json_add_raw(b, "metadata", ag->metadata, strlen(ag->metadata));
 	json_add_int(b, "created", ag->created_ms);
 	json_add_int(b, "updated", ag->updated_ms);
 	json_add_str(b, "state", ag->state);
@@ -104,8 +103,8 @@ refuse_unsupported(const struct api_call *c, struct err *err)
 
 /* What the template says, where the request says nothing. */
 static int
-apply_template(const struct api_call *c, struct store_agent *ag,
-    struct err *err)
+apply_template(
+    const struct api_call *c, struct store_agent *ag, struct err *err)
 {
 	const struct agent_template *t;
 
@@ -127,8 +126,11 @@ int
 agents_create(void *call, struct err *err)
 {
 	struct api_call *c = call;
-	struct store_agent ag = { .name = "", .template = "", .prompt = "",
-		.model = "", .metadata = "" };
+	struct store_agent ag = { .name = "",
+		.template = "",
+		.prompt = "",
+		.model = "",
+		.metadata = "" };
 	const char *key;
 	int rc = body_name(c, &ag.name, err);
 
@@ -137,14 +139,14 @@ agents_create(void *call, struct err *err)
 	if (rc < 0 || refuse_unsupported(c, err) < 0 ||
 	    api_body_str(c, "template", NAME_MAX_BYTES, &ag.template, err) <
 		0 ||
-	    api_body_str(c, "systemPrompt", PROMPT_MAX_BYTES, &ag.prompt,
-		err) < 0 ||
+	    api_body_str(c, "systemPrompt", PROMPT_MAX_BYTES, &ag.prompt, err) <
+		0 ||
 	    api_body_str(c, "model", MODEL_MAX_BYTES, &ag.model, err) < 0 ||
 	    body_metadata(c, &ag.metadata, err) < 0 ||
 	    apply_template(c, &ag, err) < 0 || api_idem_key(c, &key, err) < 0)
 		return -1;
-	if (store_agent_create(c->app->store, c->arena, c->user, &ag, key,
-		err) < 0)
+	if (store_agent_create(
+		c->app->store, c->arena, c->user, &ag, key, err) < 0)
 		return -1;
 	http_header_add(c->rs, "Location", "/api/agents/%s", ag.id);
 	respond_agent(c, 201, &ag);
@@ -213,8 +215,8 @@ if_match(const struct api_call *c, int64_t *version_r, struct err *err)
 		if (end > h + 1 && strcmp(end, "\"") == 0)
 			return 0;
 	}
-	return err_set(err, ERR_PRECONDITION,
-	    "If-Match is not an ETag of this agent");
+	return err_set(
+	    err, ERR_PRECONDITION, "If-Match is not an ETag of this agent");
 }
 
 int
@@ -247,8 +249,8 @@ agents_delete(void *call, struct err *err)
 	struct api_call *c = call;
 	const char *lease, *id = c->rq->param[0];
 
-	if (store_agent_delete(c->app->store, c->arena, c->user, id, &lease,
-		err) < 0)
+	if (store_agent_delete(
+		c->app->store, c->arena, c->user, id, &lease, err) < 0)
 		return -1;
 	/* Whoever runs it is told now; its next write would be refused. */
 	if (*lease != '\0')

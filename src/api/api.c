@@ -57,8 +57,8 @@ range_covers(const char *s, size_t n, const char *type)
 	while (len > 0 && s[len - 1] == ' ')
 		len--;
 	q = memmem(s, n, "q=0", 3);
-	if (q != NULL && (q + 3 == s + n || strspn(q + 3, ".0") ==
-			(size_t)(s + n - (q + 3))))
+	if (q != NULL && (q + 3 == s + n ||
+			     strspn(q + 3, ".0") == (size_t)(s + n - (q + 3))))
 		return 0;
 	if (len == 3 && memcmp(s, "*/*", 3) == 0)
 		return 1;
@@ -93,7 +93,8 @@ negotiate(struct api_call *c, unsigned flags, struct err *err)
 	const char *h = http_header(c->rq, "HTTP_ACCEPT");
 
 	if (flags & API_BOTH) {
-		c->wants_json = json &&
+		c->wants_json =
+		    json &&
 		    (!sse || (h != NULL && strstr(h, "application/json")));
 		if (json || sse)
 			return 0;
@@ -101,9 +102,9 @@ negotiate(struct api_call *c, unsigned flags, struct err *err)
 	if (flags & API_SSE ? sse : json)
 		return 0;
 	return err_set(err, ERR_NOT_ACCEPTABLE, "this resource is %s",
-	    flags & API_BOTH     ? "text/event-stream or application/json" :
-		flags & API_SSE ? "text/event-stream" :
-				  "application/json");
+	    flags & API_BOTH  ? "text/event-stream or application/json"
+	    : flags & API_SSE ? "text/event-stream"
+			      : "application/json");
 }
 
 /* ---- the body ---- */
@@ -131,8 +132,8 @@ read_json(struct api_call *c, struct err *err)
 	if (c->body == NULL)
 		return -1;
 	if (!json_is(c->body, JSON_OBJECT))
-		return err_set(err, ERR_INVALID,
-		    "the body is JSON, but not an object");
+		return err_set(
+		    err, ERR_INVALID, "the body is JSON, but not an object");
 	return 0;
 }
 
@@ -148,8 +149,8 @@ api_body_str(const struct api_call *c, const char *name, size_t max,
 	if (*out_r == NULL)
 		return err_set(err, ERR_INVALID, "%s is not a string", name);
 	if (strlen(*out_r) > max)
-		return err_set(err, ERR_INVALID,
-		    "%s is longer than %zu bytes", name, max);
+		return err_set(
+		    err, ERR_INVALID, "%s is longer than %zu bytes", name, max);
 	return 1;
 }
 
@@ -248,9 +249,9 @@ int
 api_viewer_take(struct api_call *c, struct err *err)
 {
 	const struct conf *conf = c->app->conf;
-	int rc = scoreboard_count_take(c->app->board, c->app->slot,
-	    BOARD_VIEWERS, c->user, conf->limits_viewers_per_user,
-	    conf->limits_viewers);
+	int rc =
+	    scoreboard_count_take(c->app->board, c->app->slot, BOARD_VIEWERS,
+		c->user, conf->limits_viewers_per_user, conf->limits_viewers);
 
 	if (rc == 0)
 		return err_limit(err, ERR_LIMIT, "limits.viewers_per_user",
@@ -302,8 +303,8 @@ prepare(struct api_call *c, const struct http_route *r, struct err *err)
 {
 	const struct conf *conf = c->app->conf;
 
-	if (http_check_headers(c->rq, (size_t)conf->limits_header_bytes,
-		err) < 0)
+	if (http_check_headers(c->rq, (size_t)conf->limits_header_bytes, err) <
+	    0)
 		return -1;
 	if ((r->flags & API_OPEN) == 0 &&
 	    api_authenticate(c, (r->flags & API_TICKET) != 0, err) < 0)
@@ -357,8 +358,9 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 	struct arena *a = arena_open(8192);
 	struct http_request rq;
 	struct http_response rs;
-	struct api_call c = { .app = app, .rq = &rq, .rs = &rs, .arena = a,
-		.user = "" };
+	struct api_call c = {
+		.app = app, .rq = &rq, .rs = &rs, .arena = a, .user = ""
+	};
 	struct err err;
 
 	err_clear(&err);

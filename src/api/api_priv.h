@@ -26,12 +26,11 @@ struct api_call {
 	struct arena *arena;
 	const char *user;
 	const struct json *body; /* API_JSON */
-	int wants_json;		 /* API_BOTH: Accept prefers it */
+	int wants_json;          /* API_BOTH: Accept prefers it */
 };
 
 /* Who asks: from the token or ticket. 0, or -1 and ERR_UNAUTHORIZED. */
-int api_authenticate(struct api_call *c, int ticket_allowed,
-    struct err *err);
+int api_authenticate(struct api_call *c, int ticket_allowed, struct err *err);
 
 /* ---- members of the body ---- */
 
@@ -50,8 +49,7 @@ int api_query_int(const struct api_call *c, const char *name, int64_t min,
 int api_accepts(const struct api_call *c, const char *type);
 
 /* The Idempotency-Key, or "". -1 if it is too long or not printable. */
-int api_idem_key(const struct api_call *c, const char **key_r,
-    struct err *err);
+int api_idem_key(const struct api_call *c, const char **key_r, struct err *err);
 
 /* Opens a stream: counts the viewer. 0, or -1 and a limit. */
 int api_viewer_take(struct api_call *c, struct err *err);

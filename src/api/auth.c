@@ -41,10 +41,10 @@ add_secret(struct app *app, const struct conf *c, struct err *err)
 	int rc = conf_secret(c, "jwt.secret", &secret, err);
 
 	if (rc > 0)
-		rc = add_key(app,
-		    jws_key_new_secret(
-			secret_algorithms[c->jwt_secret_algorithm],
-			secret.data, secret.len, err));
+		rc =
+		    add_key(app, jws_key_new_secret(
+				     secret_algorithms[c->jwt_secret_algorithm],
+				     secret.data, secret.len, err));
 	conf_wipe(&secret);
 	return rc < 0 ? err_prefix(err, "jwt.secret") : 0;
 }
@@ -60,8 +60,8 @@ add_public_key(struct app *app, const struct conf *c, struct err *err)
 		return 0;
 	f = fopen(c->jwt_public_key_file, "re");
 	if (f == NULL)
-		return err_set(err, ERR_CONFIG,
-		    "jwt.public_key_file: %s: %m", c->jwt_public_key_file);
+		return err_set(err, ERR_CONFIG, "jwt.public_key_file: %s: %m",
+		    c->jwt_public_key_file);
 	n = fread(pem, 1, sizeof(pem), f);
 	fclose(f);
 	if (add_key(app,
@@ -105,8 +105,8 @@ app_auth_fini(struct app *app)
 }
 
 static int
-check_token(struct api_call *c, const char *token, struct identity *id,
-    struct err *err)
+check_token(
+    struct api_call *c, const char *token, struct identity *id, struct err *err)
 {
 	struct app *app = c->app;
 	size_t len = strlen(token);
@@ -124,8 +124,8 @@ check_token(struct api_call *c, const char *token, struct identity *id,
 static int
 check_ticket(struct api_call *c, const char *ticket, struct err *err)
 {
-	int rc = store_ticket_use(c->app->store, c->arena, ticket, &c->user,
-	    err);
+	int rc =
+	    store_ticket_use(c->app->store, c->arena, ticket, &c->user, err);
 
 	if (rc == 0)
 		return err_set(err, ERR_UNAUTHORIZED,
@@ -137,8 +137,8 @@ int
 api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 {
 	const char *h = http_header(c->rq, "HTTP_AUTHORIZATION");
-	const char *ticket = ticket_allowed ? http_query(c->rq, "ticket") :
-					      NULL;
+	const char *ticket =
+	    ticket_allowed ? http_query(c->rq, "ticket") : NULL;
 	struct identity id;
 
 	if (h == NULL && ticket != NULL)

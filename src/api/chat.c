@@ -121,11 +121,9 @@ body_message(const struct api_call *c, struct buf *out, struct err *err)
 }
 
 static int
-body_on_busy(const struct api_call *c, enum store_on_busy *out,
-    struct err *err)
+body_on_busy(const struct api_call *c, enum store_on_busy *out, struct err *err)
 {
-	static const char *const words[] = { "enqueue", "reject",
-		"interrupt" };
+	static const char *const words[] = { "enqueue", "reject", "interrupt" };
 	const char *s = "enqueue";
 
 	if (api_body_str(c, "onBusy", 32, &s, err) < 0)
@@ -136,8 +134,8 @@ body_on_busy(const struct api_call *c, enum store_on_busy *out,
 			return 0;
 		}
 	}
-	return err_set(err, ERR_INVALID,
-	    "onBusy is enqueue, reject or interrupt");
+	return err_set(
+	    err, ERR_INVALID, "onBusy is enqueue, reject or interrupt");
 }
 
 /*
@@ -276,10 +274,9 @@ messages_get(void *call, struct err *err)
 	buf_putc(b, '}');
 	if (page.from + (int64_t)page.count < page.total)
 		http_header_add(c->rs, "Link",
-		    "</api/agents/%s/messages?limit=%" PRId64
-		    "&from=%" PRId64 ">; rel=\"next\"",
-		    c->rq->param[0], limit,
-		    page.from + (int64_t)page.count);
+		    "</api/agents/%s/messages?limit=%" PRId64 "&from=%" PRId64
+		    ">; rel=\"next\"",
+		    c->rq->param[0], limit, page.from + (int64_t)page.count);
 	return 0;
 }
 
@@ -323,8 +320,8 @@ interrupt_post(void *call, struct err *err)
 	struct hub_viewer *v;
 	int rc;
 
-	rc = store_interrupt(c->app->store, c->arena, c->user, agent, &turn,
-	    &lease, &last, err);
+	rc = store_interrupt(
+	    c->app->store, c->arena, c->user, agent, &turn, &lease, &last, err);
 	if (rc < 0)
 		return -1;
 	http_json(c->rs, 200);
@@ -427,8 +424,7 @@ events_get(void *call, struct err *err)
 	memset(&v, 0, sizeof(v));
 	if (query_mask(c, "channels", event_channel_find, &v.filter.channels,
 		err) < 0 ||
-	    query_mask(c, "kinds", event_kind_find, &v.filter.kinds, err) <
-		0 ||
+	    query_mask(c, "kinds", event_kind_find, &v.filter.kinds, err) < 0 ||
 	    events_cursor(c, &v.after, err) < 0)
 		return -1;
 	if (c->wants_json)

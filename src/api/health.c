@@ -110,8 +110,8 @@ ready_get(void *call, struct err *err)
 	int64_t us;
 
 	if (__atomic_load_n(&c->app->draining, __ATOMIC_ACQUIRE))
-		return err_limit(err, ERR_OVERLOAD, "",
-		    "this server is stopping");
+		return err_limit(
+		    err, ERR_OVERLOAD, "", "this server is stopping");
 	if (store_ping(c->app->store, c->arena, &us, err) < 0)
 		return -1;
 	http_json(c->rs, 200);
@@ -137,8 +137,8 @@ tickets_post(void *call, struct err *err)
 	struct buf *b = &c->rs->body;
 	const char *ticket;
 
-	if (store_ticket_make(c->app->store, c->arena, c->user, &ticket,
-		err) < 0)
+	if (store_ticket_make(c->app->store, c->arena, c->user, &ticket, err) <
+	    0)
 		return -1;
 	http_json(c->rs, 201);
 	buf_putc(b, '{');

@@ -34,7 +34,7 @@ is_template(const struct dirent *d)
 	size_t n = strlen(d->d_name);
 
 	return n > 5 && d->d_name[0] != '.' &&
-	    strcmp(d->d_name + n - 5, ".json") == 0;
+	       strcmp(d->d_name + n - 5, ".json") == 0;
 }
 
 static int
@@ -45,16 +45,15 @@ read_file(const char *path, struct buf *out, struct err *err)
 	size_t n;
 
 	if (f == NULL)
-		return err_set(err, ERR_CONFIG, "template %s: %s", path,
-		    strerror(errno));
+		return err_set(
+		    err, ERR_CONFIG, "template %s: %s", path, strerror(errno));
 	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 &&
-	    out->len <= FILE_MAX_BYTES)
+	       out->len <= FILE_MAX_BYTES)
 		buf_add(out, chunk, n);
 	fclose(f);
 	if (out->len > FILE_MAX_BYTES)
 		return err_set(err, ERR_CONFIG,
-		    "template %s: larger than %d bytes", path,
-		    FILE_MAX_BYTES);
+		    "template %s: larger than %d bytes", path, FILE_MAX_BYTES);
 	return 0;
 }
 
@@ -67,8 +66,8 @@ member(const struct json *j, const char *name)
 }
 
 static int
-template_read(struct templates *t, const char *dir, const char *file,
-    struct err *err)
+template_read(
+    struct templates *t, const char *dir, const char *file, struct err *err)
 {
 	const char *path = arena_printf(t->arena, "%s/%s", dir, file);
 	struct agent_template *at = &t->list[t->count];
@@ -105,8 +104,8 @@ templates_load(const char *dir, struct err *err)
 	t->arena = arena_open(4096);
 	n = scandir(dir, &files, is_template, alphasort);
 	if (n < 0 && errno != ENOENT)
-		rc = err_set(err, ERR_CONFIG, "templates: %s: %s", dir,
-		    strerror(errno));
+		rc = err_set(
+		    err, ERR_CONFIG, "templates: %s: %s", dir, strerror(errno));
 	for (int i = 0; i < n; i++) {
 		if (rc == 0 && t->count < FILES_MAX)
 			rc = template_read(t, dir, files[i]->d_name, err);

@@ -24,11 +24,10 @@ struct templates *templates_load(const char *dir, struct err *err);
 void templates_free(struct templates **t_p);
 
 /* NULL if there is none of that name. */
-const struct agent_template *templates_find(const struct templates *t,
-    const char *name);
+const struct agent_template *templates_find(
+    const struct templates *t, const char *name);
 
 /* The i-th by name, NULL behind the last. */
-const struct agent_template *templates_at(const struct templates *t,
-    size_t i);
+const struct agent_template *templates_at(const struct templates *t, size_t i);
 
 #endif

@@ -33,8 +33,8 @@ static _Thread_local struct arena *parse_arena;
 static void *
 hook_malloc(size_t size)
 {
-	return parse_arena == NULL ? malloc(size) :
-				     arena_alloc(parse_arena, size);
+	return parse_arena == NULL ? malloc(size)
+				   : arena_alloc(parse_arena, size);
 }
 
 static void
@@ -47,8 +47,7 @@ hook_free(void *p)
 static void
 hooks_set(void)
 {
-	cJSON_Hooks hooks = { .malloc_fn = hook_malloc,
-		.free_fn = hook_free };
+	cJSON_Hooks hooks = { .malloc_fn = hook_malloc, .free_fn = hook_free };
 
 	cJSON_InitHooks(&hooks);
 }
@@ -105,14 +104,14 @@ names_repeat(struct arena *a, const cJSON *obj)
  * back into the integers that cJSON rounded.
  */
 static int
-tree_finish(struct arena *a, cJSON *c, size_t *numbers,
-    struct json_bigint **big)
+tree_finish(
+    struct arena *a, cJSON *c, size_t *numbers, struct json_bigint **big)
 {
 	if (cJSON_IsNumber(c)) {
 		if (*big != NULL && (*big)->ordinal == *numbers) {
 			c->type = cJSON_Raw;
-			c->valuestring = arena_memdup(a, (*big)->text,
-			    (*big)->len);
+			c->valuestring =
+			    arena_memdup(a, (*big)->text, (*big)->len);
 			*big = (*big)->next;
 		}
 		(*numbers)++;
@@ -126,8 +125,8 @@ tree_finish(struct arena *a, cJSON *c, size_t *numbers,
 }
 
 struct json *
-json_parse(struct arena *a, const char *text, size_t len, int depth,
-    struct err *err)
+json_parse(
+    struct arena *a, const char *text, size_t len, int depth, struct err *err)
 {
 	struct json_bigint *big;
 	size_t numbers = 0;
@@ -262,8 +261,8 @@ json_double(const struct json *j, double *out_r)
 {
 	if (!json_is(j, JSON_NUMBER))
 		return 0;
-	*out_r = cJSON_IsRaw(node(j)) ? strtod(node(j)->valuestring, NULL) :
-					node(j)->valuedouble;
+	*out_r = cJSON_IsRaw(node(j)) ? strtod(node(j)->valuestring, NULL)
+				      : node(j)->valuedouble;
 	return isfinite(*out_r);
 }
 

@@ -32,8 +32,8 @@ enum json_type {
  * arena's. NULL and ERR_REQUEST if it is not such a document; the text of the
  * error has the offset and never the input.
  */
-struct json *json_parse(struct arena *a, const char *text, size_t len,
-    int depth, struct err *err);
+struct json *json_parse(
+    struct arena *a, const char *text, size_t len, int depth, struct err *err);
 
 /* The same check without building anything. 0 or -1. */
 int json_check(const char *text, size_t len, int depth, struct err *err);
@@ -82,16 +82,15 @@ void json_print(struct buf *b, const struct json *j);
 void json_open(struct buf *b, const char *name, char bracket);
 void json_close(struct buf *b, char bracket);
 void json_add_str(struct buf *b, const char *name, const char *value);
-void json_add_strn(struct buf *b, const char *name, const char *value,
-    size_t len);
+void json_add_strn(
+    struct buf *b, const char *name, const char *value, size_t len);
 void json_add_int(struct buf *b, const char *name, int64_t value);
 void json_add_bool(struct buf *b, const char *name, int value);
 void json_add_null(struct buf *b, const char *name);
 void json_add_json(struct buf *b, const char *name, const struct json *j);
 
 /* raw is JSON already. */
-void json_add_raw(struct buf *b, const char *name, const char *raw,
-    size_t len);
+void json_add_raw(struct buf *b, const char *name, const char *raw, size_t len);
 
 /* Only the inside of a string: escaped, without quotes. */
 void json_escape(struct buf *b, const char *s, size_t len);

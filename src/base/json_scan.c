@@ -20,7 +20,7 @@
 #include "base/json_priv.h"
 
 #define EXACT_DIGITS 15 /* any integer of so many digits fits a double */
-#define NUMBER_MAX 64	/* characters in a number */
+#define NUMBER_MAX 64   /* characters in a number */
 
 struct scan {
 	struct arena *arena;
@@ -45,7 +45,7 @@ static void
 scan_space(struct scan *s)
 {
 	while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' ||
-	    *s->p == '\n' || *s->p == '\r'))
+				    *s->p == '\n' || *s->p == '\r'))
 		s->p++;
 }
 
@@ -182,8 +182,8 @@ scan_string(struct scan *s)
 				return -1;
 			continue;
 		}
-		n = json_utf8_char((const unsigned char *)s->p,
-		    (size_t)(s->end - s->p));
+		n = json_utf8_char(
+		    (const unsigned char *)s->p, (size_t)(s->end - s->p));
 		if (n == 0)
 			return scan_fail(s, "invalid UTF-8");
 		s->p += n;
@@ -383,8 +383,9 @@ json_scan(struct arena *a, const char *text, size_t len, int depth,
 			scan_fail(&s, "something follows the document");
 	}
 	if (s.why != NULL)
-		return err_set(err, ERR_REQUEST, "not valid JSON: %s at byte %zu",
-		    s.why, (size_t)(s.p - s.start));
+		return err_set(err, ERR_REQUEST,
+		    "not valid JSON: %s at byte %zu", s.why,
+		    (size_t)(s.p - s.start));
 	if (bigints_r != NULL)
 		*bigints_r = bigints;
 	return 0;

@@ -11,15 +11,15 @@
  * LCK_CHECK (configure --enable-dev) aborts when the order is broken.
  */
 enum lck_rank {
-	LCK_KEEPER = 1,	 /* whether the keeper is to stop */
-	LCK_RUNNER,	 /* the queue of turns */
-	LCK_TURN,	 /* one turn's mailbox */
-	LCK_CACHE,	 /* the history cache */
-	LCK_POOL,	 /* store connections */
-	LCK_TOKENS,	 /* verified tokens */
-	LCK_BOARD,	 /* this worker's rows of the scoreboard */
-	LCK_LOOP,	 /* the queue into the loop */
-	LCK_FUTURE,	 /* a future's result */
+	LCK_KEEPER = 1, /* whether the keeper is to stop */
+	LCK_RUNNER,     /* the queue of turns */
+	LCK_TURN,       /* one turn's mailbox */
+	LCK_CACHE,      /* the history cache */
+	LCK_POOL,       /* store connections */
+	LCK_TOKENS,     /* verified tokens */
+	LCK_BOARD,      /* this worker's rows of the scoreboard */
+	LCK_LOOP,       /* the queue into the loop */
+	LCK_FUTURE,     /* a future's result */
 	LCK_TEST
 };
 

@@ -114,8 +114,8 @@ log_write(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 
 	n = line_add_time(line);
-	n += (size_t)sprintf(line + n, "level=%s proc=%s pid=%d ",
-	    names[level], process_name, (int)getpid());
+	n += (size_t)sprintf(line + n, "level=%s proc=%s pid=%d ", names[level],
+	    process_name, (int)getpid());
 	n = line_add_pair(line, n, "request", context.request);
 	n = line_add_pair(line, n, "agent", context.agent);
 	n = line_add_pair(line, n, "turn", context.turn);

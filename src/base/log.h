@@ -18,8 +18,7 @@ int log_level_parse(const char *name);
 void log_name_set(const char *name);
 
 /* What this thread works on, in each of its lines; "" for nothing. */
-void log_context_set(const char *request, const char *agent,
-    const char *turn);
+void log_context_set(const char *request, const char *agent, const char *turn);
 
 void log_write(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -215,7 +215,7 @@ int
 loop_here(const struct loop *l)
 {
 	return __atomic_load_n(&l->running, __ATOMIC_ACQUIRE) &&
-	    pthread_equal(l->thread, pthread_self());
+	       pthread_equal(l->thread, pthread_self());
 }
 
 void
@@ -272,8 +272,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 }
 
 struct loop_io *
-loop_io_new(struct loop *l, const char *label, int fd, loop_io_f *fn,
-    void *arg)
+loop_io_new(struct loop *l, const char *label, int fd, loop_io_f *fn, void *arg)
 {
 	struct loop_io *io = calloc(1, sizeof(*io));
 

@@ -48,26 +48,25 @@ int64_t loop_now_ms(const struct loop *l);
  * fn(arg) at the end of each tick, before the loop sleeps: where what the
  * tick gathered is sent at once. At most 4 of them.
  */
-void loop_at_tick_end(struct loop *l, const char *label, loop_f *fn,
-    void *arg);
+void loop_at_tick_end(struct loop *l, const char *label, loop_f *fn, void *arg);
 
 /*
  * Watches fd; nothing is wanted yet. The descriptor stays the caller's and
  * must outlive the watch. NULL if it cannot be watched.
  */
-struct loop_io *loop_io_new(struct loop *l, const char *label, int fd,
-    loop_io_f *fn, void *arg);
+struct loop_io *loop_io_new(
+    struct loop *l, const char *label, int fd, loop_io_f *fn, void *arg);
 
 /* Which of LOOP_READ, LOOP_WRITE and LOOP_HUP to report; 0 none. */
 void loop_io_want(struct loop_io *io, int events);
 void loop_io_free(struct loop_io **io_p);
 
-struct loop_timer *loop_timer_new(struct loop *l, const char *label,
-    loop_f *fn, void *arg);
+struct loop_timer *loop_timer_new(
+    struct loop *l, const char *label, loop_f *fn, void *arg);
 
 /* Fires after delay_ms, then every repeat_ms unless that is 0. */
-void loop_timer_start(struct loop_timer *t, int64_t delay_ms,
-    int64_t repeat_ms);
+void loop_timer_start(
+    struct loop_timer *t, int64_t delay_ms, int64_t repeat_ms);
 void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer **t_p);
 

@@ -212,8 +212,8 @@ row_user_release(struct board_worker *row, struct board_user *u)
 }
 
 void
-scoreboard_count_drop(struct scoreboard *sb, int slot, enum board_count kind,
-    const char *user)
+scoreboard_count_drop(
+    struct scoreboard *sb, int slot, enum board_count kind, const char *user)
 {
 	struct board_worker *row = &sb->rows[slot];
 	struct board_user *u;

@@ -61,9 +61,8 @@ void scoreboard_row_clear(struct scoreboard *sb, int slot);
  * may overshoot a user's limit by one.
  */
 int scoreboard_count_take(struct scoreboard *sb, int slot,
-    enum board_count kind, const char *user, int64_t max,
-    int64_t worker_max);
-void scoreboard_count_drop(struct scoreboard *sb, int slot,
-    enum board_count kind, const char *user);
+    enum board_count kind, const char *user, int64_t max, int64_t worker_max);
+void scoreboard_count_drop(
+    struct scoreboard *sb, int slot, enum board_count kind, const char *user);
 
 #endif

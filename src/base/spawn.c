@@ -24,14 +24,14 @@ actions_add_fds(posix_spawn_file_actions_t *fa, const struct spawn *s)
 	int rc = 0;
 
 	for (int i = 0; i < s->fd_count && rc == 0; i++)
-		rc = posix_spawn_file_actions_adddup2(fa, s->fds[i],
-		    PARK_FD + i);
+		rc = posix_spawn_file_actions_adddup2(
+		    fa, s->fds[i], PARK_FD + i);
 	for (int i = 0; i < s->fd_count && rc == 0; i++)
-		rc = posix_spawn_file_actions_adddup2(fa, PARK_FD + i,
-		    FIRST_FD + i);
+		rc = posix_spawn_file_actions_adddup2(
+		    fa, PARK_FD + i, FIRST_FD + i);
 	if (rc == 0)
-		rc = posix_spawn_file_actions_addclosefrom_np(fa,
-		    FIRST_FD + s->fd_count);
+		rc = posix_spawn_file_actions_addclosefrom_np(
+		    fa, FIRST_FD + s->fd_count);
 	return rc;
 }
 
@@ -45,8 +45,8 @@ attr_set(posix_spawnattr_t *attr)
 	if (posix_spawnattr_setsigdefault(attr, &all) != 0 ||
 	    posix_spawnattr_setsigmask(attr, &none) != 0)
 		return -1;
-	return posix_spawnattr_setflags(attr,
-	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	return posix_spawnattr_setflags(
+	    attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
 }
 
 pid_t

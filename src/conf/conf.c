@@ -143,8 +143,7 @@ handle(void *user, const char *section, const char *key, const char *value)
 	}
 	if (seen_before(r, s)) {
 		complain(r);
-		buf_printf(r->problems, "%s is set twice; keep one\n",
-		    s->name);
+		buf_printf(r->problems, "%s is set twice; keep one\n", s->name);
 		return 1;
 	}
 	handle_value(r, s, value);
@@ -180,8 +179,8 @@ conf_set_defaults(struct conf *c)
 
 	buf_init(&why, NULL);
 	for (size_t i = 0; i < settings_count; i++)
-		if (setting_parse(&settings[i], settings[i].fallback, c,
-			&why) < 0)
+		if (setting_parse(&settings[i], settings[i].fallback, c, &why) <
+		    0)
 			abort(); /* the table contradicts itself */
 	buf_fini(&why);
 }
@@ -215,8 +214,8 @@ conf_check_pairs(struct reader *r)
 
 /* All of an open file or, with fd < 0, of the file at path. 0 or -1. */
 static int
-file_read(const char *path, int fd, size_t max, struct buf *out,
-    struct err *err)
+file_read(
+    const char *path, int fd, size_t max, struct buf *out, struct err *err)
 {
 	char chunk[8192];
 	off_t at = 0;
@@ -226,19 +225,19 @@ file_read(const char *path, int fd, size_t max, struct buf *out,
 	if (own)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return err_set(err, ERR_CONFIG, "%s: %s", path,
-		    strerror(errno));
-	while ((n = own ? read(fd, chunk, sizeof(chunk)) :
-			  pread(fd, chunk, sizeof(chunk), at)) > 0 &&
-	    out->len <= max) {
+		return err_set(
+		    err, ERR_CONFIG, "%s: %s", path, strerror(errno));
+	while ((n = own ? read(fd, chunk, sizeof(chunk))
+			: pread(fd, chunk, sizeof(chunk), at)) > 0 &&
+	       out->len <= max) {
 		buf_add(out, chunk, (size_t)n);
 		at += n;
 	}
 	if (n < 0)
 		err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));
 	else if (out->len > max)
-		n = err_set(err, ERR_CONFIG, "%s: larger than %zu bytes", path,
-		    max);
+		n = err_set(
+		    err, ERR_CONFIG, "%s: larger than %zu bytes", path, max);
 	if (own)
 		close(fd);
 	return n < 0 ? -1 : 0;
@@ -300,7 +299,7 @@ static void
 drop_line_end(struct buf *b)
 {
 	while (b->len > 0 &&
-	    (b->data[b->len - 1] == '\n' || b->data[b->len - 1] == '\r'))
+	       (b->data[b->len - 1] == '\n' || b->data[b->len - 1] == '\r'))
 		b->data[--b->len] = '\0';
 }
 
@@ -327,8 +326,8 @@ secret_find(const char *name)
 }
 
 int
-conf_secret(const struct conf *c, const char *name, struct buf *out,
-    struct err *err)
+conf_secret(
+    const struct conf *c, const char *name, struct buf *out, struct err *err)
 {
 	const struct secret *s = secret_find(name);
 	const char *file = *(char *const *)((const char *)c + s->file_offset);

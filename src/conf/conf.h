@@ -93,8 +93,8 @@ enum conf_provider { CONF_PROVIDER_ANTHROPIC, CONF_PROVIDER_SCRIPT };
  * mistake in it is appended to problems, a line each, as FILE:LINE: what is
  * wrong and what to write. NULL and ERR_CONFIG if there was one.
  */
-struct conf *conf_load(const char *path, int fd, struct buf *problems,
-    struct err *err);
+struct conf *conf_load(
+    const char *path, int fd, struct buf *problems, struct err *err);
 void conf_free(struct conf **c_p);
 
 /*
@@ -103,8 +103,8 @@ void conf_free(struct conf **c_p);
  * environment variable. A line end at its end is dropped. 1 and out filled,
  * 0 there is none, -1 ERR_CONFIG. Whoever calls wipes out with conf_wipe.
  */
-int conf_secret(const struct conf *c, const char *name, struct buf *out,
-    struct err *err);
+int conf_secret(
+    const struct conf *c, const char *name, struct buf *out, struct err *err);
 void conf_wipe(struct buf *secret);
 
 /* The table as a manual page (mdoc) and as a commented sample file. */

@@ -58,9 +58,9 @@ parse_with_units(const char *text, const struct unit *units, int64_t *out)
 		return -1;
 	for (; units->name != NULL; units++)
 		if (strcasecmp(end, units->name) == 0)
-			return __builtin_mul_overflow(v, units->factor, out) ?
-			    -1 :
-			    0;
+			return __builtin_mul_overflow(v, units->factor, out)
+				   ? -1
+				   : 0;
 	return -1;
 }
 
@@ -102,8 +102,8 @@ parse_mode(const struct setting *s, const char *text, int64_t *out)
 static int
 parse_bool(const struct setting *s, const char *text, int64_t *out)
 {
-	static const char *const words[] = { "no", "yes", "off", "on",
-		"false", "true", "0", "1" };
+	static const char *const words[] = { "no", "yes", "off", "on", "false",
+		"true", "0", "1" };
 
 	(void)s;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -137,8 +137,7 @@ static const struct {
 	[SETTING_STRING] = { NULL, NULL },
 	[SETTING_INT] = { parse_int, "a whole number" },
 	[SETTING_BYTES] = { parse_bytes, "a size such as 512, 64k or 1m" },
-	[SETTING_TIME] = { parse_time,
-	    "a time such as 15ms, 30s, 5m or 1h" },
+	[SETTING_TIME] = { parse_time, "a time such as 15ms, 30s, 5m or 1h" },
 	[SETTING_MODE] = { parse_mode, "an octal mode such as 0660" },
 	[SETTING_BOOL] = { parse_bool, "yes or no" },
 	[SETTING_CHOICE] = { parse_choice, NULL },
@@ -151,8 +150,8 @@ field(const struct setting *s, struct conf *c)
 }
 
 int
-setting_parse(const struct setting *s, const char *text, struct conf *c,
-    struct buf *why)
+setting_parse(
+    const struct setting *s, const char *text, struct conf *c, struct buf *why)
 {
 	char **str = field(s, c);
 	int64_t v;
@@ -164,8 +163,8 @@ setting_parse(const struct setting *s, const char *text, struct conf *c,
 	}
 	if (types[s->type].parse(s, text, &v) < 0) {
 		if (s->choices != NULL)
-			buf_printf(why, "\"%s\" is none of: %s", text,
-			    s->choices);
+			buf_printf(
+			    why, "\"%s\" is none of: %s", text, s->choices);
 		else
 			buf_printf(why, "\"%s\" is not %s", text,
 			    types[s->type].wanted);
@@ -173,12 +172,11 @@ setting_parse(const struct setting *s, const char *text, struct conf *c,
 	}
 	if (s->choices == NULL && (v < s->min || v > s->max)) {
 		buf_printf(why,
-		    s->type == SETTING_MODE ?
-			"\"%s\" is out of range: 0%" PRIo64 " to 0%" PRIo64 :
-			"\"%s\" is out of range: %" PRId64 " to %" PRId64
-			"%s",
-		    text, s->min, s->max,
-		    s->type == SETTING_TIME ? " ms" : "");
+		    s->type == SETTING_MODE
+			? "\"%s\" is out of range: 0%" PRIo64 " to 0%" PRIo64
+			: "\"%s\" is out of range: %" PRId64 " to %" PRId64
+			  "%s",
+		    text, s->min, s->max, s->type == SETTING_TIME ? " ms" : "");
 		return -1;
 	}
 	*(int64_t *)field(s, c) = v;

@@ -20,7 +20,7 @@ in_section(const struct setting *s, const char *section)
 
 	if (n == 0)
 		return strchr(s->name, '.') == NULL ||
-		    strncmp(s->name, "listen.", 7) == 0;
+		       strncmp(s->name, "listen.", 7) == 0;
 	return strncmp(s->name, section, n) == 0 && s->name[n] == '.';
 }
 
@@ -66,8 +66,7 @@ print_sample_section(struct buf *out, const struct setting_section *sec)
 		buf_putc(out, '\n');
 		print_comment(out, settings[i].prose);
 		if (settings[i].choices != NULL)
-			buf_printf(out, "# One of: %s.\n",
-			    settings[i].choices);
+			buf_printf(out, "# One of: %s.\n", settings[i].choices);
 		buf_printf(out, "#%s = %s\n", key_in(&settings[i], sec->name),
 		    settings[i].fallback);
 	}
@@ -119,8 +118,8 @@ print_man_section(struct buf *out, const struct setting_section *sec)
 		if (settings[i].choices != NULL)
 			buf_printf(out, "One of: %s.\n", settings[i].choices);
 		if (*settings[i].fallback != '\0')
-			buf_printf(out, "Default:\n.Ql %s\n",
-			    settings[i].fallback);
+			buf_printf(
+			    out, "Default:\n.Ql %s\n", settings[i].fallback);
 	}
 	buf_puts(out, ".El\n");
 }
@@ -153,14 +152,13 @@ conf_print_man(struct buf *out)
 	    ".Sh SETTINGS\n");
 	for (size_t i = 0; i < setting_sections_count; i++)
 		print_man_section(out, &setting_sections[i]);
-	buf_puts(out,
-	    ".Sh FILES\n"
-	    ".Bl -tag -width Ds\n"
-	    ".It Pa /etc/agent-fpm/agent-fpm.conf\n"
-	    "The default file.\n"
-	    ".El\n"
-	    ".Sh SEE ALSO\n"
-	    ".Xr agent-fpm 8 ,\n"
-	    ".Xr redis-server 1 ,\n"
-	    ".Xr nginx 8\n");
+	buf_puts(out, ".Sh FILES\n"
+		      ".Bl -tag -width Ds\n"
+		      ".It Pa /etc/agent-fpm/agent-fpm.conf\n"
+		      "The default file.\n"
+		      ".El\n"
+		      ".Sh SEE ALSO\n"
+		      ".Xr redis-server 1 ,\n"
+		      ".Xr agent-fpm 8 ,\n"
+		      ".Xr nginx 8\n");
 }

@@ -48,7 +48,7 @@ const struct setting *setting_nearest(const char *name);
  * Puts text into the field of c. 0, or -1 and in why what is wrong and what
  * to write.
  */
-int setting_parse(const struct setting *s, const char *text, struct conf *c,
-    struct buf *why);
+int setting_parse(
+    const struct setting *s, const char *text, struct conf *c, struct buf *why);
 
 #endif

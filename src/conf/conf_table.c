@@ -12,15 +12,21 @@
 #define HOUR_MS (3600 * INT64_C(1000))
 #define MIB (1024 * INT64_C(1024))
 
-#define STRING(n, field, fallback, prose)                                     \
-	{ n, SETTING_STRING, offsetof(struct conf, field), fallback, 0, 0,    \
-		NULL, prose }
-#define NUMBER(n, type, field, fallback, min, max, prose)                     \
-	{ n, type, offsetof(struct conf, field), fallback, min, max, NULL,    \
-		prose }
-#define CHOICE(n, field, fallback, choices, prose)                            \
-	{ n, SETTING_CHOICE, offsetof(struct conf, field), fallback, 0, 0,    \
-		choices, prose }
+#define STRING(n, field, fallback, prose)                                      \
+	{                                                                      \
+		n, SETTING_STRING, offsetof(struct conf, field), fallback, 0,  \
+		    0, NULL, prose                                             \
+	}
+#define NUMBER(n, type, field, fallback, min, max, prose)                      \
+	{                                                                      \
+		n, type, offsetof(struct conf, field), fallback, min, max,     \
+		    NULL, prose                                                \
+	}
+#define CHOICE(n, field, fallback, choices, prose)                             \
+	{                                                                      \
+		n, SETTING_CHOICE, offsetof(struct conf, field), fallback, 0,  \
+		    0, choices, prose                                          \
+	}
 
 const struct setting_section setting_sections[] = {
 	{ "", "The pool" },
@@ -89,8 +95,7 @@ const struct setting settings[] = {
 	STRING("jwt.user_claim", jwt_user_claim, "sub",
 	    "The claim that names the user: 1 to 255 printable ASCII "
 	    "characters without spaces."),
-	NUMBER("jwt.leeway", SETTING_TIME, jwt_leeway_ms, "30s", 0,
-	    600 * 1000,
+	NUMBER("jwt.leeway", SETTING_TIME, jwt_leeway_ms, "30s", 0, 600 * 1000,
 	    "How far clocks may differ when exp, nbf and iat are checked."),
 	NUMBER("jwt.cache", SETTING_INT, jwt_cache, "4096", 0, 1 << 20,
 	    "Verified tokens that a worker remembers, by their SHA-256, for "
@@ -110,8 +115,7 @@ const struct setting settings[] = {
 	STRING("store.prefix", store_prefix, "af:",
 	    "What all keys begin with, so that several pools can share one "
 	    "Redis."),
-	NUMBER("store.connections", SETTING_INT, store_connections, "8", 1,
-	    256,
+	NUMBER("store.connections", SETTING_INT, store_connections, "8", 1, 256,
 	    "Connections of a worker that its threads share, besides two for "
 	    "event streams."),
 	NUMBER("store.connect_timeout", SETTING_TIME, store_connect_timeout_ms,
@@ -174,9 +178,8 @@ const struct setting settings[] = {
 	NUMBER("model.first_byte_timeout", SETTING_TIME,
 	    model_first_byte_timeout_ms, "60s", 10, HOUR_MS,
 	    "How long the provider may take to begin its answer."),
-	NUMBER("model.idle_timeout", SETTING_TIME, model_idle_timeout_ms,
-	    "60s", 10, HOUR_MS,
-	    "How long a stream that has begun may be silent."),
+	NUMBER("model.idle_timeout", SETTING_TIME, model_idle_timeout_ms, "60s",
+	    10, HOUR_MS, "How long a stream that has begun may be silent."),
 	NUMBER("model.total_timeout", SETTING_TIME, model_total_timeout_ms,
 	    "10m", 10, 24 * HOUR_MS, "How long one call may take in all."),
 
@@ -201,12 +204,12 @@ const struct setting settings[] = {
 	    1024 * MIB,
 	    "The largest request body. nginx's client_max_body_size should "
 	    "say the same."),
-	NUMBER("limits.json_depth", SETTING_INT, limits_json_depth, "32", 4,
-	    64, "How deep the JSON of a request may nest."),
+	NUMBER("limits.json_depth", SETTING_INT, limits_json_depth, "32", 4, 64,
+	    "How deep the JSON of a request may nest."),
 	NUMBER("limits.header", SETTING_BYTES, limits_header_bytes, "8k", 256,
 	    MIB, "The longest request header."),
-	NUMBER("limits.message", SETTING_BYTES, limits_message_bytes, "256k",
-	    1, 1024 * MIB, "The longest message, as JSON."),
+	NUMBER("limits.message", SETTING_BYTES, limits_message_bytes, "256k", 1,
+	    1024 * MIB, "The longest message, as JSON."),
 	NUMBER("limits.inbox", SETTING_INT, limits_inbox, "32", 1, 10000,
 	    "Messages that may wait for one agent's turn."),
 	NUMBER("limits.agents_per_user", SETTING_INT, limits_agents_per_user,

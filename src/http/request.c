@@ -85,8 +85,8 @@ url_decode(struct arena *a, const char *s, size_t len, int plus)
 }
 
 void
-http_request_init(struct http_request *rq, struct arena *a,
-    struct FCGX_Request *fcgi)
+http_request_init(
+    struct http_request *rq, struct arena *a, struct FCGX_Request *fcgi)
 {
 	const char *uri, *path;
 
@@ -144,8 +144,7 @@ http_read_body(struct http_request *rq, size_t max, struct err *err)
 }
 
 int
-http_check_headers(const struct http_request *rq, size_t max,
-    struct err *err)
+http_check_headers(const struct http_request *rq, size_t max, struct err *err)
 {
 	for (char **e = rq->fcgi->envp; *e != NULL; e++)
 		if (strncmp(*e, "HTTP_", 5) == 0 && strlen(*e) > max)

@@ -20,15 +20,15 @@ struct http_request {
 	const char *method;
 	const char *path;  /* decoded, without the query */
 	const char *query; /* raw, "" if there is none */
-	const char *id;	   /* nginx's $request_id, or one of our own */
+	const char *id;    /* nginx's $request_id, or one of our own */
 	const char *param[HTTP_PATH_PARAMS]; /* what :name matched */
 	struct buf body;
 	int detached;
 };
 
 /* Fills rq from what libfcgi has read. Does not read the body. */
-void http_request_init(struct http_request *rq, struct arena *a,
-    struct FCGX_Request *fcgi);
+void http_request_init(
+    struct http_request *rq, struct arena *a, struct FCGX_Request *fcgi);
 
 /* A header by its CGI name (HTTP_ACCEPT), or NULL. Valid until the end. */
 const char *http_header(const struct http_request *rq, const char *name);
@@ -43,8 +43,8 @@ const char *http_query(const struct http_request *rq, const char *name);
 int http_read_body(struct http_request *rq, size_t max, struct err *err);
 
 /* ERR_TOO_LARGE if any header is longer than max. */
-int http_check_headers(const struct http_request *rq, size_t max,
-    struct err *err);
+int http_check_headers(
+    const struct http_request *rq, size_t max, struct err *err);
 
 /*
  * Takes the connection away from libfcgi: the descriptor is the caller's, and

@@ -12,7 +12,6 @@
 #include "http/request.h"
 #include "http/response.h"
 
-
 void
 http_response_init(struct http_response *rs, struct arena *a)
 {
@@ -23,8 +22,8 @@ http_response_init(struct http_response *rs, struct arena *a)
 }
 
 void
-http_header_add(struct http_response *rs, const char *name, const char *fmt,
-    ...)
+http_header_add(
+    struct http_response *rs, const char *name, const char *fmt, ...)
 {
 	char value[1024];
 	va_list ap;
@@ -46,8 +45,8 @@ http_json(struct http_response *rs, int status)
 }
 
 static void
-problem_body(struct buf *b, const struct http_request *rq,
-    const struct err *err)
+problem_body(
+    struct buf *b, const struct http_request *rq, const struct err *err)
 {
 	const struct err_info *info = err_info(err->code);
 
@@ -70,8 +69,8 @@ problem_body(struct buf *b, const struct http_request *rq,
 
 /* RFC 6750, section 3; a quoted string holds no quote. */
 static void
-add_challenge(struct http_response *rs, const struct http_request *rq,
-    const char *why)
+add_challenge(
+    struct http_response *rs, const struct http_request *rq, const char *why)
 {
 	char *text = arena_strdup(rq->arena, why);
 

@@ -61,8 +61,8 @@ load_conf(const char *path, int fd)
 	buf_init(&problems, NULL);
 	c = conf_load(path, fd, &problems, &err);
 	if (c == NULL)
-		fprintf(stderr, "%sagent-fpm: %s\n", buf_str(&problems),
-		    err.text);
+		fprintf(
+		    stderr, "%sagent-fpm: %s\n", buf_str(&problems), err.text);
 	else
 		log_level_set((enum log_level)c->log_level);
 	buf_fini(&problems);

@@ -160,7 +160,7 @@ parse_mint(int argc, char **argv, struct mint *m)
 		else if (opt == 't')
 			m->ttl_s = parse_ttl(optarg);
 		else if (opt == 'c' && m->claim_count < CLAIMS_MAX &&
-		    strchr(optarg, '=') != NULL)
+			 strchr(optarg, '=') != NULL)
 			m->claims[m->claim_count++] = optarg;
 		else
 			return -1;
@@ -180,8 +180,8 @@ token_verify(struct app *app, struct arena *a, int64_t now_s)
 
 	if (n > 0 && token[n - 1] == '\n')
 		n--; /* of the shell; any other byte belongs to the token */
-	if (jwt_verify(a, app->keys, app->key_count, &app->jwt, token, n,
-		now_s, &id, &claims, &err) < 0) {
+	if (jwt_verify(a, app->keys, app->key_count, &app->jwt, token, n, now_s,
+		&id, &claims, &err) < 0) {
 		printf("refused: %s\n", err.text);
 		return EX_NOPERM;
 	}
@@ -222,8 +222,8 @@ token_command(const struct conf *c, int argc, char **argv)
 	if (rc == 0 && app_auth_init(&app, c, &err) < 0)
 		rc = fail(&err);
 	else if (rc == 0)
-		rc = verify ? token_verify(&app, a, now_s) :
-			      token_mint(&app, a, &m);
+		rc = verify ? token_verify(&app, a, now_s)
+			    : token_mint(&app, a, &m);
 	app_auth_fini(&app);
 	arena_close(&a);
 	return rc;

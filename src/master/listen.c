@@ -31,8 +31,8 @@ fd_set_flags(int fd, struct err *err)
 
 	if (fl < 0 || fcntl(fd, F_SETFL, fl | O_NONBLOCK) < 0 ||
 	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-		return err_set(err, ERR_INTERNAL, "listening socket: %s",
-		    strerror(errno));
+		return err_set(
+		    err, ERR_INTERNAL, "listening socket: %s", strerror(errno));
 	return 0;
 }
 
@@ -44,8 +44,9 @@ is_listening_unix(int fd)
 	int on = 0;
 
 	return getsockname(fd, (struct sockaddr *)&sa, &sa_len) == 0 &&
-	    sa.sun_family == AF_UNIX &&
-	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &on_len) == 0 && on;
+	       sa.sun_family == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &on_len) == 0 &&
+	       on;
 }
 
 /* 1 taken, 0 none was passed, -1 what was passed is no such socket. */
@@ -83,8 +84,8 @@ stale_remove(const struct sockaddr_un *sa, struct err *err)
 		    "listen: %s exists and is no socket", sa->sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return err_set(err, ERR_INTERNAL, "socket: %s",
-		    strerror(errno));
+		return err_set(
+		    err, ERR_INTERNAL, "socket: %s", strerror(errno));
 	rc = connect(fd, (const struct sockaddr *)sa, sizeof(*sa));
 	close(fd);
 	if (rc == 0)
@@ -123,8 +124,8 @@ owner_ids(const struct conf *c, uid_t *uid_r, gid_t *gid_r, struct err *err)
 
 /* Owner and mode before listen(2): nobody can connect in between. */
 static int
-socket_publish(int fd, const struct sockaddr_un *sa, const struct conf *c,
-    struct err *err)
+socket_publish(
+    int fd, const struct sockaddr_un *sa, const struct conf *c, struct err *err)
 {
 	const char *path = sa->sun_path;
 	uid_t uid;
@@ -138,14 +139,14 @@ socket_publish(int fd, const struct sockaddr_un *sa, const struct conf *c,
 	rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
 	umask(old);
 	if (rc < 0)
-		return err_set(err, ERR_CONFIG, "listen: %s: %s", path,
-		    strerror(errno));
+		return err_set(
+		    err, ERR_CONFIG, "listen: %s: %s", path, strerror(errno));
 	if (((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 		chown(path, uid, gid) < 0) ||
 	    chmod(path, (mode_t)c->listen_mode) < 0 ||
 	    listen(fd, (int)c->listen_backlog) < 0) {
-		err_set(err, ERR_CONFIG, "listen: %s: %s", path,
-		    strerror(errno));
+		err_set(
+		    err, ERR_CONFIG, "listen: %s: %s", path, strerror(errno));
 		unlink(path);
 		return -1;
 	}
@@ -160,8 +161,8 @@ listener_bind(const struct conf *c, struct listener *l, struct err *err)
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", c->listen);
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
-		return err_set(err, ERR_INTERNAL, "socket: %s",
-		    strerror(errno));
+		return err_set(
+		    err, ERR_INTERNAL, "socket: %s", strerror(errno));
 	if (fd_set_flags(l->fd, err) < 0 ||
 	    socket_publish(l->fd, &sa, c, err) < 0) {
 		close(l->fd);

@@ -82,8 +82,7 @@ master_check_deadline(struct master *m, int64_t now_ms)
 	if (m->state == MASTER_NORMAL || now_ms < m->deadline_ms)
 		return;
 	master_enter(m,
-	    m->state == MASTER_FINISHING ? MASTER_TERMINATING :
-					   MASTER_KILLING);
+	    m->state == MASTER_FINISHING ? MASTER_TERMINATING : MASTER_KILLING);
 }
 
 static void

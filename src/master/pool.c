@@ -77,8 +77,7 @@ pool_new(const struct conf *c, int listen_fd, int conf_fd, struct err *err)
 	p->board = scoreboard_new(p->count, err);
 	if (p->board == NULL || pipe2(p->alive, O_CLOEXEC) < 0) {
 		if (p->board != NULL)
-			err_set(err, ERR_INTERNAL, "pipe: %s",
-			    strerror(errno));
+			err_set(err, ERR_INTERNAL, "pipe: %s", strerror(errno));
 		scoreboard_free(&p->board);
 		free(p->slots);
 		free(p);

@@ -25,8 +25,8 @@ struct pool;
  * A pool of conf's number of workers, none running yet. conf_fd holds the
  * text of the configuration, listen_fd the socket; both stay the caller's.
  */
-struct pool *pool_new(const struct conf *c, int listen_fd, int conf_fd,
-    struct err *err);
+struct pool *pool_new(
+    const struct conf *c, int listen_fd, int conf_fd, struct err *err);
 void pool_free(struct pool **p_p);
 
 /* Starts every worker that is due; failures are logged and tried again. */

@@ -122,8 +122,7 @@ add_system(struct buf *b, const char *system, int mark)
 
 /* Everything of the body that stands behind the messages. */
 static void
-body_finish(struct buf *b, const struct conf *c,
-    const struct model_request *rq)
+body_finish(struct buf *b, const struct conf *c, const struct model_request *rq)
 {
 	if (c->model_cache_markers)
 		mark_last_message(b);
@@ -158,8 +157,8 @@ headers_build(struct anthropic_call *c)
 /* ---- the answer ---- */
 
 static int
-on_body(void *ctx, const struct fetch_head *head, const char *data,
-    size_t len, struct err *err)
+on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
+    struct err *err)
 {
 	struct anthropic_call *c = ctx;
 	size_t room;
@@ -215,8 +214,8 @@ on_end(void *ctx, const struct fetch_end *end)
 	struct model_result *r = anthropic_decode_result(c->decode);
 
 	c->fetch = NULL;
-	snprintf(r->request_id, sizeof(r->request_id), "%s",
-	    end->head.request_id);
+	snprintf(
+	    r->request_id, sizeof(r->request_id), "%s", end->head.request_id);
 	if (end->code == ERR_CANCELLED)
 		anthropic_decode_interrupt(c->decode);
 	else if (end->head.status != 200 && end->head.status != 0)

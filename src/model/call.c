@@ -14,8 +14,8 @@ static const struct model_provider *const providers[] = {
 };
 
 struct models *
-models_new(struct loop *l, struct fetcher *f, const struct conf *c,
-    struct err *err)
+models_new(
+    struct loop *l, struct fetcher *f, const struct conf *c, struct err *err)
 {
 	struct models *m = calloc(1, sizeof(*m));
 

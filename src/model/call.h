@@ -22,8 +22,8 @@ struct model_call;
 
 /* One request. All of it must stay until on_end. */
 struct model_request {
-	const char *model;	/* "" the configured one */
-	const char *system;	/* the system prompt, or "" */
+	const char *model;      /* "" the configured one */
+	const char *system;     /* the system prompt, or "" */
 	const char *request_id; /* goes along as x-request-id, or "" */
 
 	/*
@@ -39,13 +39,13 @@ struct model_request {
 };
 
 /* NULL and ERR_CONFIG if the provider cannot be used as configured. */
-struct models *models_new(struct loop *l, struct fetcher *f,
-    const struct conf *c, struct err *err);
+struct models *models_new(
+    struct loop *l, struct fetcher *f, const struct conf *c, struct err *err);
 void models_free(struct models **m_p);
 
 /* Starts a call. The loop's thread; on_end may come before it returns. */
-struct model_call *model_call_start(struct models *m,
-    const struct model_request *rq);
+struct model_call *model_call_start(
+    struct models *m, const struct model_request *rq);
 
 /*
  * Stops it: the connection is closed, the result holds what has come. on_end

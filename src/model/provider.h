@@ -12,7 +12,7 @@ struct models {
 	const struct conf *conf;
 	struct loop *loop;
 	struct fetcher *fetcher;
-	struct buf api_key;   /* the header "x-api-key: ..." */
+	struct buf api_key;    /* the header "x-api-key: ..." */
 	struct script *script; /* scenarios, of the script provider */
 };
 
@@ -32,8 +32,8 @@ struct model_provider {
 	void (*fini)(struct models *m);
 
 	/* A new call; nothing has been sent. */
-	struct model_call *(*call_new)(struct models *m,
-	    const struct model_request *rq);
+	struct model_call *(*call_new)(
+	    struct models *m, const struct model_request *rq);
 
 	/* Starts it; ends with model_call_end. */
 	void (*start)(struct model_call *c);

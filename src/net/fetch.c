@@ -54,11 +54,11 @@ struct fetch {
 	struct curl_slist *headers;
 	int64_t first_byte_ms, idle_ms;
 	int64_t last_ms; /* when something last arrived, or it started */
-	int began;	 /* the body did */
-	struct err err;	 /* why on_body gave up */
+	int began;       /* the body did */
+	struct err err;  /* why on_body gave up */
 	struct fetch_head head;
-	int (*on_body)(void *, const struct fetch_head *, const char *,
-	    size_t, struct err *);
+	int (*on_body)(void *, const struct fetch_head *, const char *, size_t,
+	    struct err *);
 	void (*on_end)(void *, const struct fetch_end *);
 	void *ctx;
 	char curl_text[CURL_ERROR_SIZE];
@@ -70,9 +70,11 @@ struct kept_header {
 	size_t offset, size;
 };
 
-#define KEPT(n, f)                                                            \
-	{ n, offsetof(struct fetch_head, f),                                  \
-		sizeof(((struct fetch_head *)0)->f) }
+#define KEPT(n, f)                                                             \
+	{                                                                      \
+		n, offsetof(struct fetch_head, f),                             \
+		    sizeof(((struct fetch_head *)0)->f)                        \
+	}
 
 static const struct kept_header kept_headers[] = {
 	KEPT("retry-after", retry_after),
@@ -108,8 +110,8 @@ on_header(char *line, size_t size, size_t n, void *arg)
 
 		if (strlen(k->name) == name_len &&
 		    strncasecmp(k->name, line, name_len) == 0)
-			snprintf((char *)&r->head + k->offset, k->size,
-			    "%.*s", (int)(end - v), v);
+			snprintf((char *)&r->head + k->offset, k->size, "%.*s",
+			    (int)(end - v), v);
 	}
 	return len;
 }
@@ -264,8 +266,8 @@ fetch_end_by_curl(struct fetch *r, CURLcode rc)
 		if (rc == CURLE_OPERATION_TIMEDOUT)
 			end.code = ERR_TIMEOUT;
 		snprintf(end.text, sizeof(end.text), "%.190s",
-		    r->curl_text[0] != '\0' ? r->curl_text :
-					      curl_easy_strerror(rc));
+		    r->curl_text[0] != '\0' ? r->curl_text
+					    : curl_easy_strerror(rc));
 	}
 	fetch_finish(r, &end);
 }
@@ -311,8 +313,8 @@ on_watch(void *arg)
 		if (now - r->last_ms < limit)
 			continue;
 		snprintf(end.text, sizeof(end.text),
-		    r->began ? "the stream was silent for %lld ms" :
-			       "no answer began within %lld ms",
+		    r->began ? "the stream was silent for %lld ms"
+			     : "no answer began within %lld ms",
 		    (long long)limit);
 		fetch_finish(r, &end);
 	}
@@ -347,12 +349,11 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_URL, spec->url);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
-	    (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
 	curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
-	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
-	    (curl_off_t)spec->body_len);
+	curl_easy_setopt(
+	    e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_len);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)spec->total_ms);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
@@ -440,8 +441,8 @@ fetcher_new(struct loop *l)
 	curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
 	curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, on_timer_want);
 	curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
-	curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS,
-	    (long)KEPT_CONNECTIONS);
+	curl_multi_setopt(
+	    f->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
 	return f;
 }
 

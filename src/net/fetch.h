@@ -32,7 +32,7 @@ struct fetch_head {
 /* How it ended. code is ERR_NONE if a whole response came, of any status. */
 struct fetch_end {
 	enum err_code code; /* ERR_TIMEOUT, ERR_CANCELLED, ERR_MODEL */
-	char text[200];	    /* for people, no secret */
+	char text[200];     /* for people, no secret */
 	struct fetch_head head;
 };
 

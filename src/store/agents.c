@@ -38,8 +38,8 @@ enum field {
 };
 
 static const char *const fields[F_COUNT] = { "owner", "name", "template",
-	"prompt", "model", "metadata", "created", "updated", "version",
-	"state", "turn", "tail" };
+	"prompt", "model", "metadata", "created", "updated", "version", "state",
+	"turn", "tail" };
 
 static char *
 sub_key(struct arena *a, const char *base, const char *part)
@@ -156,8 +156,8 @@ idem_id(struct store *st, struct arena *a, const char *user, const char *key,
 }
 
 static int
-agents_limit(struct store *st, struct arena *a, const char *user,
-    struct err *err)
+agents_limit(
+    struct store *st, struct arena *a, const char *user, struct err *err)
 {
 	int64_t max = st->conf->limits_agents_per_user;
 	const struct redis_reply *r;
@@ -267,7 +267,7 @@ static int
 behind(const char *id, int64_t score, int64_t cur_score, const char *cur_id)
 {
 	return score < cur_score ||
-	    (score == cur_score && strcmp(id, cur_id) < 0);
+	       (score == cur_score && strcmp(id, cur_id) < 0);
 }
 
 static int
@@ -284,8 +284,9 @@ list_infos(struct store *st, struct arena *a, const char *user,
 		return 0;
 	redis_pipe_init(&p, a);
 	for (size_t i = 0; i < n; i++)
-		cmd_info(&p, sub_key(a, store_base(st, a, ids->items[2 * i]
-							      .text), "info"));
+		cmd_info(
+		    &p, sub_key(a, store_base(st, a, ids->items[2 * i].text),
+			    "info"));
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
@@ -297,8 +298,8 @@ list_infos(struct store *st, struct arena *a, const char *user,
 
 int
 store_agent_list(struct store *st, struct arena *a, const char *user,
-    const char *cursor, int limit, struct store_agent **list_r,
-    size_t *count_r, const char **next_r, struct err *err)
+    const char *cursor, int limit, struct store_agent **list_r, size_t *count_r,
+    const char **next_r, struct err *err)
 {
 	const char *key = user_agents_key(st, a, user), *cur_id = "~";
 	int64_t cur_score = INT64_MAX;
@@ -328,9 +329,9 @@ store_agent_list(struct store *st, struct arena *a, const char *user,
 		if (!behind(e[0].text, score, cur_score, cur_id))
 			continue;
 		if (page.count == 2 * (size_t)limit) {
-			*next_r = arena_printf(a, "%s-%s",
-			    items[page.count - 1].text,
-			    items[page.count - 2].text);
+			*next_r =
+			    arena_printf(a, "%s-%s", items[page.count - 1].text,
+				items[page.count - 2].text);
 			break;
 		}
 		items[page.count++] = e[0];
@@ -345,8 +346,8 @@ store_agent_list(struct store *st, struct arena *a, const char *user,
 
 int
 store_agent_update(struct store *st, struct arena *a, const char *user,
-    const char *id, int64_t if_version, const char *name,
-    const char *metadata, struct err *err)
+    const char *id, int64_t if_version, const char *name, const char *metadata,
+    struct err *err)
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
@@ -465,15 +466,15 @@ store_events(struct store *st, struct arena *a, const char *user,
 	if (r[0].count > 0) {
 		e = &r[0].items[0].items[0];
 		out->gap = event_id_parse(e->text, e->len, &oldest) == 0 &&
-		    event_id_gap(after, oldest);
+			   event_id_gap(after, oldest);
 	}
 	out->count = r[1].count;
 	out->docs = arena_alloc(a, (r[1].count + 1) * sizeof(*out->docs));
 	for (size_t i = 0; i < r[1].count; i++)
 		out->docs[i] = redis_text(&r[1].items[i].items[1].items[1]);
-	out->last = out->count == 0 ?
-	    from + 1 :
-	    redis_text(&r[1].items[out->count - 1].items[0]);
+	out->last = out->count == 0
+			? from + 1
+			: redis_text(&r[1].items[out->count - 1].items[0]);
 	out->last = arena_strdup(a, out->last);
 	return 0;
 }

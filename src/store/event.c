@@ -87,8 +87,8 @@ event_id_parse(const char *s, size_t len, struct event_id *out)
 int
 event_id_print(char out[EVENT_ID_SIZE], struct event_id id)
 {
-	return snprintf(out, EVENT_ID_SIZE, "%" PRIu64 "-%" PRIu64, id.epoch,
-	    id.seq);
+	return snprintf(
+	    out, EVENT_ID_SIZE, "%" PRIu64 "-%" PRIu64, id.epoch, id.seq);
 }
 
 /* The string after a literal, in json from *at on. Advances *at behind it. */
@@ -170,19 +170,17 @@ frame_new(const char *json, size_t len)
 
 	if (take_string(json, len, &at, "{\"channel\":\"", &channel,
 		&channel_len) < 0 ||
-	    take_string(json, len, &at, ",\"kind\":\"", &kind, &kind_len) <
-		0 ||
+	    take_string(json, len, &at, ",\"kind\":\"", &kind, &kind_len) < 0 ||
 	    take_string(json, len, &at, ",\"id\":\"", &id, &id_len) < 0 ||
-	    take_string(json, len, &at, ",\"turn\":\"", &turn, &turn_len) <
-		0 ||
+	    take_string(json, len, &at, ",\"turn\":\"", &turn, &turn_len) < 0 ||
 	    event_id_parse(id, id_len, &eid) < 0)
 		return NULL;
 	f = frame_alloc(id_len + len + 16);
 	f->kind = kind_of(kind, kind_len);
 	f->channel = channel_of(channel, channel_len);
 	f->id = eid;
-	f->json_at = (uint32_t)sprintf(f->text, "id: %.*s\ndata: ",
-	    (int)id_len, id);
+	f->json_at =
+	    (uint32_t)sprintf(f->text, "id: %.*s\ndata: ", (int)id_len, id);
 	f->json_len = (uint32_t)len;
 	memcpy(f->text + f->json_at, json, len);
 	memcpy(f->text + f->json_at + len, "\n\n", 3);
@@ -215,8 +213,9 @@ frame_compose(const struct event *e, const char *id)
 	struct frame *f;
 	char *p;
 
-	lead_len = (size_t)snprintf(lead, sizeof(lead), "%s%s%sdata: ",
-	    *id == '\0' ? "" : "id: ", id, *id == '\0' ? "" : "\n");
+	lead_len = (size_t)snprintf(lead, sizeof(lead),
+	    "%s%s%sdata: ", *id == '\0' ? "" : "id: ", id,
+	    *id == '\0' ? "" : "\n");
 	f = frame_alloc(
 	    lead_len + head_len + turn_len + tail_len + e->rest_len + 4);
 	p = mempcpy(f->text, lead, lead_len);

@@ -153,7 +153,7 @@ history_give(struct history_cache *hc, struct history *h, int keep)
 		return;
 	}
 	e->bytes = sizeof(*e) + e->h.text.cap +
-	    (e->h.prompt == NULL ? 0 : strlen(e->h.prompt));
+		   (e->h.prompt == NULL ? 0 : strlen(e->h.prompt));
 	lck_take(&hc->lck);
 	HASH_FIND_STR(hc->by_agent, e->h.agent, same);
 	if (same != NULL)
@@ -211,8 +211,8 @@ load_info(struct history *h, struct store *st, struct arena *a,
 }
 
 static int
-load_page(struct history *h, struct store *st, struct arena *a,
-    const char *key, int64_t upto, struct err *err)
+load_page(struct history *h, struct store *st, struct arena *a, const char *key,
+    int64_t upto, struct err *err)
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
@@ -222,13 +222,13 @@ load_page(struct history *h, struct store *st, struct arena *a,
 	redis_arg(&p, "LRANGE");
 	redis_arg(&p, key);
 	redis_argi(&p, h->count);
-	redis_argi(&p, h->count + PAGE < upto ? h->count + PAGE - 1 :
-						upto - 1);
+	redis_argi(&p, h->count + PAGE < upto ? h->count + PAGE - 1 : upto - 1);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	if (r[0].count == 0)
-		return err_set(err, ERR_STORE, "the history is shorter than "
-					       "Redis said");
+		return err_set(err, ERR_STORE,
+		    "the history is shorter than "
+		    "Redis said");
 	for (size_t i = 0; i < r[0].count; i++)
 		history_add(h, r[0].items[i].text, r[0].items[i].len);
 	return 0;

@@ -14,7 +14,7 @@ struct history_cache;
 struct history {
 	char agent[40];
 	char segment[40];
-	int64_t count;	 /* messages in text */
+	int64_t count;   /* messages in text */
 	int64_t version; /* of the agent when the rest was read; 0: not yet */
 	char *prompt;
 	char *model;

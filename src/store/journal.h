@@ -29,10 +29,10 @@ struct journal_log;
 
 /* Who holds an agent, and where its log stands. */
 struct journal_spec {
-	const char *agent;	/* its id */
-	const char *base;	/* its keys' base */
-	const char *lease;	/* EPOCH:UUID:HOLDER */
-	const char *turn;	/* the turn that runs */
+	const char *agent; /* its id */
+	const char *base;  /* its keys' base */
+	const char *lease; /* EPOCH:UUID:HOLDER */
+	const char *turn;  /* the turn that runs */
 
 	/* Once, when nothing can be written any more: ERR_FENCED when the
 	 * lease was lost, ERR_STORE when Redis was away for too long. It must
@@ -65,7 +65,7 @@ struct journal_event {
  */
 struct journal_commit {
 	struct journal_event events[JOURNAL_EVENTS_MAX];
-	int event_count; /* at least 1 */
+	int event_count;       /* at least 1 */
 	struct redis_args ops; /* of commit.lua, by journal_op_* */
 	void (*on_done)(void *ctx, struct journal_commit *c);
 	void *ctx;
@@ -78,19 +78,18 @@ struct journal_commit {
 };
 
 /* Operations of a commit, in this order: fields, messages, the end. */
-void journal_op_set(struct journal_commit *c, const char *field,
-    const char *value);
-void journal_op_message(struct journal_commit *c, const char *doc,
-    size_t len);
+void journal_op_set(
+    struct journal_commit *c, const char *field, const char *value);
+void journal_op_message(struct journal_commit *c, const char *doc, size_t len);
 void journal_op_final(struct journal_commit *c);
 
 /* Shows what was written: to the hub. */
-typedef void journal_show_f(void *ctx, const char *agent,
-    struct frame *const *frames, int count);
+typedef void journal_show_f(
+    void *ctx, const char *agent, struct frame *const *frames, int count);
 
 /* link must outlive it; the journal flushes it. */
-struct journal *journal_new(struct loop *l, const struct conf *c,
-    struct redis_link *link);
+struct journal *journal_new(
+    struct loop *l, const struct conf *c, struct redis_link *link);
 void journal_free(struct journal **j_p);
 void journal_set_show(struct journal *j, journal_show_f *show, void *ctx);
 
@@ -98,15 +97,15 @@ void journal_set_show(struct journal *j, journal_show_f *show, void *ctx);
 void journal_link_up(struct journal *j);
 
 /* Opens a log; on_dead may come at any time from now on. */
-struct journal_log *journal_log_open(struct journal *j,
-    const struct journal_spec *spec);
+struct journal_log *journal_log_open(
+    struct journal *j, const struct journal_spec *spec);
 
 /*
  * Shows the events by which the lease's script began or resumed the turn;
  * they are in the log already, and ids go on behind them.
  */
-void journal_log_show(struct journal_log *log, struct frame *const *frames,
-    int count);
+void journal_log_show(
+    struct journal_log *log, struct frame *const *frames, int count);
 
 /* It is dead, and no longer found by its agent; it is still to be closed. */
 void journal_log_detach(struct journal_log *log);

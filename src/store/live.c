@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/loop.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "conf/conf.h"
 #include "store/live.h"
 #include "store/redis.h"
@@ -70,8 +70,8 @@ live_message(struct live *v, const char *agent, const char *text, size_t len)
 	while (nl != NULL && nl + 1 < end && n < FRAMES_MAX) {
 		line = nl + 1;
 		nl = memchr(line, '\n', (size_t)(end - line));
-		frames[n] = frame_new(line,
-		    (size_t)((nl == NULL ? end : nl) - line));
+		frames[n] =
+		    frame_new(line, (size_t)((nl == NULL ? end : nl) - line));
 		n += frames[n] != NULL;
 	}
 	v->calls.on_events(v->calls.ctx, agent, prev, frames, n);
@@ -221,8 +221,9 @@ on_page(void *ctx, const redisReply *r)
 {
 	struct replay *p = ctx;
 	struct frame *frames[PAGE];
-	struct live_page page = { .oldest = p->oldest, .newest = p->newest,
-		.frames = frames };
+	struct live_page page = {
+		.oldest = p->oldest, .newest = p->newest, .frames = frames
+	};
 
 	page.failed = p->failed | answer_failed(r);
 	for (size_t i = 0; !page.failed && i < r->elements && i < PAGE; i++) {
@@ -240,8 +241,8 @@ on_page(void *ctx, const redisReply *r)
 
 static void
 send_range(struct live *v, const char *command, const char *key,
-    const char *from, const char *to, const char *count,
-    redis_link_reply_f *fn, struct replay *p)
+    const char *from, const char *to, const char *count, redis_link_reply_f *fn,
+    struct replay *p)
 {
 	struct redis_pipe pipe;
 
@@ -262,8 +263,7 @@ live_replay(struct live *v, const char *agent, struct event_id after,
 		abort();
 	p->fn = fn;
 	p->ctx = ctx;
-	snprintf(key, sizeof(key), "%s{%s}:%s:events", v->prefix, agent,
-	    agent);
+	snprintf(key, sizeof(key), "%s{%s}:%s:events", v->prefix, agent, agent);
 	event_id_print(from + 1, after);
 	snprintf(count, sizeof(count), "%d", PAGE);
 	send_range(v, "XRANGE", key, "-", "+", "1", on_oldest, p);

@@ -34,7 +34,7 @@ struct live_calls {
 	/* Somebody told this process something: "interrupt AGENT TURN". */
 	void (*on_order)(void *ctx, const char *text);
 	void *order_ctx; /* on_order's */
-	void *ctx;	 /* the others' */
+	void *ctx;       /* the others' */
 };
 
 /* reader is the link for replays. */
@@ -51,7 +51,7 @@ struct live_page {
 	int failed; /* Redis is away: ask again later */
 	struct frame *const *frames;
 	int count;
-	int more;		/* the page was full */
+	int more;               /* the page was full */
 	struct event_id oldest; /* of what is retained; 0-0: nothing */
 	struct event_id newest;
 };

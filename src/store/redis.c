@@ -171,8 +171,7 @@ redis_cmd(struct redis_pipe *p, ...)
 /* ---- replies ---- */
 
 void
-redis_reply_copy(struct arena *a, struct redis_reply *out,
-    const redisReply *r)
+redis_reply_copy(struct arena *a, struct redis_reply *out, const redisReply *r)
 {
 	struct redis_reply *items;
 
@@ -185,8 +184,8 @@ redis_reply_copy(struct arena *a, struct redis_reply *out,
 	case REDIS_REPLY_STRING:
 	case REDIS_REPLY_STATUS:
 	case REDIS_REPLY_ERROR:
-		out->type = r->type == REDIS_REPLY_ERROR ? REDIS_ERROR :
-							   REDIS_TEXT;
+		out->type =
+		    r->type == REDIS_REPLY_ERROR ? REDIS_ERROR : REDIS_TEXT;
 		out->len = (size_t)r->len;
 		out->text = arena_memdup(a, r->str, out->len);
 		break;
@@ -237,8 +236,8 @@ hello_build(struct redis_pipe *p, const struct conf *c)
 	redis_pipe_init(p, NULL);
 	if (conf_secret(c, "store.password", &password, &err) > 0) {
 		if (*c->store_user != '\0')
-			redis_cmd(p, "AUTH", c->store_user,
-			    buf_str(&password), NULL);
+			redis_cmd(
+			    p, "AUTH", c->store_user, buf_str(&password), NULL);
 		else
 			redis_cmd(p, "AUTH", buf_str(&password), NULL);
 	}
@@ -290,10 +289,10 @@ redis_open(const struct redis_pool *p)
 	const struct redis_target *t = &p->target;
 
 	if (t->is_unix)
-		return redisConnectUnixWithTimeout(t->host,
-		    timeval_of(p->connect_ms));
-	return redisConnectWithTimeout(t->host, t->port,
-	    timeval_of(p->connect_ms));
+		return redisConnectUnixWithTimeout(
+		    t->host, timeval_of(p->connect_ms));
+	return redisConnectWithTimeout(
+	    t->host, t->port, timeval_of(p->connect_ms));
 }
 
 static int
@@ -309,8 +308,7 @@ context_broken(const redisContext *rc, int sent, struct err *err)
 /* Writes the pipe and reads n answers. 0, or -1 and the context is dead. */
 static int
 context_exchange(redisContext *rc, struct arena *a,
-    const struct redis_pipe *pipe, struct redis_reply *replies,
-    struct err *err)
+    const struct redis_pipe *pipe, struct redis_reply *replies, struct err *err)
 {
 	redisReply *r;
 
@@ -446,8 +444,7 @@ first_error(const struct redis_reply *replies, int n)
  */
 static int
 pool_attempt(struct redis_pool *p, struct arena *a, redisContext **rc,
-    const struct redis_pipe *pipe, struct redis_reply *replies,
-    struct err *err)
+    const struct redis_pipe *pipe, struct redis_reply *replies, struct err *err)
 {
 	const char *text;
 
@@ -470,9 +467,8 @@ pool_attempt(struct redis_pool *p, struct arena *a, redisContext **rc,
 }
 
 int
-redis_call(struct redis_pool *p, struct arena *a,
-    const struct redis_pipe *pipe, const struct redis_reply **replies_r,
-    struct err *err)
+redis_call(struct redis_pool *p, struct arena *a, const struct redis_pipe *pipe,
+    const struct redis_reply **replies_r, struct err *err)
 {
 	struct redis_reply *replies =
 	    arena_alloc(a, (size_t)pipe->count * sizeof(*replies));

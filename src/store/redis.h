@@ -59,8 +59,7 @@ void redis_args_add(struct redis_args *args, const void *s, size_t len);
 void redis_args(struct redis_pipe *p, const struct redis_args *args);
 
 /* EVALSHA of a script; keys and argc arguments follow. */
-void redis_script(struct redis_pipe *p, enum script_id id, int keys,
-    int argc);
+void redis_script(struct redis_pipe *p, enum script_id id, int keys, int argc);
 
 /* A whole command of strings: redis_cmd(p, "GET", key, NULL). */
 void redis_cmd(struct redis_pipe *p, ...) __attribute__((sentinel));

@@ -212,8 +212,8 @@ link_greet(struct redis_link *k)
 			len = atol(next + 1);
 			next = strchr(next, '\n') + 1 + len + 2;
 		}
-		redisAsyncFormattedCommand(k->ac, on_greeting, NULL, p,
-		    (size_t)(next - p));
+		redisAsyncFormattedCommand(
+		    k->ac, on_greeting, NULL, p, (size_t)(next - p));
 		p = next;
 	}
 	link_poll(k);
@@ -226,9 +226,9 @@ link_connect(void *arg)
 	redisAsyncContext *ac;
 
 	next_backoff(k);
-	ac = k->target.is_unix ?
-	    redisAsyncConnectUnix(k->target.host) :
-	    redisAsyncConnect(k->target.host, k->target.port);
+	ac = k->target.is_unix
+		 ? redisAsyncConnectUnix(k->target.host)
+		 : redisAsyncConnect(k->target.host, k->target.port);
 	if (ac == NULL)
 		abort();
 	k->ac = ac;
@@ -344,16 +344,14 @@ void
 redis_link_subscribe(struct redis_link *k, const char *channel)
 {
 	if (k->up)
-		redisAsyncCommand(k->ac, on_pushed, k, "SUBSCRIBE %s",
-		    channel);
+		redisAsyncCommand(k->ac, on_pushed, k, "SUBSCRIBE %s", channel);
 }
 
 void
 redis_link_unsubscribe(struct redis_link *k, const char *channel)
 {
 	if (k->up)
-		redisAsyncCommand(k->ac, NULL, NULL, "UNSUBSCRIBE %s",
-		    channel);
+		redisAsyncCommand(k->ac, NULL, NULL, "UNSUBSCRIBE %s", channel);
 }
 
 int

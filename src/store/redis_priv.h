@@ -19,7 +19,7 @@ void redis_target_fini(struct redis_target *t);
 
 /* hiredis's reply as ours, copied into the arena. */
 struct redisReply;
-void redis_reply_copy(struct arena *a, struct redis_reply *out,
-    const struct redisReply *r);
+void redis_reply_copy(
+    struct arena *a, struct redis_reply *out, const struct redisReply *r);
 
 #endif

@@ -138,8 +138,7 @@ store_holder_dead(const struct store *st, const char *lease)
 	if (pid == NULL)
 		return 0;
 	n = (size_t)(++pid - holder);
-	if (strncmp(st->holder, holder, n) != 0 ||
-	    strchr(pid, '.') == NULL)
+	if (strncmp(st->holder, holder, n) != 0 || strchr(pid, '.') == NULL)
 		return 0;
 	start = strtoull(strchr(pid, '.') + 1, NULL, 10);
 	return start_time(atoi(pid)) != start;

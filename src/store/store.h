@@ -34,8 +34,8 @@ const char *store_holder(const struct store *st);
 int store_holder_dead(const struct store *st, const char *lease);
 
 /* 0 if Redis answers, with the time it took. */
-int store_ping(struct store *st, struct arena *a, int64_t *us_r,
-    struct err *err);
+int store_ping(
+    struct store *st, struct arena *a, int64_t *us_r, struct err *err);
 
 /* An agent's keys' base, in the arena. */
 char *store_base(const struct store *st, struct arena *a, const char *agent);
@@ -78,16 +78,16 @@ int store_agent_get(struct store *st, struct arena *a, const char *user,
  * start). next_r is the cursor of the rest, or "".
  */
 int store_agent_list(struct store *st, struct arena *a, const char *user,
-    const char *cursor, int limit, struct store_agent **list_r,
-    size_t *count_r, const char **next_r, struct err *err);
+    const char *cursor, int limit, struct store_agent **list_r, size_t *count_r,
+    const char **next_r, struct err *err);
 
 /*
  * Sets name and metadata where they are not NULL. if_version < 0: whatever
  * it is; otherwise ERR_PRECONDITION if it is another.
  */
 int store_agent_update(struct store *st, struct arena *a, const char *user,
-    const char *id, int64_t if_version, const char *name,
-    const char *metadata, struct err *err);
+    const char *id, int64_t if_version, const char *name, const char *metadata,
+    struct err *err);
 
 /* Deletes all of it. lease_r: who ran it, or "". */
 int store_agent_delete(struct store *st, struct arena *a, const char *user,
@@ -97,8 +97,8 @@ int store_agent_delete(struct store *st, struct arena *a, const char *user,
 struct store_page {
 	const char **docs; /* JSON */
 	size_t count;
-	int64_t total; /* messages: in the history */
-	int64_t from;  /* messages: index of the first one here */
+	int64_t total;    /* messages: in the history */
+	int64_t from;     /* messages: index of the first one here */
 	const char *last; /* messages: newest event; events: last one here */
 	int gap; /* events: some between the cursor and these were dropped */
 };
@@ -119,12 +119,12 @@ int store_events(struct store *st, struct arena *a, const char *user,
 /* ---- turns and leases ---- */
 
 enum store_start {
-	STORE_QUEUED,  /* another one runs the agent */
-	STORE_REPEAT,  /* the idempotency key was used before */
-	STORE_BEGIN,   /* the lease is ours; a turn has begun */
-	STORE_RESUME,  /* the lease is ours; a turn goes on */
-	STORE_IDLE,    /* nothing to do */
-	STORE_HELD     /* somebody has the lease */
+	STORE_QUEUED, /* another one runs the agent */
+	STORE_REPEAT, /* the idempotency key was used before */
+	STORE_BEGIN,  /* the lease is ours; a turn has begun */
+	STORE_RESUME, /* the lease is ours; a turn goes on */
+	STORE_IDLE,   /* nothing to do */
+	STORE_HELD    /* somebody has the lease */
 };
 
 /* What taking a lease gives. */
@@ -135,7 +135,7 @@ struct store_lease {
 	char user[256];
 	char turn[40];
 	char segment[40];
-	int64_t version;  /* of the agent's info */
+	int64_t version; /* of the agent's info */
 	int64_t step;
 	int64_t resumes;
 	int64_t messages; /* in the history, the new one included */
@@ -161,9 +161,9 @@ struct store_accepted {
 	enum store_start start;
 	const char *message;
 	const char *turn;
-	const char *after;    /* the event just before the message */
-	const char *holder;   /* STORE_QUEUED: the lease of who runs it */
-	const char *running;  /* and the turn that runs */
+	const char *after;        /* the event just before the message */
+	const char *holder;       /* STORE_QUEUED: the lease of who runs it */
+	const char *running;      /* and the turn that runs */
 	struct store_lease lease; /* BEGIN and RESUME */
 };
 

@@ -23,7 +23,7 @@
 #include "store/store_priv.h"
 
 #define IDEM_KEY_SECONDS "86400" /* of a client's Idempotency-Key */
-#define IDEM_SELF_SECONDS "60"	 /* of our own retry of a lost answer */
+#define IDEM_SELF_SECONDS "60"   /* of our own retry of a lost answer */
 
 /* What facts() in common.lua returns. */
 enum fact {
@@ -49,21 +49,19 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->base, sizeof(out->base), "%s", base);
-	snprintf(out->agent, sizeof(out->agent), "%s",
-	    strrchr(base, ':') + 1);
+	snprintf(out->agent, sizeof(out->agent), "%s", strrchr(base, ':') + 1);
 	snprintf(out->value, sizeof(out->value), "%" PRId64 ":%s",
 	    r->items[1].number, holder);
-	snprintf(out->user, sizeof(out->user), "%s",
-	    redis_text(&f[FACT_OWNER]));
-	snprintf(out->turn, sizeof(out->turn), "%s",
-	    redis_text(&f[FACT_TURN]));
+	snprintf(
+	    out->user, sizeof(out->user), "%s", redis_text(&f[FACT_OWNER]));
+	snprintf(out->turn, sizeof(out->turn), "%s", redis_text(&f[FACT_TURN]));
 	snprintf(out->segment, sizeof(out->segment), "%s",
 	    redis_text(&f[FACT_TAIL]));
 	out->version = strtoll(redis_text(&f[FACT_VERSION]), NULL, 10);
 	out->step = strtoll(redis_text(&f[FACT_STEP]), NULL, 10);
 	out->resumes = strtoll(redis_text(&f[FACT_RESUMES]), NULL, 10);
-	out->interrupted = out->turn[0] != '\0' &&
-	    redis_is(&f[FACT_INTERRUPT], out->turn);
+	out->interrupted =
+	    out->turn[0] != '\0' && redis_is(&f[FACT_INTERRUPT], out->turn);
 	out->messages = f[FACT_MESSAGES].number;
 	out->doc = redis_text(&r->items[4]);
 	out->event_count = ev->count;
@@ -133,8 +131,8 @@ cmd_touch(struct store *st, struct arena *a, struct redis_pipe *p,
 {
 	redis_begin(p, 5);
 	redis_arg(p, "ZADD");
-	redis_arg(p, store_key(st, a, "user:%s:agents",
-			 store_user_part(a, user)));
+	redis_arg(
+	    p, store_key(st, a, "user:%s:agents", store_user_part(a, user)));
 	redis_arg(p, "XX");
 	redis_argi(p, clk_wall_ms());
 	redis_arg(p, agent);
@@ -142,8 +140,8 @@ cmd_touch(struct store *st, struct arena *a, struct redis_pipe *p,
 
 /* The answers that are errors. 0 if it is none of them. */
 static int
-accept_refused(const struct store *st, const struct redis_reply *r,
-    struct err *err)
+accept_refused(
+    const struct store *st, const struct redis_reply *r, struct err *err)
 {
 	if (redis_is(r, "FORBIDDEN"))
 		return store_forbidden(err);
@@ -296,8 +294,8 @@ store_tell(struct store *st, struct arena *a, const char *lease,
 	if (holder == NULL)
 		return 0; /* nobody holds it */
 	redis_pipe_init(&p, a);
-	redis_cmd(&p, "PUBLISH", store_key(st, a, "ctl:%s", holder + 1), what,
-	    NULL);
+	redis_cmd(
+	    &p, "PUBLISH", store_key(st, a, "ctl:%s", holder + 1), what, NULL);
 	return redis_call(st->pool, a, &p, &r, err);
 }
 
@@ -311,8 +309,8 @@ store_leases(struct store *st, struct arena *a, int64_t before_ms,
 
 	snprintf(max, sizeof(max), "%" PRId64, before_ms);
 	redis_pipe_init(&p, a);
-	redis_cmd(&p, "ZRANGEBYSCORE", store_key(st, a, "leases"), "-inf", max,
-	    NULL);
+	redis_cmd(
+	    &p, "ZRANGEBYSCORE", store_key(st, a, "leases"), "-inf", max, NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	bases = &r[0];

@@ -39,8 +39,7 @@ fcgi_put_stdout(struct buf *b, int request_id, const void *data, size_t len)
 void
 fcgi_put_end(struct buf *b, int request_id)
 {
-	FCGI_EndRequestBody body = { .protocolStatus =
-					 FCGI_REQUEST_COMPLETE };
+	FCGI_EndRequestBody body = { .protocolStatus = FCGI_REQUEST_COMPLETE };
 
 	put_header(b, FCGI_STDOUT, request_id, 0);
 	put_header(b, FCGI_END_REQUEST, request_id, sizeof(body));

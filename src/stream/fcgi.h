@@ -12,8 +12,8 @@ struct buf;
  */
 
 /* data as FCGI_STDOUT; in several records if it is longer than 65,535. */
-void fcgi_put_stdout(struct buf *b, int request_id, const void *data,
-    size_t len);
+void fcgi_put_stdout(
+    struct buf *b, int request_id, const void *data, size_t len);
 
 /* The end of STDOUT and of the request. */
 void fcgi_put_end(struct buf *b, int request_id);

@@ -44,7 +44,7 @@
 static const char heartbeat[] = ": ping\n\n";
 
 enum viewer_state {
-	VIEWER_WAITING,	  /* for its topic to be covered */
+	VIEWER_WAITING,   /* for its topic to be covered */
 	VIEWER_REPLAYING, /* a page was asked for */
 	VIEWER_LIVE,
 	VIEWER_ENDING /* only its backlog is still to be written */
@@ -53,7 +53,7 @@ enum viewer_state {
 struct topic;
 
 struct viewer {
-	struct viewer *prev, *next;	    /* of its topic */
+	struct viewer *prev, *next;             /* of its topic */
 	struct viewer *quiet_prev, *quiet_next; /* by last write */
 	struct topic *topic;
 	struct loop_io *io;
@@ -147,7 +147,7 @@ static int
 topic_is_covered(const struct topic *t)
 {
 	return t->covered ||
-	    journal_log_find(t->hub->journal, t->agent) != NULL;
+	       journal_log_find(t->hub->journal, t->agent) != NULL;
 }
 
 /* Sees to it that the topic is or will be covered. */
@@ -320,7 +320,7 @@ is_turn(const struct frame *f, const char *turn)
 	size_t len = strlen(turn);
 
 	return len == f->turn_len &&
-	    memcmp(f->text + f->turn_at, turn, len) == 0;
+	       memcmp(f->text + f->turn_at, turn, len) == 0;
 }
 
 static int
@@ -337,7 +337,7 @@ static int
 ends_viewer(const struct viewer *v, const struct frame *f)
 {
 	return v->mode != HUB_STREAM && f->kind == EVENT_DONE &&
-	    is_turn(f, v->filter.turn);
+	       is_turn(f, v->filter.turn);
 }
 
 static int
@@ -350,8 +350,8 @@ viewer_answer(struct viewer *v, const char *text)
 
 /* Collects the frames that are new to v and pass. Returns 1 at its end. */
 static int
-viewer_collect(struct viewer *v, struct frame *const *frames, int count,
-    struct buf *text)
+viewer_collect(
+    struct viewer *v, struct frame *const *frames, int count, struct buf *text)
 {
 	for (int i = 0; i < count; i++) {
 		const struct frame *f = frames[i];
@@ -381,8 +381,8 @@ viewer_feed(struct viewer *v, struct frame *const *frames, int count)
 	buf_fini(&text);
 	if (rc < 0 || !ends)
 		return rc;
-	return v->mode == HUB_AWAIT ? viewer_answer(v, v->answer) :
-				      viewer_end(v);
+	return v->mode == HUB_AWAIT ? viewer_answer(v, v->answer)
+				    : viewer_end(v);
 }
 
 static void
@@ -415,8 +415,9 @@ static int
 viewer_gap(struct viewer *v, const struct live_page *page)
 {
 	char oldest[EVENT_ID_SIZE], newest[EVENT_ID_SIZE];
-	struct event e = { .kind = EVENT_GAP, .turn = "",
-		.time_ms = clk_wall_ms() };
+	struct event e = {
+		.kind = EVENT_GAP, .turn = "", .time_ms = clk_wall_ms()
+	};
 	struct frame *f;
 	struct buf rest;
 	int rc;
@@ -546,7 +547,8 @@ hub_lost(void *hub)
 	struct hub *h = hub;
 	struct topic *t, *tmp;
 
-	HASH_ITER(hh, h->topics, t, tmp) {
+	HASH_ITER(hh, h->topics, t, tmp)
+	{
 		t->covered = 0;
 		t->watched = 0;
 		topic_cover(t);
@@ -607,7 +609,7 @@ hub_close_all(struct hub *h)
 	struct topic *t, *tmp;
 
 	HASH_ITER(hh, h->topics, t, tmp)
-		topic_end(t, NULL);
+	topic_end(t, NULL);
 }
 
 /* ---- viewers ---- */
@@ -695,7 +697,7 @@ viewer_check(struct viewer *v, int64_t now)
 	if (v->reading == NULL && v->state == VIEWER_REPLAYING)
 		viewer_replay(v);
 	else if (v->mode == HUB_AWAIT && v->state != VIEWER_ENDING &&
-	    now >= v->deadline_ms)
+		 now >= v->deadline_ms)
 		viewer_answer(v, v->late);
 }
 
@@ -707,10 +709,10 @@ on_timer(void *arg)
 	struct viewer *v, *next;
 	struct topic *t, *tmp;
 
-	while ((v = h->quiet) != NULL &&
-	    now - v->written_ms >= h->heartbeat_ms)
+	while ((v = h->quiet) != NULL && now - v->written_ms >= h->heartbeat_ms)
 		viewer_beat(v);
-	HASH_ITER(hh, h->topics, t, tmp) {
+	HASH_ITER(hh, h->topics, t, tmp)
+	{
 		for (v = t->viewers; v != NULL; v = next) {
 			next = v->next;
 			viewer_check(v, now);

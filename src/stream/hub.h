@@ -22,8 +22,8 @@ struct hub;
 /* Which events a viewer wants. 0 in a mask: all. */
 struct hub_filter {
 	unsigned channels; /* 1 << EVENT_PROGRESS ... */
-	unsigned kinds;	   /* 1 << EVENT_TEXT_CHUNK ...; unknown ones too */
-	char turn[40];	   /* only of this turn; "" of all */
+	unsigned kinds;    /* 1 << EVENT_TEXT_CHUNK ...; unknown ones too */
+	char turn[40];     /* only of this turn; "" of all */
 };
 
 enum hub_mode {
@@ -67,8 +67,8 @@ void hub_set_live(struct hub *h, struct live *v);
 void hub_attach(struct hub *h, const struct hub_viewer *spec, int begins);
 
 /* From the journal: events of an agent whose log is open here. */
-void hub_show(void *hub, const char *agent, struct frame *const *frames,
-    int count);
+void hub_show(
+    void *hub, const char *agent, struct frame *const *frames, int count);
 
 /* The agent's log was closed here; its viewers must be told by others. */
 void hub_log_closed(struct hub *h, const char *agent);

@@ -78,8 +78,7 @@ accept_failed(int rc)
 	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
 		log_warn("no descriptor for a connection; it waits");
 	else
-		log_debug("a connection was not understood: %s",
-		    strerror(-rc));
+		log_debug("a connection was not understood: %s", strerror(-rc));
 	nanosleep(&pause, NULL);
 }
 
@@ -90,8 +89,7 @@ request_thread(void *arg)
 	int epoll_fd = epoll_open(ac), rc;
 	FCGX_Request rq;
 
-	if (FCGX_InitRequest(&rq, ac->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) !=
-	    0)
+	if (FCGX_InitRequest(&rq, ac->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
 		abort();
 	while (wait_connection(ac, epoll_fd)) {
 		rc = FCGX_Accept_r(&rq);
@@ -123,8 +121,8 @@ acceptor_start(struct app *app, int listen_fd, int count)
 	if (ac->stop_fd < 0 || ac->threads == NULL || FCGX_Init() != 0)
 		abort();
 	for (int i = 0; i < count; i++)
-		if (pthread_create(&ac->threads[i], NULL, request_thread,
-			ac) != 0)
+		if (pthread_create(&ac->threads[i], NULL, request_thread, ac) !=
+		    0)
 			abort();
 	return ac;
 }

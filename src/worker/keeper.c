@@ -53,8 +53,8 @@ take_over(struct keeper *k, struct arena *a, const struct store_leased *l)
 
 	if (runner_reserve(app->runner, "", 1, &err) < 0)
 		return 0; /* no room here; somebody else, or later */
-	if (store_take(app->store, a, l->base, l->value, &start, &lease,
-		&err) < 0) {
+	if (store_take(app->store, a, l->base, l->value, &start, &lease, &err) <
+	    0) {
 		runner_release(app->runner, "");
 		log_warn("taking over a turn: %s", err.text);
 		return -1;
@@ -65,8 +65,8 @@ take_over(struct keeper *k, struct arena *a, const struct store_leased *l)
 	}
 	log_info("takes over agent %s, turn %s", lease.agent, lease.turn);
 	lease.user[0] = '\0'; /* the room was reserved for nobody */
-	loop_post(app->loop, "take over", on_open,
-	    turn_new(app->runner, &lease, ""));
+	loop_post(
+	    app->loop, "take over", on_open, turn_new(app->runner, &lease, ""));
 	return 0;
 }
 

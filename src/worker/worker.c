@@ -48,7 +48,7 @@
 #include "worker/worker.h"
 
 #define LOOK_EVERY_MS 20 /* whether the drain is over */
-#define ABANDON_MS 2000	 /* for turns to notice that they are to stop */
+#define ABANDON_MS 2000  /* for turns to notice that they are to stop */
 
 struct worker {
 	struct app app;
@@ -83,8 +83,10 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 	    ",\"message\":\"the store is away; come back with your cursor\","
 	    "\"retryable\":true";
 	struct worker *w = ctx;
-	struct event e = { .kind = EVENT_ERROR, .turn = "",
-		.time_ms = clk_wall_ms(), .rest = rest,
+	struct event e = { .kind = EVENT_ERROR,
+		.turn = "",
+		.time_ms = clk_wall_ms(),
+		.rest = rest,
 		.rest_len = sizeof(rest) - 1 };
 	struct frame *f;
 
@@ -114,10 +116,11 @@ on_order(void *ctx, const char *text)
 static void
 worker_parts_new(struct worker *w, const struct conf *c)
 {
-	struct live_calls calls = { hub_covered, hub_events, hub_gone,
-		hub_lost, on_order, w, NULL };
-	struct runner_parts parts = { .conf = c, .on_closed = on_log_closed,
-		.ctx = w };
+	struct live_calls calls = { hub_covered, hub_events, hub_gone, hub_lost,
+		on_order, w, NULL };
+	struct runner_parts parts = {
+		.conf = c, .on_closed = on_log_closed, .ctx = w
+	};
 	struct app *app = &w->app;
 
 	w->link = redis_link_new(w->loop, c, on_link_state, w);
@@ -236,8 +239,7 @@ on_close_parts(void *arg)
 static void
 drain(struct worker *w, int64_t deadline_ms)
 {
-	while (runner_running(w->app.runner) > 0 &&
-	    clk_mono_ms() < deadline_ms)
+	while (runner_running(w->app.runner) > 0 && clk_mono_ms() < deadline_ms)
 		if (wait_signal(w, LOOK_EVERY_MS) == SIGTERM)
 			return;
 }
@@ -319,8 +321,8 @@ worker_run(const struct conf *c, int slot)
 	if (pthread_create(&w.loop_thread, NULL, loop_thread, w.loop) != 0)
 		abort();
 	w.keeper = keeper_start(&w.app);
-	w.acceptor = acceptor_start(&w.app, WORKER_FD_LISTEN,
-	    (int)c->request_threads);
+	w.acceptor =
+	    acceptor_start(&w.app, WORKER_FD_LISTEN, (int)c->request_threads);
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
 	log_info("ready");
 	do

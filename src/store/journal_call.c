@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls of commit.lua: made of what waits in a log, sent, and answered.
+ *
+ * An event gets its id when its call is built: from then on it is final, and
+ * the same bytes are sent again if the connection breaks before the answer.
+ * commit.lua takes a repetition as done.
+ */
+#include "config.h"
+
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clk.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "store/journal_priv.h"
+#include "store/redis_link.h"
+
+/* ---- building a call ---- */
+
+static int
+is_stream_text(const struct waiting *w)
+{
+	return w->kind == EVENT_TEXT_CHUNK || w->kind == EVENT_THINK_CHUNK;
+}
+
+/* Makes a frame of the first that waits; its id is final. */
+static struct frame *
+log_take_frame(struct journal_log *log, struct journal_commit **commit_r)
+{
+	struct waiting *w = log_pop_waiting(log);
+	struct event e;
+	struct frame *f;
+
+	if (w->growing)
+		buf_putc(&w->rest, '"');
+	e = (struct event){ w->kind, log->turn, w->step, w->time_ms,
+		buf_str(&w->rest), w->rest.len };
+	log->last.seq++;
+	f = frame_make(&e, log->last);
+	if (is_stream_text(w))
+		log->text_sent_ms = loop_now_ms(log->journal->loop);
+	*commit_r = w->commit;
+	waiting_free(w);
+	return f;
+}
+
+/* Text was taken into this call, and the state does not say so yet. */
+static int
+call_begins_stream(const struct call *c)
+{
+	if (c->log->streaming)
+		return 0;
+	for (int i = 0; i < c->frame_count; i++)
+		if (c->frames[i]->kind == EVENT_TEXT_CHUNK ||
+		    c->frames[i]->kind == EVENT_THINK_CHUNK)
+			return 1;
+	return 0;
+}
+
+static void
+call_write(struct call *c, const char *prev)
+{
+	struct journal_log *log = c->log;
+	struct redis_pipe *p = &c->resp;
+	int begins = call_begins_stream(c);
+	char id[EVENT_ID_SIZE];
+	int n;
+
+	redis_script(p, SCRIPT_COMMIT, 2,
+	    5 + 2 * c->frame_count + (begins ? 3 : 0) +
+		(c->commit != NULL ? c->commit->ops.argc : 0));
+	redis_arg(p, log->base);
+	redis_arg(p, log->journal->leases_key);
+	redis_arg(p, log->lease);
+	redis_arg(p, prev);
+	redis_arg(p, log->journal->keep);
+	redis_argi(p, clk_wall_ms());
+	redis_argi(p, c->frame_count);
+	for (int i = 0; i < c->frame_count; i++) {
+		n = event_id_print(id, c->frames[i]->id);
+		redis_argn(p, id, (size_t)n);
+		redis_argn(p, c->frames[i]->text + c->frames[i]->json_at,
+		    c->frames[i]->json_len);
+	}
+	if (begins) {
+		redis_argn(p, "S", 1);
+		redis_argn(p, "state", 5);
+		redis_argn(p, "STREAMING", 9);
+		log->streaming = 1;
+	}
+	if (c->commit != NULL) {
+		redis_args(p, &c->commit->ops);
+		log->streaming = 0;
+	}
+}
+
+static void
+call_link(struct journal *j, struct call *c)
+{
+	c->prev = &j->calls;
+	c->next = j->calls;
+	if (c->next != NULL)
+		c->next->prev = &c->next;
+	j->calls = c;
+}
+
+/* All that waits in a log, up to the first commit. */
+struct call *
+call_new(struct journal_log *log)
+{
+	struct call *c = calloc(1, sizeof(*c));
+	char prev[EVENT_ID_SIZE];
+
+	if (c == NULL)
+		abort();
+	c->log = log;
+	event_id_print(prev, log->last);
+	while (log->first != NULL && c->commit == NULL &&
+	       c->frame_count < EVENTS_PER_CALL)
+		c->frames[c->frame_count++] = log_take_frame(log, &c->commit);
+	redis_pipe_init(&c->resp, NULL);
+	call_write(c, prev);
+	c->first_sent_ms = loop_now_ms(log->journal->loop);
+	log->call = c;
+	call_link(log->journal, c);
+	return c;
+}
+
+void
+call_free(struct call *c)
+{
+	*c->prev = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	if (c->log != NULL)
+		c->log->call = NULL;
+	for (int i = 0; i < c->frame_count; i++)
+		frame_unref(&c->frames[i]);
+	buf_fini(&c->resp.out);
+	free(c);
+}
+
+/* ---- answers ---- */
+
+static const char *
+reply_text(const redisReply *r, size_t i)
+{
+	if (r->type != REDIS_REPLY_ARRAY || i >= r->elements ||
+	    r->element[i]->type != REDIS_REPLY_STRING)
+		return "";
+	return r->element[i]->str;
+}
+
+/* The events by which commit.lua began the next turn. */
+static int
+next_frames(
+    struct journal_log *log, const redisReply *list, struct frame **frames)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < list->elements && n < JOURNAL_EVENTS_MAX; i++) {
+		frames[n] = frame_new(
+		    list->element[i]->str, (size_t)list->element[i]->len);
+		if (frames[n] == NULL)
+			abort(); /* our own script wrote it */
+		log->last = frames[n++]->id;
+	}
+	return n;
+}
+
+static void
+call_show(struct call *c, const redisReply *r)
+{
+	struct frame *more[JOURNAL_EVENTS_MAX];
+	struct journal *j = c->log->journal;
+	int n;
+
+	j->show(j->show_ctx, c->log->agent, c->frames, c->frame_count);
+	if (strcmp(reply_text(r, 0), "NEXT") != 0)
+		return;
+	n = next_frames(c->log, r->element[2], more);
+	j->show(j->show_ctx, c->log->agent, more, n);
+	for (int i = 0; i < n; i++)
+		frame_unref(&more[i]);
+}
+
+static void
+commit_done(struct journal_commit *c, const redisReply *r)
+{
+	const char *what = reply_text(r, 0);
+
+	c->outcome = JOURNAL_OK;
+	if (strcmp(what, "IDLE") == 0)
+		c->outcome = JOURNAL_IDLE;
+	if (strcmp(what, "NEXT") == 0) {
+		c->outcome = JOURNAL_NEXT;
+		c->next_doc = strdup(reply_text(r, 1));
+	}
+	c->on_done(c->ctx, c);
+}
+
+static void
+call_applied(struct call *c, const redisReply *r)
+{
+	struct journal_log *log = c->log;
+	struct journal_commit *commit = c->commit;
+
+	crash_point(commit == NULL ? "append-answered" : "commit-answered");
+	call_show(c, r);
+	call_free(c);
+	log_schedule(log);
+	if (commit != NULL)
+		commit_done(commit, r); /* may close the log */
+}
+
+static void
+call_refused(struct call *c, const redisReply *r)
+{
+	if (r->type == REDIS_REPLY_ERROR) {
+		log_error("a commit was refused by Redis: %s", r->str);
+		call_abandon(c, ERR_STORE, r->str);
+	} else {
+		call_abandon(c, ERR_FENCED, "the lease was lost");
+	}
+}
+
+static int
+is_script_lost(const redisReply *r)
+{
+	return r->type == REDIS_REPLY_ERROR &&
+	       strncmp(r->str, "NOSCRIPT", 8) == 0;
+}
+
+/* Errors after which Redis may take the same call a little later. */
+static int
+is_passing(const redisReply *r)
+{
+	static const char *const words[] = { "LOADING", "BUSY", "MASTERDOWN",
+		"READONLY", "TRYAGAIN", "OOM", "MISCONF", "NOREPLICAS" };
+
+	if (r->type != REDIS_REPLY_ERROR)
+		return 0;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strncmp(r->str, words[i], strlen(words[i])) == 0)
+			return 1;
+	return 0;
+}
+
+static void
+on_answer(void *ctx, const redisReply *r)
+{
+	struct call *c = ctx;
+	struct journal *j;
+
+	if (c->log == NULL) { /* abandoned */
+		c->on_link = 0;
+		call_free(c);
+		return;
+	}
+	j = c->log->journal;
+	c->on_link = 0;
+	j->on_link--;
+	if (r == NULL || is_passing(r))
+		return; /* sent again when the link is up, or on a check */
+	if (is_script_lost(r))
+		redis_link_drop(j->link); /* and greeted with the scripts */
+	else if (r->type == REDIS_REPLY_ARRAY &&
+		 strcmp(reply_text(r, 0), "FENCED") != 0)
+		call_applied(c, r);
+	else
+		call_refused(c, r);
+}
+
+/* ---- sending ---- */
+
+void
+call_send(struct call *c)
+{
+	struct journal *j = c->log->journal;
+
+	c->on_link = 1;
+	j->on_link++;
+	crash_point(c->commit == NULL ? "append-send" : "commit-send");
+	redis_link_send(
+	    j->link, c->resp.out.data, c->resp.out.len, on_answer, c);
+}
+
+/* A call that will get no answer: its log is dead, its commit fails. */
+void
+call_abandon(struct call *c, enum err_code code, const char *text)
+{
+	struct journal_log *log = c->log;
+	struct journal_commit *commit = c->commit;
+	struct err why;
+
+	err_set(&why, code, "%s", text);
+	log_die(log, code, text);
+	if (c->on_link) {
+		/* Its answer is still to come, and must find nobody. */
+		log->call = NULL;
+		c->log = NULL;
+		c->commit = NULL;
+	} else {
+		call_free(c);
+	}
+	if (commit != NULL)
+		commit_fail(commit, &why);
+}
+
+/* Sends again whatever has no answer and is not on its way. */
+void
+journal_resend(struct journal *j)
+{
+	struct call *c, *next;
+
+	for (c = j->calls; c != NULL && redis_link_up(j->link); c = next) {
+		next = c->next;
+		if (c->log != NULL && !c->on_link)
+			call_send(c);
+	}
+}
+
+void
+journal_link_up(struct journal *j)
+{
+	journal_resend(j);
+}
