@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Anthropic's decoder on any bytes: whole, and in pieces whose sizes come
+ * from the bytes themselves, gives the same result. The content is always
+ * JSON, what the sink got is the text of the result, and an error body never
+ * breaks anything. The corpus is plain streams.
+ */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "model/anthropic_decode.h"
+#include "model/decode_print.h"
+
+static const struct model_bounds bounds = { 2048, 4096 };
+
+struct run {
+	struct anthropic_decode *d;
+	struct buf text; /* what the sink got */
+	struct buf doc;
+	struct err err;
+	int rc;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void
+must(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void
+sink_text(void *ctx, const char *text, size_t len)
+{
+	struct run *r = ctx;
+
+	must(len > 0 && json_utf8_whole(text, len) == len);
+	buf_add(&r->text, text, len);
+}
+
+static const struct model_sink sink = { .text = sink_text };
+
+/* In memory of its own, so that nothing reads past a piece or keeps it. */
+static void
+feed_piece(struct run *r, const uint8_t *data, size_t len)
+{
+	char *piece = malloc(len);
+
+	must(piece != NULL);
+	memcpy(piece, data, len);
+	r->rc = anthropic_decode_feed(r->d, piece, len, &r->err);
+	free(piece);
+}
+
+static void
+feed(struct run *r, const uint8_t *data, size_t len, int split)
+{
+	memset(r, 0, sizeof(*r));
+	buf_init(&r->text, NULL);
+	buf_init(&r->doc, NULL);
+	r->d = anthropic_decode_new(&sink, r, &bounds);
+	for (size_t at = 0, n; r->rc == 0 && at < len; at += n) {
+		n = split ? 1 + data[at] * 31u % 17 : len;
+		if (n > len - at)
+			n = len - at;
+		feed_piece(r, data + at, n);
+	}
+}
+
+static void
+run_fini(struct run *r)
+{
+	anthropic_decode_free(&r->d);
+	buf_fini(&r->text);
+	buf_fini(&r->doc);
+}
+
+static void
+check_content(const struct model_result *r)
+{
+	struct arena *a = arena_open(4096);
+	const struct json *doc = json_parse(
+	    a, buf_str(&r->content), r->content.len, JSON_DEPTH_MAX, NULL);
+
+	must(json_is(doc, JSON_ARRAY));
+	must(json_count(doc) == (size_t)r->blocks);
+	arena_close(&a);
+}
+
+static void
+check_result(struct run *r)
+{
+	const struct model_result *res = anthropic_decode_result(r->d);
+	struct arena *a = arena_open(4096);
+	const struct json *doc;
+	const char *text;
+
+	must((r->rc == 0) == res->complete);
+	must(res->complete != res->failure.failed);
+	check_content(res);
+	model_decode_print(&r->doc, res);
+	doc = json_parse(a, r->doc.data, r->doc.len, JSON_DEPTH_MAX, NULL);
+	text = json_get_str(doc, "text");
+	must(
+	    text != NULL && strncmp(text, buf_str(&r->text), r->text.len) == 0);
+	arena_close(&a);
+}
+
+static void
+check_split(const uint8_t *data, size_t len)
+{
+	struct run r[2];
+
+	for (int i = 0; i < 2; i++) {
+		feed(&r[i], data, len, i);
+		if (r[i].rc == 0)
+			r[i].rc = anthropic_decode_finish(r[i].d, &r[i].err);
+		check_result(&r[i]);
+	}
+	must(r[0].rc == r[1].rc && r[0].err.code == r[1].err.code);
+	must(strcmp(r[0].doc.data, r[1].doc.data) == 0);
+	must(strcmp(anthropic_decode_result(r[0].d)->content.data,
+		 anthropic_decode_result(r[1].d)->content.data) == 0);
+	run_fini(&r[0]);
+	run_fini(&r[1]);
+}
+
+static void
+check_interrupt(const uint8_t *data, size_t len)
+{
+	struct run r;
+
+	feed(&r, data, len, 0);
+	anthropic_decode_interrupt(r.d);
+	check_content(anthropic_decode_result(r.d));
+	run_fini(&r);
+}
+
+static void
+check_error(const uint8_t *data, size_t len)
+{
+	struct model_reply reply = { .status = 429, .len = len };
+	struct model_failure f;
+	char *body = malloc(len + 1), *header = malloc(len + 1);
+
+	must(body != NULL && header != NULL);
+	memcpy(body, data, len);
+	memcpy(header, data, len);
+	header[len] = '\0';
+	reply.body = body;
+	reply.retry_after = header;
+	anthropic_error_decode(&reply, &f);
+	must(f.failed && f.message[0] != '\0');
+	must(
+	    json_utf8_whole(f.message, strlen(f.message)) == strlen(f.message));
+	must(json_utf8_whole(f.type, strlen(f.type)) == strlen(f.type));
+	must(f.retry_after_ms >= 0 && f.retry_after_ms <= 86400000);
+	free(body);
+	free(header);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	check_split(data, len);
+	check_interrupt(data, len);
+	check_error(data, len);
+	return 0;
+}

@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Manual pages are good mdoc; the units are good; the manual knows all
+# settings.
+cd "${SRCDIR:-.}" || exit 1
+build=${BUILDDIR:-.}
+n=0
+report() { # STATUS NAME
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else
+		echo "not ok $n - $2"
+	fi
+}
+skip() {
+	n=$((n + 1))
+	echo "ok $n - $1 # SKIP $2"
+}
+
+if command -v mandoc >/dev/null; then
+	"$build/agent-fpm" --settings man | mandoc -Tlint -W warning
+	report $? agent-fpm.conf.5
+	mandoc -Tlint -W warning docs/agent-fpm.8
+	report $? agent-fpm.8
+else
+	skip manuals "mandoc is not installed"
+fi
+
+# The sample with every setting switched on is the defaults, and is valid.
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+"$build/agent-fpm" --settings sample | sed 's/^#\([a-z_.]* = \)/\1/' \
+    >"$tmp/all.conf"
+AGENT_FPM_JWT_SECRET=0123456789abcdef0123456789abcdef ANTHROPIC_API_KEY=k \
+    "$build/agent-fpm" -c "$tmp/all.conf" -t
+report $? sample
+
+if command -v systemd-analyze >/dev/null; then
+	for u in service socket; do
+		sed "s|@sbindir@|$build|; s|/usr/sbin/agent-fpm|$build/agent-fpm|" \
+		    "systemd/agent-fpm.$u" >"$tmp/agent-fpm.$u"
+	done
+	systemd-analyze verify --man=no "$tmp/agent-fpm.service" \
+	    "$tmp/agent-fpm.socket"
+	report $? units
+else
+	skip units "systemd-analyze is not installed"
+fi
+echo "1..$n"

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs every test and prints one line at the end that counts them.
+
+Unit tests are cmocka programs; lint scripts are programs that print TAP;
+the end-to-end tests are pytest's. What fails is shown whole, what is skipped
+says why. The last line is "N passed, N failed, N skipped".
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+
+class Tally:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, name, passed, failed, skipped, seconds):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        word = "FAIL" if failed else "ok"
+        print(f"{word:4} {name}: {passed} passed, {failed} failed, "
+              f"{skipped} skipped ({seconds:.1f} s)", flush=True)
+
+
+def run_tap(tally, name, argv, env):
+    """A program that prints TAP: cmocka's, or a lint script's."""
+    start = time.monotonic()
+    p = subprocess.run(argv, env=env, text=True, errors="replace",
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+    out = p.stdout
+    failed = len(re.findall(r"^not ok", out, re.M))
+    skips = re.findall(r"^ok .*# SKIP.*$", out, re.M)
+    passed = len(re.findall(r"^ok", out, re.M)) - len(skips)
+    if p.returncode != 0 and failed == 0 or passed + failed + len(skips) == 0:
+        failed += 1  # it crashed, or ran nothing
+    if failed:
+        print(out)
+    for line in skips:
+        print(f"skip {name}: {line}")
+    tally.add(name, passed, failed, len(skips), time.monotonic() - start)
+
+
+def run_pytest(tally, srcdir, env):
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as tmp:
+        report = Path(tmp) / "report.xml"
+        p = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-rs",
+             "-p", "no:cacheprovider",
+             f"--junitxml={report}", str(srcdir / "tests" / "e2e")],
+            env=env, stdin=subprocess.DEVNULL)
+        if not report.exists():
+            tally.add("e2e", 0, 1, 0, time.monotonic() - start)
+            return
+        suite = ET.parse(report).getroot().find("testsuite")
+    n = {k: int(suite.get(k)) for k in
+         ("tests", "errors", "failures", "skipped")}
+    failed = n["errors"] + n["failures"]
+    if p.returncode not in (0, 1) and failed == 0:
+        failed = 1
+    tally.add("e2e", n["tests"] - n["errors"] - n["failures"] - n["skipped"],
+              failed, n["skipped"], time.monotonic() - start)
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--builddir", type=Path, default=Path("."))
+    ap.add_argument("--srcdir", type=Path, default=Path("."))
+    ap.add_argument("--sanitizer", default="")
+    ap.add_argument("unit", nargs="*")
+    args = ap.parse_args()
+    src = args.srcdir.resolve()
+    build = args.builddir.resolve()
+    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP",
+               AGENT_FPM=str(build / "agent-fpm"), BUILDDIR=str(build))
+    env.setdefault("AGENT_FPM_SHARED", str(src / ".." / "shared"))
+    if args.sanitizer not in ("", "no"):
+        lib = src / "tests" / "lib"
+        env.setdefault("TIMEOUT_SCALE", "4")
+        env.setdefault("LSAN_OPTIONS", f"suppressions={lib}/lsan.supp")
+        env.setdefault("TSAN_OPTIONS",
+                       f"suppressions={lib}/tsan.supp halt_on_error=1")
+        env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1 halt_on_error=1")
+        env.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=1")
+
+    tally = Tally()
+    for name in args.unit:
+        run_tap(tally, name, [str(build / name)], env)
+    for script in sorted((src / "tests" / "lint").glob("*.sh")):
+        run_tap(tally, f"lint/{script.stem}", ["sh", str(script)],
+                dict(env, SRCDIR=str(src)))
+    run_pytest(tally, src, env)
+    print(f"{tally.passed} passed, {tally.failed} failed, "
+          f"{tally.skipped} skipped")
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The decoder of Anthropic's stream: recorded streams give their recorded
+ * results however they are split and wherever they are cut; and what no
+ * recording has.
+ */
+#include "config.h"
+
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "model/anthropic_decode.h"
+#include "model/decode_print.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static const struct model_bounds bounds = { 1 << 20, 1 << 20 };
+
+struct run {
+	struct anthropic_decode *d;
+	struct model_result *r;
+	struct buf text, thinking; /* what the sink got */
+	struct buf doc;
+	struct err err;
+	int rc;
+};
+
+static void
+sink_text(void *ctx, const char *text, size_t len)
+{
+	struct run *run = ctx;
+
+	assert_int_equal(json_utf8_whole(text, len), len);
+	buf_add(&run->text, text, len);
+}
+
+static void
+sink_thinking(void *ctx, const char *text, size_t len)
+{
+	struct run *run = ctx;
+
+	buf_add(&run->thinking, text, len);
+}
+
+static const struct model_sink sink = { sink_text, sink_thinking };
+
+static void
+run_open(struct run *run, const struct model_bounds *b)
+{
+	memset(run, 0, sizeof(*run));
+	buf_init(&run->text, NULL);
+	buf_init(&run->thinking, NULL);
+	buf_init(&run->doc, NULL);
+	run->d = anthropic_decode_new(&sink, run, b);
+	run->r = anthropic_decode_result(run->d);
+}
+
+static void
+run_close(struct run *run)
+{
+	anthropic_decode_free(&run->d);
+	assert_null(run->d);
+	buf_fini(&run->text);
+	buf_fini(&run->thinking);
+	buf_fini(&run->doc);
+}
+
+/* step 0: pieces of 1 to 40 bytes by *seed. */
+static void
+run_stream(
+    struct run *run, const char *p, size_t len, size_t step, unsigned *seed)
+{
+	run_open(run, &bounds);
+	for (size_t at = 0, n; run->rc == 0 && at < len; at += n) {
+		n = step > 0 ? step : 1 + (size_t)rand_r(seed) % 40;
+		if (n > len - at)
+			n = len - at;
+		run->rc = anthropic_decode_feed(run->d, p + at, n, &run->err);
+	}
+	if (run->rc == 0)
+		run->rc = anthropic_decode_finish(run->d, &run->err);
+	model_decode_print(&run->doc, run->r);
+}
+
+static void
+run_text(struct run *run, const char *text)
+{
+	run_stream(run, text, strlen(text), strlen(text), NULL);
+}
+
+/* The content must be what it says it is. */
+static const struct json *
+content_parse(struct arena *a, const struct run *run)
+{
+	const struct json *doc = json_parse(a, buf_str(&run->r->content),
+	    run->r->content.len, JSON_DEPTH_MAX, NULL);
+
+	assert_true(json_is(doc, JSON_ARRAY));
+	assert_int_equal(json_count(doc), run->r->blocks);
+	return doc;
+}
+
+/* JSON values */
+
+static int json_equal(const struct json *a, const struct json *b);
+
+static int
+scalar_equal(const struct json *a, const struct json *b)
+{
+	int64_t i, j;
+	double d, e;
+
+	switch (json_type(a)) {
+	case JSON_STRING:
+		return strcmp(json_str(a), json_str(b)) == 0;
+	case JSON_NUMBER:
+		if (json_int(a, &i) && json_int(b, &j))
+			return i == j;
+		return json_double(a, &d) && json_double(b, &e) && !(d < e) &&
+		       !(d > e);
+	case JSON_BOOL:
+		return json_bool(a) == json_bool(b);
+	case JSON_NULL:
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		break;
+	}
+	return 1;
+}
+
+static int
+json_equal(const struct json *a, const struct json *b)
+{
+	const struct json *c, *d;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	if (json_type(a) != json_type(b) || json_count(a) != json_count(b))
+		return 0;
+	d = json_first(b);
+	for (c = json_first(a); c != NULL; c = json_next(c)) {
+		if (json_is(a, JSON_OBJECT))
+			d = json_get(b, json_name(c));
+		if (!json_equal(c, d))
+			return 0;
+		d = json_is(a, JSON_OBJECT) ? NULL : json_next(d);
+	}
+	return scalar_equal(a, b);
+}
+
+/* Recorded streams */
+
+static const char *const cases[] = { "anthropic/*.sse",
+	"anthropic-compat/*.sse" };
+
+static const char *
+shared(void)
+{
+	const char *dir = getenv("AGENT_FPM_SHARED");
+
+	return dir != NULL ? dir : "../shared";
+}
+
+static void
+glob_or_skip(const char *pattern, int flags, glob_t *g)
+{
+	char path[1024];
+
+	snprintf(
+	    path, sizeof(path), "%s/fixtures/providers/%s", shared(), pattern);
+	if (glob(path, flags, NULL, g) != 0) {
+		print_message("SKIP: no %s\n", path);
+		skip();
+	}
+}
+
+static void
+file_read(struct buf *b, const char *path)
+{
+	char piece[4096];
+	FILE *f = fopen(path, "rb");
+	size_t n;
+
+	if (f == NULL)
+		fail_msg("%s is not there", path);
+	buf_init(b, NULL);
+	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
+		buf_add(b, piece, n);
+	fclose(f);
+}
+
+typedef void case_f(
+    const char *path, const struct buf *sse, const struct json *expected);
+
+/* Calls fn for each recorded stream. Returns how many there were. */
+static size_t
+cases_run(case_f *fn)
+{
+	struct buf sse, doc;
+	struct arena *a;
+	char path[1024];
+	glob_t g;
+	size_t n;
+
+	for (size_t i = 0; i < COUNT(cases); i++)
+		glob_or_skip(cases[i], i == 0 ? 0 : GLOB_APPEND, &g);
+	n = g.gl_pathc;
+	for (size_t i = 0; i < n; i++) {
+		a = arena_open(65536);
+		snprintf(path, sizeof(path), "%.*s.expect.json",
+		    (int)strlen(g.gl_pathv[i]) - 4, g.gl_pathv[i]);
+		file_read(&sse, g.gl_pathv[i]);
+		file_read(&doc, path);
+		fn(g.gl_pathv[i], &sse,
+		    json_parse(a, doc.data, doc.len, 64, NULL));
+		buf_fini(&sse);
+		buf_fini(&doc);
+		arena_close(&a);
+	}
+	globfree(&g);
+	print_message("%zu recorded streams\n", n);
+	return n;
+}
+
+static void
+expect_document(
+    const char *path, const struct run *run, const struct json *expected)
+{
+	static const char *const members[] = { "model", "response_id", "text",
+		"thinking", "blocks", "tool_calls", "usage", "stop_reason",
+		"stop_reason_raw", "stop_sequence", "error", "complete",
+		"done_marker", "events", "unterminated_tail" };
+	struct arena *a = arena_open(65536);
+	struct json *doc = json_parse(a, run->doc.data, run->doc.len, 64, NULL);
+
+	assert_non_null(doc);
+	assert_non_null(expected);
+	for (size_t i = 0; i < COUNT(members); i++)
+		if (!json_equal(json_get(expected, members[i]),
+			json_get(doc, members[i])))
+			fail_msg("%s: %s differs: %s", path, members[i],
+			    run->doc.data);
+	assert_string_equal(buf_str(&run->text), json_get_str(doc, "text"));
+	assert_string_equal(
+	    buf_str(&run->thinking), json_get_str(doc, "thinking"));
+	content_parse(a, run);
+	arena_close(&a);
+}
+
+static void
+expect_split(const char *path, const struct buf *sse,
+    const struct json *expected, size_t step, unsigned *seed)
+{
+	struct run run;
+
+	run_stream(&run, sse->data, sse->len, step, seed);
+	expect_document(path, &run, expected);
+	assert_int_equal(run.rc, 0);
+	run_close(&run);
+}
+
+static void
+case_whole(const char *path, const struct buf *sse, const struct json *expected)
+{
+	expect_split(path, sse, expected, sse->len, NULL);
+}
+
+static void
+case_bytes(const char *path, const struct buf *sse, const struct json *expected)
+{
+	expect_split(path, sse, expected, 1, NULL);
+}
+
+static void
+case_random(
+    const char *path, const struct buf *sse, const struct json *expected)
+{
+	static unsigned seed;
+
+	if (seed == 0) {
+		seed = (unsigned)time(NULL);
+		print_message("seed %u\n", seed);
+	}
+	for (int i = 0; i < 8; i++)
+		expect_split(path, sse, expected, 0, &seed);
+}
+
+/* Where the terminal event is whole: behind its last brace. */
+static size_t
+terminal_at(const struct buf *sse)
+{
+	const char *p = sse->data, *last = NULL;
+
+	while ((p = strstr(p, "\"message_stop\"")) != NULL)
+		last = p++;
+	assert_non_null(last);
+	return (size_t)(strchr(last, '}') + 1 - sse->data);
+}
+
+static void
+case_cut(const char *path, const struct buf *sse, const struct json *expected)
+{
+	const char *text = json_get_str(expected, "text");
+	size_t whole = terminal_at(sse);
+	struct run run;
+
+	(void)path;
+	for (size_t len = 0; len < sse->len; len++) {
+		run_open(&run, &bounds);
+		assert_int_equal(
+		    anthropic_decode_feed(run.d, sse->data, len, &run.err), 0);
+		run.rc = anthropic_decode_finish(run.d, &run.err);
+		assert_int_equal(run.r->complete, len >= whole);
+		assert_int_equal(run.rc, len >= whole ? 0 : -1);
+		assert_int_equal(run.r->failure.failed, len < whole);
+		assert_int_equal(run.r->failure.retryable, len < whole);
+		assert_int_equal(
+		    strncmp(text, buf_str(&run.text), run.text.len), 0);
+		assert_int_equal(json_check(run.r->content.data,
+				     run.r->content.len, JSON_DEPTH_MAX, NULL),
+		    0);
+		run_close(&run);
+	}
+}
+
+/* Where somebody stops it: what is kept could be sent to Anthropic. */
+static void
+case_interrupt(
+    const char *path, const struct buf *sse, const struct json *expected)
+{
+	struct arena *a = arena_open(65536);
+	const struct json *b;
+	struct run run;
+
+	(void)path;
+	(void)expected;
+	for (size_t len = 0; len < sse->len; len += 7) {
+		run_open(&run, &bounds);
+		anthropic_decode_feed(run.d, sse->data, len, &run.err);
+		anthropic_decode_interrupt(run.d);
+		b = json_first(content_parse(a, &run));
+		for (; b != NULL; b = json_next(b))
+			if (strcmp(json_get_str(b, "type"), "thinking") == 0)
+				assert_non_null(json_get_str(b, "signature"));
+		run_close(&run);
+		arena_reset(a);
+	}
+	arena_close(&a);
+}
+
+static void
+test_recorded_whole(void **state)
+{
+	(void)state;
+	assert_true(cases_run(case_whole) >= 28);
+}
+
+static void
+test_recorded_bytes(void **state)
+{
+	(void)state;
+	cases_run(case_bytes);
+}
+
+static void
+test_recorded_random(void **state)
+{
+	(void)state;
+	cases_run(case_random);
+}
+
+static void
+test_recorded_cut(void **state)
+{
+	(void)state;
+	cases_run(case_cut);
+}
+
+static void
+test_recorded_interrupt(void **state)
+{
+	(void)state;
+	cases_run(case_interrupt);
+}
+
+/* Streams that no recording has */
+
+#define EVENT(json) "data: " json "\n\n"
+#define START                                                                  \
+	EVENT("{\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\","     \
+	      "\"model\":\"m\",\"usage\":{\"input_tokens\":3,"                 \
+	      "\"output_tokens\":1}}}")
+#define OPEN(i, block)                                                         \
+	EVENT("{\"type\":\"content_block_start\",\"index\":" i                 \
+	      ",\"content_block\":" block "}")
+#define DELTA(i, delta)                                                        \
+	EVENT("{\"type\":\"content_block_delta\",\"index\":" i                 \
+	      ",\"delta\":" delta "}")
+#define CLOSE(i) EVENT("{\"type\":\"content_block_stop\",\"index\":" i "}")
+#define TEXT(i, text)                                                          \
+	DELTA(i, "{\"type\":\"text_delta\",\"text\":\"" text "\"}")
+#define INPUT(i, json)                                                         \
+	DELTA(i,                                                               \
+	    "{\"type\":\"input_json_delta\",\"partial_json\":\"" json "\"}")
+#define OPEN_TEXT(i) OPEN(i, "{\"type\":\"text\",\"text\":\"\"}")
+#define OPEN_CALL(i, id)                                                       \
+	OPEN(i, "{\"type\":\"tool_use\",\"id\":\"" id                          \
+		"\",\"name\":\"f\",\"input\":{}}")
+#define OPEN_THINKING(i)                                                       \
+	OPEN(i, "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":"      \
+		"\"\"}")
+#define STOP(reason)                                                           \
+	EVENT(                                                                 \
+	    "{\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"" reason \
+	    "\",\"stop_sequence\":null},\"usage\":"                            \
+	    "{\"output_tokens\":9}}")                                          \
+	EVENT("{\"type\":\"message_stop\"}")
+
+static void
+expect_failure(
+    const char *text, const char *type, const char *message, int retryable)
+{
+	struct run run;
+
+	run_text(&run, text);
+	assert_int_equal(run.rc, -1);
+	assert_true(run.r->failure.failed);
+	assert_string_equal(run.r->failure.type, type);
+	assert_string_equal(run.r->failure.message, message);
+	assert_int_equal(run.r->failure.retryable, retryable);
+	assert_int_equal(run.r->complete, 0);
+	assert_int_equal(run.r->stop, MODEL_STOP_ERROR);
+	assert_int_equal(anthropic_decode_feed(run.d, "x", 1, &run.err), -1);
+	assert_int_equal(anthropic_decode_finish(run.d, &run.err), -1);
+	run_close(&run);
+}
+
+static void
+expect_content(const char *text, const char *content)
+{
+	struct run run;
+
+	run_text(&run, text);
+	assert_int_equal(run.rc, 0);
+	assert_string_equal(run.r->content.data, content);
+	run_close(&run);
+}
+
+static void
+test_content(void **state)
+{
+	(void)state;
+	expect_content(
+	    START OPEN_THINKING("0") DELTA(
+		"0", "{\"type\":\"thinking_delta\",\"thinking\":\"hm\\n\"}")
+		DELTA("0",
+		    "{\"type\":\"signature_delta\",\"signature\":\"c2ln\"}")
+		    CLOSE("0") OPEN_TEXT("1") CLOSE("1") OPEN_TEXT("2")
+			TEXT("2", "Gr\\u00fc\\u00dfe \\ud83d\\ude00") CLOSE("2")
+			    OPEN_CALL("3", "t1") INPUT("3", "")
+				INPUT("3", "{\\\"a\\\":")
+				    INPUT("3", " [12345678901234567890, 1.5]}")
+					CLOSE("3") STOP("tool_use"),
+	    "[{\"type\":\"thinking\",\"thinking\":\"hm\\n\","
+	    "\"signature\":\"c2ln\"},"
+	    "{\"type\":\"text\",\"text\":\"Gr\xc3\xbc\xc3\x9f"
+	    "e \xf0\x9f\x98\x80\"},"
+	    "{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\","
+	    "\"input\":{\"a\":[12345678901234567890,1.5]}}]");
+}
+
+static void
+test_content_opaque(void **state)
+{
+	(void)state;
+	expect_content(
+	    START OPEN("0",
+		"{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"w\","
+		"\"input\":{}}") INPUT("0", "{\\\"q\\\":1}") CLOSE("0")
+		OPEN("1", "{\"type\":\"new_result\",\"tool_use_id\":\"s\","
+			  "\"content\":[{\"x\":null}]}") CLOSE("1")
+		    OPEN("2", "{\"type\":\"text\",\"text\":\"a\",\"citations\":"
+			      "[{\"n\":1}]}") DELTA("2",
+			"{\"type\":\"citations_delta\",\"citation\":{\"n\":2}}")
+			CLOSE("2") STOP("end_turn"),
+	    "[{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"w\","
+	    "\"input\":{\"q\":1}},"
+	    "{\"type\":\"new_result\",\"tool_use_id\":\"s\","
+	    "\"content\":[{\"x\":null}]},"
+	    "{\"type\":\"text\",\"text\":\"a\",\"citations\":"
+	    "[{\"n\":1},{\"n\":2}]}]");
+}
+
+/* Calls: {} for nothing, unless cut there; not an object is not valid. */
+static void
+test_calls(void **state)
+{
+	static const struct {
+		const char *text;
+		int valid;
+		const char *input;
+	} calls[] = {
+		{ START OPEN_CALL("0", "t") CLOSE("0") STOP("tool_use"), 1,
+		    "{}" },
+		{ START OPEN_CALL("0", "t") STOP("max_tokens"), 0, "{}" },
+		{ START OPEN_CALL("0", "t") CLOSE("0") OPEN_TEXT("1")
+			STOP("max_tokens"),
+		    1, "{}" },
+		{ START OPEN_CALL("0", "t") INPUT("0", "{\\\"a\\\":1")
+			STOP("max_tokens"),
+		    0, "{}" },
+		{ START OPEN_CALL("0", "t") INPUT("0", "[1]") STOP("tool_use"),
+		    0, "{}" },
+		{ START OPEN_CALL("0", "t") INPUT(
+		      "0", "{\\\"a\\\":1,\\\"a\\\":2}") STOP("tool_use"),
+		    0, "{}" },
+		{ START OPEN("0", "{\"type\":\"tool_use\",\"id\":\"t\","
+				  "\"name\":\"f\",\"input\":{\"a\":1}}")
+			STOP("tool_use"),
+		    1, "{\"a\":1}" },
+		{ START OPEN("0", "{\"type\":\"tool_use\",\"id\":\"t\","
+				  "\"name\":\"f\",\"input\":{\"a\":1}}")
+			INPUT("0", "") INPUT("0", "{\\\"b\\\":2}")
+			    STOP("tool_use"),
+		    1, "{\"b\":2}" },
+		{ START OPEN("0", "{\"type\":\"tool_use\",\"id\":\"t\","
+				  "\"name\":\"f\",\"input\":null}")
+			STOP("tool_use"),
+		    1, "{}" },
+	};
+	struct run run;
+	char content[200];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(calls); i++) {
+		run_text(&run, calls[i].text);
+		assert_int_equal(run.rc, 0);
+		assert_int_equal(run.r->block[0].valid, calls[i].valid);
+		snprintf(content, sizeof(content),
+		    "[{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\","
+		    "\"input\":%s}]",
+		    calls[i].input);
+		assert_string_equal(run.r->content.data, content);
+		run_close(&run);
+	}
+}
+
+static void
+test_interleaved(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_text(&run,
+	    START OPEN_TEXT("0") OPEN_TEXT("1") TEXT("1", "b") TEXT("0", "a")
+		TEXT("null", "c") CLOSE("1") CLOSE("0") STOP("end_turn"));
+	assert_string_equal(run.text.data, "bac");
+	assert_string_equal(run.r->content.data,
+	    "[{\"type\":\"text\",\"text\":\"a\"},"
+	    "{\"type\":\"text\",\"text\":\"bc\"}]");
+	run_close(&run);
+}
+
+static void
+test_stop_words(void **state)
+{
+	static const struct {
+		const char *text;
+		enum model_stop stop;
+	} words[] = {
+		{ START STOP("end_turn"), MODEL_STOP_STOP },
+		{ START STOP("stop_sequence"), MODEL_STOP_STOP },
+		{ START STOP("max_tokens"), MODEL_STOP_LENGTH },
+		{ START STOP("model_context_window_exceeded"),
+		    MODEL_STOP_LENGTH },
+		{ START STOP("tool_use"), MODEL_STOP_TOOL_CALLS },
+		{ START STOP("pause_turn"), MODEL_STOP_PAUSE },
+		{ START STOP("refusal"), MODEL_STOP_REFUSAL },
+		{ START STOP("compaction"), MODEL_STOP_OTHER },
+	};
+	struct run run;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(words); i++) {
+		run_text(&run, words[i].text);
+		assert_int_equal(run.r->stop, words[i].stop);
+		assert_int_equal(run.r->usage.output, 9);
+		assert_int_equal(run.r->usage.input, 3);
+		assert_string_equal(run.r->content.data, "[]");
+		run_close(&run);
+	}
+}
+
+#define ERROR(type, more)                                                      \
+	EVENT("{\"type\":\"error\",\"error\":{\"type\":\"" type                \
+	      "\",\"message\":\"No.\"" more "}}")
+
+/* Synthetic: no recording has an error in mid-output. */
+static void
+test_error_events(void **state)
+{
+	static const struct {
+		const char *text, *type;
+		int retryable;
+	} errors[] = {
+		{ ERROR("overloaded_error", ""), "overloaded_error", 1 },
+		{ ERROR("api_error", ""), "api_error", 1 },
+		{ ERROR("rate_limit_error", ""), "rate_limit_error", 1 },
+		{ ERROR("timeout_error", ""), "timeout_error", 1 },
+		{ ERROR("invalid_request_error", ""), "invalid_request_error",
+		    0 },
+		{ ERROR("billing_error", ""), "billing_error", 0 },
+		{ ERROR("rate_limit_error",
+		      ",\"details\":{\"error_code\":"
+		      "\"enforced_spend_limit_reached\"}"),
+		    "rate_limit_error", 0 },
+		{ EVENT("{\"error\":{\"code\":503,\"message\":\"No.\"}}"), "",
+		    1 },
+		{ "event: error\n" EVENT("{\"message\":\"No.\"}"), "", 0 },
+		{ "event: error\n" EVENT("No."), "", 1 },
+	};
+	struct buf b;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(errors); i++) {
+		buf_init(&b, NULL);
+		buf_puts(&b, START OPEN_TEXT("0") TEXT("0", "a"));
+		buf_puts(&b, errors[i].text);
+		buf_puts(&b, STOP("end_turn"));
+		expect_failure(
+		    b.data, errors[i].type, "No.", errors[i].retryable);
+		buf_fini(&b);
+	}
+}
+
+static void
+test_error_keeps_text(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_text(&run, START OPEN_TEXT("0") TEXT("0", "a") OPEN_CALL("1", "t")
+			   ERROR("api_error", "") TEXT("0", "b"));
+	assert_string_equal(run.text.data, "a");
+	assert_string_equal(
+	    run.r->content.data, "[{\"type\":\"text\",\"text\":\"a\"}]");
+	assert_int_equal(run.err.code, ERR_MODEL);
+	assert_string_equal(run.err.text, "api_error: No.");
+	run_close(&run);
+}
+
+static void
+test_error_outside(void **state)
+{
+	(void)state;
+	expect_failure(START
+	    "{\n \"type\": \"error\",\n \"error\": {\n"
+	    "  \"type\": \"overloaded_error\",\n  \"message\": \"No.\"\n"
+	    " }\n}",
+	    "overloaded_error", "No.", 1);
+	expect_failure("[{\"error\":{\"code\":400,\"message\":\"No.\","
+		       "\"status\":\"INVALID_ARGUMENT\"}}]",
+	    "INVALID_ARGUMENT", "No.", 0);
+	expect_failure("<html>\n</html>\n", "stream_cut",
+	    "the stream ended without an event", 1);
+	expect_failure(
+	    "", "stream_cut", "the stream ended without an event", 1);
+}
+
+static void
+test_cut(void **state)
+{
+	(void)state;
+	expect_failure(START OPEN_TEXT("0") TEXT("0", "a"), "stream_cut",
+	    "the stream ended before message_stop", 1);
+	expect_failure(START "data: [DONE]\n\n", "stream_cut",
+	    "the stream ended before message_stop", 1);
+}
+
+static void
+test_bad_events(void **state)
+{
+	(void)state;
+	expect_failure(START EVENT("{\"type\":"), "bad_event",
+	    "event 2: not valid JSON: document cut short at byte 8", 1);
+	expect_failure(START TEXT("0", "a"), "bad_event",
+	    "a delta for a block that was not opened", 1);
+	expect_failure(START OPEN("0", "null"), "bad_event",
+	    "a content block has no type", 1);
+	expect_failure(START OPEN_CALL("0", ""), "bad_event",
+	    "a tool call has no id or no name", 1);
+}
+
+static void
+test_after_the_end(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_text(&run,
+	    START OPEN_TEXT("0") TEXT("0", "a") STOP(
+		"end_turn") "event: data\ndata:  [DONE] \n\n" TEXT("0", "b")
+		ERROR("api_error", "") EVENT("{"));
+	assert_int_equal(run.rc, 0);
+	assert_int_equal(run.r->complete, 1);
+	assert_int_equal(run.r->done_marker, 1);
+	assert_int_equal(run.r->failure.failed, 0);
+	assert_string_equal(run.text.data, "a");
+	anthropic_decode_interrupt(run.d);
+	assert_int_equal(run.r->blocks, 1);
+	run_close(&run);
+}
+
+static void
+test_nulls(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_text(&run,
+	    EVENT("{\"type\":\"message_start\",\"message\":"
+		  "{\"id\":null,\"model\":null,\"usage\":null}}")
+		EVENT("{\"type\":\"message_start\",\"message\":null}") OPEN(
+		    "null", "{\"type\":\"text\",\"text\":null,"
+			    "\"citations\":null}") DELTA("0", "null") DELTA("0",
+		    "{\"type\":null}") DELTA("0",
+		    "{\"type\":\"text_delta\",\"text\":null}") TEXT("0", "a")
+		    EVENT("{\"type\":\"content_block_stop\"}") EVENT(
+			"{\"type\":\"message_delta\",\"delta\":null,\"usage\":"
+			"{\"input_tokens\":7,\"cache_read_input_tokens\":2,"
+			"\"output_tokens\":null}}")
+			EVENT("{\"type\":\"message_delta\",\"delta\":{\"stop_"
+			      "reason\":"
+			      "null},\"usage\":{\"input_tokens\":null,"
+			      "\"cache_creation_input_tokens\":4,\"output_"
+			      "tokens\":-5}}")
+			    EVENT("{\"type\":\"message_stop\"}"));
+	assert_int_equal(run.rc, 0);
+	assert_int_equal(run.r->usage.input, 13);
+	assert_int_equal(run.r->usage.cached, 2);
+	assert_int_equal(run.r->usage.cache_write, 4);
+	assert_int_equal(run.r->usage.output, -1);
+	assert_int_equal(run.r->stop, MODEL_STOP_OTHER);
+	assert_string_equal(run.r->stop_raw, "");
+	run_close(&run);
+}
+
+static void
+test_unknown(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_text(&run,
+	    START EVENT("{\"type\":\"vibe_check\",\"x\":[1]}") EVENT(
+		"{\"type\":7}") EVENT("[]") EVENT("null") EVENT("\"x\"")
+		OPEN_TEXT("0") DELTA("0", "{\"type\":\"smell_delta\",\"x\":1}")
+		    DELTA(
+			"0", "{\"type\":\"thinking_delta\",\"thinking\":\"x\"}")
+			INPUT("0", "x") TEXT("0", "a") CLOSE("5") CLOSE("0")
+			    STOP("end_turn"));
+	assert_int_equal(run.rc, 0);
+	assert_string_equal(run.text.data, "a");
+	assert_int_equal(run.thinking.len, 0);
+	run_close(&run);
+}
+
+static void
+test_bounds(void **state)
+{
+	static const struct model_bounds small = { 400, 8 };
+	const char *text = START OPEN_TEXT("0") TEXT("0", "12345678");
+	struct run run;
+
+	(void)state;
+	run_open(&run, &small);
+	assert_int_equal(
+	    anthropic_decode_feed(run.d, text, strlen(text), &run.err), 0);
+	text = TEXT("0", "9");
+	assert_int_equal(
+	    anthropic_decode_feed(run.d, text, strlen(text), &run.err), -1);
+	assert_int_equal(run.err.code, ERR_TOO_LARGE);
+	assert_string_equal(run.r->failure.type, "too_large");
+	assert_int_equal(run.r->failure.retryable, 0);
+	assert_string_equal(
+	    run.r->content.data, "[{\"type\":\"text\",\"text\":\"12345678\"}]");
+	run_close(&run);
+}
+
+static void
+expect_interrupted(const char *text, const char *content)
+{
+	struct run run;
+
+	run_open(&run, &bounds);
+	assert_int_equal(
+	    anthropic_decode_feed(run.d, text, strlen(text), &run.err), 0);
+	anthropic_decode_interrupt(run.d);
+	assert_string_equal(run.r->content.data, content);
+	assert_int_equal(run.r->complete, 0);
+	assert_int_equal(run.r->failure.failed, 0);
+	assert_int_equal(anthropic_decode_feed(run.d, "x", 1, &run.err), -1);
+	assert_int_equal(run.err.code, ERR_CANCELLED);
+	assert_int_equal(anthropic_decode_finish(run.d, &run.err), -1);
+	run_close(&run);
+}
+
+static void
+test_interrupt(void **state)
+{
+	(void)state;
+	expect_interrupted("", "[]");
+	expect_interrupted(
+	    START OPEN_THINKING("0")
+		DELTA("0", "{\"type\":\"thinking_delta\",\"thinking\":\"hm\"}")
+		    OPEN_TEXT("1") TEXT("1", "a"),
+	    "[{\"type\":\"text\",\"text\":\"a\"}]");
+	expect_interrupted(START OPEN_CALL("0", "t") CLOSE("0") OPEN_CALL(
+			       "1", "u") INPUT("1", "{}") OPEN_CALL("2", "v")
+			       INPUT("2", "{") CLOSE("2") "data: {\"ty",
+	    "[{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\","
+	    "\"input\":{}}]");
+}
+
+/* The provider's calls only with their results. */
+static void
+test_interrupt_server_tool(void **state)
+{
+#define CALL(i, id)                                                            \
+	OPEN(i, "{\"type\":\"server_tool_use\",\"id\":\"" id                   \
+		"\",\"name\":\"w\",\"input\":{}}")                             \
+	CLOSE(i)
+	(void)state;
+	expect_interrupted(START CALL("0", "s") CALL("1", "u") OPEN("2",
+			       "{\"type\":\"w_result\",\"tool_use_id\":\"s\"}")
+			       CLOSE("2"),
+	    "[{\"type\":\"server_tool_use\",\"id\":\"s\",\"name\":\"w\","
+	    "\"input\":{}},{\"type\":\"w_result\",\"tool_use_id\":\"s\"}]");
+}
+
+/* Errors before a stream */
+
+static void
+case_error(const char *path)
+{
+	static const char *const types[][2] = {
+		{ "400-", "invalid_request_error" },
+		{ "401-", "authentication_error" },
+		{ "404-", "not_found_error" },
+	};
+	const char *name = strrchr(path, '/') + 1;
+	struct model_reply reply = { .status = atoi(name) };
+	struct model_failure f;
+	struct buf body;
+
+	file_read(&body, path);
+	reply.body = body.data;
+	reply.len = body.len;
+	anthropic_error_decode(&reply, &f);
+	assert_true(f.failed);
+	assert_int_equal(f.retryable, 0);
+	assert_true(strlen(f.message) > 10);
+	for (size_t i = 0; i < COUNT(types); i++)
+		if (strncmp(name, types[i][0], 4) == 0)
+			assert_string_equal(f.type, types[i][1]);
+	buf_fini(&body);
+}
+
+static void
+test_recorded_errors(void **state)
+{
+	glob_t g;
+
+	(void)state;
+	glob_or_skip("errors/anthropic/*.json", 0, &g);
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		case_error(g.gl_pathv[i]);
+	print_message("%zu recorded errors\n", g.gl_pathc);
+	assert_true(g.gl_pathc >= 4);
+	globfree(&g);
+}
+
+/* Other providers' bodies may come through a gateway. */
+static void
+test_recorded_errors_others(void **state)
+{
+	struct model_failure f;
+	struct buf body;
+	glob_t g;
+
+	(void)state;
+	glob_or_skip("errors/*/*.json", 0, &g);
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		struct model_reply reply = { .status = 503 };
+
+		file_read(&body, g.gl_pathv[i]);
+		reply.body = body.data;
+		reply.len = body.len;
+		anthropic_error_decode(&reply, &f);
+		assert_int_equal(f.retryable, 1);
+		assert_null(strchr(f.message, '{'));
+		assert_true(strlen(f.message) > 10);
+		buf_fini(&body);
+	}
+	globfree(&g);
+}
+
+static void
+test_error_shapes(void **state)
+{
+	static const struct {
+		const char *body, *type, *message;
+	} shapes[] = {
+		{ "{\"error\":{\"message\":\"No.\",\"type\":\"t\","
+		  "\"code\":null,\"param\":null}}",
+		    "t", "No." },
+		{ "{\"type\":\"error\",\"error\":{\"type\":\"t\","
+		  "\"message\":\"No.\"},\"request_id\":\"r\"}",
+		    "t", "No." },
+		{ "[{\"error\":{\"code\":429,\"message\":\"No.\","
+		  "\"status\":\"T\",\"details\":[]}}]",
+		    "T", "No." },
+		{ "{\"code\":\"t\",\"error\":\"No.\"}", "t", "No." },
+		{ "{\"message\":\"No.\",\"type\":\"t\",\"code\":\"c\"}", "t",
+		    "No." },
+		{ "{\"detail\":\"No.\"}", "", "No." },
+		{ "{\"detail\":[{\"msg\":\"No.\"}]}", "", "No." },
+		{ "{\"error\":\"No.\"}", "", "No." },
+		{ "{\"error\":{\"code\":400,\"message\":\"No\",\"metadata\":"
+		  "{\"raw\":\"way.\"}}}",
+		    "", "No: way." },
+		{ "{\"error\":{\"message\":null}}", "", "HTTP status 503" },
+		{ "<html><head><title>503 No.</title></head>", "", "503 No." },
+		{ "\n<html><body>", "", "HTTP status 503" },
+		{ "No.\n", "", "No. " },
+		{ "N\xffo\x01\xc3", "", "N?o ?" },
+		{ "", "", "HTTP status 503" },
+		{ "\"No.\"", "", "\"No.\"" },
+		{ "your key sk-ant-api03-abcDEF_123 and AIza", "",
+		    "your key sk-******************** and AIza" },
+	};
+	struct model_failure f;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(shapes); i++) {
+		struct model_reply reply = { .status = 503,
+			.body = shapes[i].body,
+			.len = strlen(shapes[i].body) };
+
+		anthropic_error_decode(&reply, &f);
+		assert_string_equal(f.type, shapes[i].type);
+		assert_string_equal(f.message, shapes[i].message);
+		assert_int_equal(f.retryable, 1);
+	}
+}
+
+static void
+test_error_long(void **state)
+{
+	char body[2000];
+	struct model_reply reply = {
+		.status = 400, .body = body, .len = sizeof(body)
+	};
+	struct model_failure f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(body); i += 2)
+		memcpy(body + i, "\xc3\xa9", 2);
+	anthropic_error_decode(&reply, &f);
+	assert_in_range(strlen(f.message), 290, sizeof(f.message) - 1);
+	assert_int_equal(
+	    json_utf8_whole(f.message, strlen(f.message)), strlen(f.message));
+}
+
+static void
+test_error_retry(void **state)
+{
+	static const struct {
+		int status;
+		const char *body, *should;
+		int retryable;
+	} cases_[] = {
+		{ 408, "", NULL, 1 },
+		{ 409, "", NULL, 1 },
+		{ 429, "", NULL, 1 },
+		{ 500, "", NULL, 1 },
+		{ 504, "", NULL, 1 },
+		{ 529, "", NULL, 1 },
+		{ 529, "", "false", 0 },
+		{ 418, "", NULL, 0 },
+		{ 418, "", "true", 1 },
+		{ 302, "", NULL, 0 },
+		{ 400, "", "true", 0 },
+		{ 401, "", "true", 0 },
+		{ 402, "", "true", 0 },
+		{ 403, "", "true", 0 },
+		{ 404, "", "true", 0 },
+		{ 413, "", "true", 0 },
+		{ 422, "", "true", 0 },
+		{ 429, "{\"error\":{\"code\":\"insufficient_quota\"}}", "true",
+		    0 },
+		{ 429, "{\"error\":{\"type\":\"insufficient_quota\"}}", NULL,
+		    0 },
+		{ 429,
+		    "{\"error\":{\"details\":{\"error_code\":"
+		    "\"enforced_spend_limit_reached\"}}}",
+		    NULL, 0 },
+		{ 429,
+		    "[{\"error\":{\"details\":[{},{\"violations\":["
+		    "{\"quotaId\":\"RequestsPerDayPerProject\"}]}]}}]",
+		    NULL, 0 },
+		{ 429,
+		    "{\"error\":{\"details\":[{\"violations\":["
+		    "{\"quotaId\":\"RequestsPerMinute\"}]}]}}",
+		    NULL, 1 },
+	};
+	struct model_failure f;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases_); i++) {
+		struct model_reply reply = { .status = cases_[i].status,
+			.body = cases_[i].body,
+			.len = strlen(cases_[i].body),
+			.should_retry = cases_[i].should };
+
+		anthropic_error_decode(&reply, &f);
+		assert_int_equal(f.retryable, cases_[i].retryable);
+	}
+}
+
+static void
+test_error_delay(void **state)
+{
+	static const struct {
+		int status;
+		const char *after, *after_ms;
+		int ms;
+	} delays[] = {
+		{ 429, "32", NULL, 32000 },
+		{ 529, "0.5", NULL, 500 },
+		{ 429, "32", "1500.5", 1500 },
+		{ 429, "32", "soon", 32000 },
+		{ 429, "soon", NULL, 0 },
+		{ 429, "-5", NULL, 0 },
+		{ 429, "inf", NULL, 0 },
+		{ 429, "1e300", NULL, 86400000 },
+		{ 200, "32", NULL, 0 },
+		{ 400, "32", NULL, 0 },
+		{ 503, "Sun, 06 Nov 1994 08:49:37 GMT", NULL, 7000 },
+		{ 503, "Sun, 06 Nov 1994 08:49:07 GMT", NULL, 0 },
+		{ 503, "Sun, 06 Nov 2094 08:49:07 GMT", NULL, 86400000 },
+	};
+	struct model_failure f;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(delays); i++) {
+		struct model_reply reply = { .status = delays[i].status,
+			.retry_after = delays[i].after,
+			.retry_after_ms = delays[i].after_ms,
+			.now_s = 784111770 };
+
+		anthropic_error_decode(&reply, &f);
+		assert_int_equal(f.retry_after_ms, delays[i].ms);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recorded_whole),
+		cmocka_unit_test(test_recorded_bytes),
+		cmocka_unit_test(test_recorded_random),
+		cmocka_unit_test(test_recorded_cut),
+		cmocka_unit_test(test_recorded_interrupt),
+		cmocka_unit_test(test_content),
+		cmocka_unit_test(test_content_opaque),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_interleaved),
+		cmocka_unit_test(test_stop_words),
+		cmocka_unit_test(test_error_events),
+		cmocka_unit_test(test_error_keeps_text),
+		cmocka_unit_test(test_error_outside),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_bad_events),
+		cmocka_unit_test(test_after_the_end),
+		cmocka_unit_test(test_nulls),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_interrupt),
+		cmocka_unit_test(test_interrupt_server_tool),
+		cmocka_unit_test(test_recorded_errors),
+		cmocka_unit_test(test_recorded_errors_others),
+		cmocka_unit_test(test_error_shapes),
+		cmocka_unit_test(test_error_long),
+		cmocka_unit_test(test_error_retry),
+		cmocka_unit_test(test_error_delay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
