@@ -107,6 +107,12 @@ runner_release(struct runner *r, const char *user)
 	lck_drop(&r->lck);
 }
 
+int64_t
+runner_known_version(struct runner *r, const char *agent)
+{
+	return history_cache_version(r->cache, agent);
+}
+
 int
 runner_running(struct runner *r)
 {
@@ -211,6 +217,24 @@ runner_push(struct runner *r, struct turn *t)
 
 /* ---- turns ---- */
 
+/* A copy of a lease whose strings live as long as the turn. */
+static void
+lease_copy(
+    struct arena *a, struct store_lease *out, const struct store_lease *lease)
+{
+	const char **events =
+	    arena_alloc(a, (lease->event_count + 1) * sizeof(*events));
+
+	*out = *lease;
+	out->doc = arena_strdup(a, lease->doc);
+	out->prompt = arena_strdup(a, lease->prompt);
+	out->model = arena_strdup(a, lease->model);
+	out->template = arena_strdup(a, lease->template);
+	for (size_t i = 0; i < lease->event_count; i++)
+		events[i] = arena_strdup(a, lease->events[i]);
+	out->events = events;
+}
+
 struct turn *
 turn_new(
     struct runner *r, const struct store_lease *lease, const char *request_id)
@@ -220,18 +244,8 @@ turn_new(
 	if (t == NULL)
 		abort();
 	t->runner = r;
-	t->lease = *lease;
-	t->doc = strdup(lease->doc);
-	t->events = calloc(lease->event_count + 1, sizeof(*t->events));
-	if (t->doc == NULL || t->events == NULL)
-		abort();
-	for (size_t i = 0; i < lease->event_count; i++) {
-		t->events[i] = strdup(lease->events[i]);
-		if (t->events[i] == NULL)
-			abort();
-	}
-	t->lease.doc = t->doc;
-	t->lease.events = NULL;
+	t->lease_arena = arena_open(2048);
+	lease_copy(t->lease_arena, &t->lease, lease);
 	snprintf(t->turn, sizeof(t->turn), "%s", lease->turn);
 	snprintf(t->request_id, sizeof(t->request_id), "%s", request_id);
 	t->step = lease->step > 0 ? (int)lease->step : 1;
@@ -250,10 +264,7 @@ turn_free(struct turn **t_p)
 	if (t == NULL)
 		return;
 	*t_p = NULL;
-	for (size_t i = 0; i < t->lease.event_count; i++)
-		free(t->events[i]);
-	free(t->events);
-	free(t->doc);
+	arena_close(&t->lease_arena);
 	lck_cond_fini(&t->stopped);
 	lck_fini(&t->lck);
 	free(t);
@@ -277,7 +288,8 @@ turn_show_first(struct turn *t)
 	int n = 0;
 
 	for (size_t i = 0; i < t->lease.event_count && n < 4; i++) {
-		frames[n] = frame_new(t->events[i], strlen(t->events[i]));
+		frames[n] =
+		    frame_new(t->lease.events[i], strlen(t->lease.events[i]));
 		if (frames[n] == NULL)
 			abort(); /* our own script wrote it */
 		n++;

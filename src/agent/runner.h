@@ -50,6 +50,9 @@ int runner_reserve(
     struct runner *r, const char *user, int force, struct err *err);
 void runner_release(struct runner *r, const char *user);
 
+/* The version of an agent's data that is cached here, 0 if none is. */
+int64_t runner_known_version(struct runner *r, const char *agent);
+
 /*
  * A turn for a lease that was just taken, with the room reserved for it. Any
  * thread. request_id goes along to the model, or is "".

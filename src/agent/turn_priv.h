@@ -39,9 +39,8 @@ struct turn {
 	UT_hash_handle hh; /* runner->turns; the loop's thread */
 	struct turn *next; /* runner's queue */
 	struct runner *runner;
+	struct arena *lease_arena; /* what lease points to */
 	struct store_lease lease;
-	char *doc;     /* of the message, owned */
-	char **events; /* first events of the lease, owned */
 	char turn[40]; /* the one that runs now */
 	char request_id[64];
 	struct journal_log *log; /* the loop's thread */

@@ -97,11 +97,48 @@ http_problem(struct http_response *rs, const struct http_request *rq,
 		add_challenge(rs, rq, err->text);
 }
 
+/* Of RFC 9110; nginx sends the line on as it gets it. */
+static const char *
+reason_phrase(int status)
+{
+	static const struct {
+		int status;
+		const char *phrase;
+	} phrases[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 202, "Accepted" },
+		{ 204, "No Content" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
+		{ 409, "Conflict" },
+		{ 412, "Precondition Failed" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 422, "Unprocessable Content" },
+		{ 429, "Too Many Requests" },
+		{ 500, "Internal Server Error" },
+		{ 502, "Bad Gateway" },
+		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+	};
+
+	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "Status";
+}
+
 void
 http_head(struct buf *out, const struct http_response *rs,
     const struct http_request *rq)
 {
-	buf_printf(out, "Status: %d\r\n", rs->status);
+	buf_printf(
+	    out, "Status: %d %s\r\n", rs->status, reason_phrase(rs->status));
 	if (rs->type != NULL)
 		buf_printf(out, "Content-Type: %s\r\n", rs->type);
 	buf_printf(out, "X-Request-Id: %s\r\n", rq->id);

@@ -108,6 +108,19 @@ history_cache_free(struct history_cache **hc_p)
 	free(hc);
 }
 
+int64_t
+history_cache_version(struct history_cache *hc, const char *agent)
+{
+	struct entry *e;
+	int64_t version;
+
+	lck_take(&hc->lck);
+	HASH_FIND_STR(hc->by_agent, agent, e);
+	version = e == NULL ? 0 : e->h.version;
+	lck_drop(&hc->lck);
+	return version;
+}
+
 struct history *
 history_take(struct history_cache *hc, const char *agent)
 {
@@ -183,6 +196,21 @@ history_add(struct history *h, const char *doc, size_t len)
 	h->count++;
 }
 
+static void
+history_set_info(struct history *h, const char *prompt, const char *model,
+    const char *template, int64_t version)
+{
+	free(h->prompt);
+	free(h->model);
+	free(h->template);
+	h->prompt = strdup(prompt);
+	h->model = strdup(model);
+	h->template = strdup(template);
+	if (h->prompt == NULL || h->model == NULL || h->template == NULL)
+		abort();
+	h->version = version;
+}
+
 /* The agent's prompt and model, if they changed since they were read. */
 static int
 load_info(struct history *h, struct store *st, struct arena *a,
@@ -193,20 +221,19 @@ load_info(struct history *h, struct store *st, struct arena *a,
 
 	if (h->version == lease->version)
 		return 0;
+	if (lease->has_info) {
+		history_set_info(h, lease->prompt, lease->model,
+		    lease->template, lease->version);
+		return 0;
+	}
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "HMGET", arena_printf(a, "%s:info", lease->base),
 	    "prompt", "model", "template", NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
-	free(h->prompt);
-	free(h->model);
-	free(h->template);
-	h->prompt = strdup(redis_text(&r[0].items[0]));
-	h->model = strdup(redis_text(&r[0].items[1]));
-	h->template = strdup(redis_text(&r[0].items[2]));
-	if (h->prompt == NULL || h->model == NULL || h->template == NULL)
-		abort();
-	h->version = lease->version;
+	history_set_info(h, redis_text(&r[0].items[0]),
+	    redis_text(&r[0].items[1]), redis_text(&r[0].items[2]),
+	    lease->version);
 	return 0;
 }
 

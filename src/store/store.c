@@ -66,11 +66,14 @@ store_forbidden(struct err *err)
 	return err_set(err, ERR_FORBIDDEN, "Forbidden");
 }
 
-/* When a process started, in clock ticks after boot; 0: there is none. */
+/*
+ * When a process started, in clock ticks after boot; 0: there is none, or it
+ * is dead and only not reaped yet.
+ */
 static unsigned long long
 start_time(int pid)
 {
-	char path[64], text[1024], *p;
+	char path[64], text[1024], *p, state = 'X';
 	FILE *f;
 	unsigned long long start = 0;
 	size_t n;
@@ -85,10 +88,10 @@ start_time(int pid)
 	p = strrchr(text, ')'); /* the name may hold anything */
 	if (p != NULL)
 		sscanf(p + 1,
-		    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u "
+		    " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u "
 		    "%*d %*d %*d %*d %*d %*d %llu",
-		    &start);
-	return start;
+		    &state, &start);
+	return state == 'Z' || state == 'X' ? 0 : start;
 }
 
 /* What of name is safe inside a lease and a channel name. */

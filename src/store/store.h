@@ -141,6 +141,10 @@ struct store_lease {
 	int64_t messages; /* in the history, the new one included */
 	int interrupted;  /* the turn was interrupted before it got here */
 	const char *doc;  /* STORE_BEGIN: the new message */
+	int has_info;     /* version is not the one that the caller knew: */
+	const char *prompt;
+	const char *model;
+	const char *template;
 	const char *const *events; /* JSON of the first events of the epoch */
 	size_t event_count;
 };
@@ -154,7 +158,8 @@ struct store_message {
 	size_t content_len;
 	const char *idem_key; /* "" if the client gave none */
 	enum store_on_busy on_busy;
-	int may_run; /* there is room for a turn here */
+	int may_run;           /* there is room for a turn here */
+	int64_t known_version; /* of the agent; 0 none */
 };
 
 struct store_accepted {

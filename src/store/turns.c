@@ -25,45 +25,58 @@
 #define IDEM_KEY_SECONDS "86400" /* of a client's Idempotency-Key */
 #define IDEM_SELF_SECONDS "60"   /* of our own retry of a lost answer */
 
-/* What facts() in common.lua returns. */
-enum fact {
-	FACT_OWNER,
-	FACT_VERSION,
-	FACT_TAIL,
-	FACT_TURN,
-	FACT_STEP,
-	FACT_RESUMES,
-	FACT_INTERRUPT,
-	FACT_STATE,
-	FACT_MESSAGES,
-	FACT_COUNT
+/* What started() in common.lua returns. */
+enum started {
+	STARTED_WORD,
+	STARTED_EPOCH,
+	STARTED_PREV,
+	STARTED_OWNER,
+	STARTED_VERSION,
+	STARTED_TAIL,
+	STARTED_TURN,
+	STARTED_STEP,
+	STARTED_RESUMES,
+	STARTED_INTERRUPT,
+	STARTED_MESSAGES,
+	STARTED_DOC,
+	STARTED_EVENTS,
+	STARTED_MORE
 };
 
-/* Fills out from what start() in common.lua returns. */
+static void
+copy_text(char *out, size_t size, const struct redis_reply *r)
+{
+	snprintf(out, size, "%s", redis_text(r));
+}
+
+/* Fills out from what started() in common.lua returns. */
 static void
 lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
-    const char *holder, struct store_lease *out)
+    const char *holder, int64_t known, struct store_lease *out)
 {
-	const struct redis_reply *f = r->items[3].items, *ev = &r->items[5];
+	const struct redis_reply *f = r->items, *ev = &f[STARTED_EVENTS];
+	const struct redis_reply *more = f[STARTED_MORE].items;
 	const char **events;
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->base, sizeof(out->base), "%s", base);
 	snprintf(out->agent, sizeof(out->agent), "%s", strrchr(base, ':') + 1);
 	snprintf(out->value, sizeof(out->value), "%" PRId64 ":%s",
-	    r->items[1].number, holder);
-	snprintf(
-	    out->user, sizeof(out->user), "%s", redis_text(&f[FACT_OWNER]));
-	snprintf(out->turn, sizeof(out->turn), "%s", redis_text(&f[FACT_TURN]));
-	snprintf(out->segment, sizeof(out->segment), "%s",
-	    redis_text(&f[FACT_TAIL]));
-	out->version = strtoll(redis_text(&f[FACT_VERSION]), NULL, 10);
-	out->step = strtoll(redis_text(&f[FACT_STEP]), NULL, 10);
-	out->resumes = strtoll(redis_text(&f[FACT_RESUMES]), NULL, 10);
+	    f[STARTED_EPOCH].number, holder);
+	copy_text(out->user, sizeof(out->user), &f[STARTED_OWNER]);
+	copy_text(out->turn, sizeof(out->turn), &f[STARTED_TURN]);
+	copy_text(out->segment, sizeof(out->segment), &f[STARTED_TAIL]);
+	out->version = strtoll(redis_text(&f[STARTED_VERSION]), NULL, 10);
+	out->step = f[STARTED_STEP].number;
+	out->resumes = f[STARTED_RESUMES].number;
 	out->interrupted =
-	    out->turn[0] != '\0' && redis_is(&f[FACT_INTERRUPT], out->turn);
-	out->messages = f[FACT_MESSAGES].number;
-	out->doc = redis_text(&r->items[4]);
+	    out->turn[0] != '\0' && redis_is(&f[STARTED_INTERRUPT], out->turn);
+	out->messages = f[STARTED_MESSAGES].number;
+	out->doc = redis_text(&f[STARTED_DOC]);
+	out->has_info = out->version != known;
+	out->prompt = redis_text(&more[0]);
+	out->model = redis_text(&more[1]);
+	out->template = redis_text(&more[2]);
 	out->event_count = ev->count;
 	events = arena_alloc(a, (ev->count + 1) * sizeof(*events));
 	for (size_t i = 0; i < ev->count; i++)
@@ -106,7 +119,7 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 
 	buf_init(&doc, a);
 	doc_build(&doc, m, now);
-	redis_script(p, SCRIPT_ACCEPT, 2, 13);
+	redis_script(p, SCRIPT_ACCEPT, 2, 14);
 	redis_arg(p, base);
 	redis_arg(p, store_key(st, a, "leases"));
 	redis_arg(p, user);
@@ -122,6 +135,7 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_argi(p, now);
 	redis_argi(p, c->events_keep);
 	redis_arg(p, m->may_run ? "1" : "0");
+	redis_argi(p, m->known_version);
 }
 
 /* The user's list is by activity. Not of the agent: another hash slot. */
@@ -197,8 +211,8 @@ accept_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->holder = redis_text(&r->items[2]);
 		out->running = redis_text(&r->items[3]);
 	} else {
-		out->after = redis_text(&r->items[2]);
-		lease_decode(a, r, base, holder, &out->lease);
+		out->after = redis_text(&r->items[STARTED_PREV]);
+		lease_decode(a, r, base, holder, m->known_version, &out->lease);
 	}
 }
 
@@ -252,7 +266,7 @@ store_take(struct store *st, struct arena *a, const char *base,
 	crash_point("take-answered");
 	*start_r = start_of(&r[0].items[0]);
 	if (*start_r == STORE_BEGIN || *start_r == STORE_RESUME)
-		lease_decode(a, &r[0], base, holder, lease_r);
+		lease_decode(a, &r[0], base, holder, 0, lease_r);
 	return 0;
 }
 

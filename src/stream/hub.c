@@ -64,6 +64,7 @@ struct viewer {
 	enum viewer_state state;
 	int missed; /* something happened while it was replaying */
 	int polling_write;
+	int held; /* the head waits in the backlog for the first event */
 	struct hub_filter filter;
 	struct event_id last;
 	int64_t written_ms;
@@ -217,27 +218,11 @@ socket_write(int fd, const char *p, size_t len)
 	return n;
 }
 
-/*
- * Writes records, or keeps them for later. 0, or -1 and the viewer is gone.
- */
+/* What the socket did not take waits, up to a bound. -1: the viewer is gone. */
 static int
-viewer_write(struct viewer *v, const struct buf *records)
+viewer_keep(struct viewer *v)
 {
-	struct hub *h = v->topic->hub;
-	ssize_t n = 0;
-
-	viewer_touch(v);
-	if (v->backlog.len == 0) {
-		n = socket_write(v->fd, records->data, records->len);
-		if (n < 0) {
-			viewer_free(v);
-			return -1;
-		}
-	}
-	if ((size_t)n == records->len)
-		return 0;
-	buf_add(&v->backlog, records->data + n, records->len - (size_t)n);
-	if (v->backlog.len > h->backlog_max) {
+	if (v->backlog.len > v->topic->hub->backlog_max) {
 		log_info("a viewer reads too slowly: %zu bytes wait; its "
 			 "stream is closed",
 		    v->backlog.len);
@@ -246,6 +231,49 @@ viewer_write(struct viewer *v, const struct buf *records)
 	}
 	viewer_poll(v);
 	return 0;
+}
+
+/* Writes the backlog as far as it goes. -1: the viewer is gone. */
+static int
+viewer_flush(struct viewer *v)
+{
+	ssize_t n = socket_write(v->fd, v->backlog.data, v->backlog.len);
+
+	if (n < 0) {
+		viewer_free(v);
+		return -1;
+	}
+	buf_consume(&v->backlog, (size_t)n);
+	if (v->backlog.len == 0)
+		buf_fini(&v->backlog); /* an idle viewer keeps no memory */
+	return viewer_keep(v);
+}
+
+/*
+ * Writes records, or keeps them for later. 0, or -1 and the viewer is gone.
+ */
+static int
+viewer_write(struct viewer *v, const struct buf *records)
+{
+	ssize_t n;
+
+	viewer_touch(v);
+	if (v->backlog.len > 0) {
+		buf_add(&v->backlog, records->data, records->len);
+		if (!v->held)
+			return viewer_keep(v);
+		v->held = 0;
+		return viewer_flush(v);
+	}
+	n = socket_write(v->fd, records->data, records->len);
+	if (n < 0) {
+		viewer_free(v);
+		return -1;
+	}
+	if ((size_t)n == records->len)
+		return 0;
+	buf_add(&v->backlog, records->data + n, records->len - (size_t)n);
+	return viewer_keep(v);
 }
 
 static struct buf *
@@ -266,12 +294,16 @@ viewer_write_text(struct viewer *v, const char *text, size_t len)
 	return viewer_write(v, b);
 }
 
-/* Ends the response; what waits is still written. -1: it is gone. */
+/*
+ * Writes the last text, perhaps none, and the end of the response; what the
+ * socket does not take is still written later. -1: the viewer is gone.
+ */
 static int
-viewer_end(struct viewer *v)
+viewer_end(struct viewer *v, const char *text, size_t len)
 {
 	struct buf *b = scratch_clear(v->topic->hub);
 
+	fcgi_put_stdout(b, v->request_id, text, len);
 	fcgi_put_end(b, v->request_id);
 	if (viewer_write(v, b) < 0)
 		return -1;
@@ -285,20 +317,9 @@ viewer_end(struct viewer *v)
 static void
 viewer_drain(struct viewer *v)
 {
-	ssize_t n = socket_write(v->fd, v->backlog.data, v->backlog.len);
-
-	if (n < 0) {
+	if (viewer_flush(v) == 0 && v->backlog.len == 0 &&
+	    v->state == VIEWER_ENDING)
 		viewer_free(v);
-		return;
-	}
-	buf_consume(&v->backlog, (size_t)n);
-	if (v->backlog.len > 0)
-		return;
-	buf_fini(&v->backlog); /* an idle viewer keeps no memory */
-	if (v->state == VIEWER_ENDING)
-		viewer_free(v);
-	else
-		viewer_poll(v);
 }
 
 static void
@@ -343,9 +364,7 @@ ends_viewer(const struct viewer *v, const struct frame *f)
 static int
 viewer_answer(struct viewer *v, const char *text)
 {
-	if (viewer_write_text(v, text, strlen(text)) < 0)
-		return -1;
-	return viewer_end(v);
+	return viewer_end(v, text, strlen(text));
 }
 
 /* Collects the frames that are new to v and pass. Returns 1 at its end. */
@@ -376,13 +395,14 @@ viewer_feed(struct viewer *v, struct frame *const *frames, int count)
 
 	buf_init(&text, NULL);
 	ends = viewer_collect(v, frames, count, &text);
-	if (text.len > 0)
+	if (ends && v->mode == HUB_AWAIT)
+		rc = viewer_answer(v, v->answer);
+	else if (ends)
+		rc = viewer_end(v, text.data, text.len);
+	else if (text.len > 0)
 		rc = viewer_write_text(v, text.data, text.len);
 	buf_fini(&text);
-	if (rc < 0 || !ends)
-		return rc;
-	return v->mode == HUB_AWAIT ? viewer_answer(v, v->answer)
-				    : viewer_end(v);
+	return rc;
 }
 
 static void
@@ -581,7 +601,7 @@ topic_end(struct topic *t, const struct frame *notice)
 		if (v->mode == HUB_AWAIT)
 			viewer_answer(v, v->late);
 		else
-			viewer_end(v);
+			viewer_end(v, NULL, 0);
 	}
 }
 
@@ -655,6 +675,14 @@ hub_attach(struct hub *h, const struct hub_viewer *spec, int begins)
 		free(spec->head);
 		return;
 	}
+	if (begins) { /* the first event follows at once: one write for both */
+		fcgi_put_stdout(
+		    &v->backlog, v->request_id, spec->head, strlen(spec->head));
+		free(spec->head);
+		v->held = 1;
+		v->state = VIEWER_LIVE;
+		return;
+	}
 	if (v->mode == HUB_AWAIT) {
 		v->answer = spec->head;
 	} else {
@@ -662,10 +690,6 @@ hub_attach(struct hub *h, const struct hub_viewer *spec, int begins)
 		free(spec->head);
 		if (rc < 0)
 			return;
-	}
-	if (begins) {
-		v->state = VIEWER_LIVE;
-		return;
 	}
 	topic_cover(v->topic);
 	if (topic_is_covered(v->topic))

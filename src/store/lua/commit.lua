@@ -72,7 +72,9 @@ while i <= #ARGV do
 		if redis.call('LLEN', key('inbox')) > 0 then
 			local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
 			local new = {}
-			local doc = begin(new, ARGV[3], epoch, seq + 1, ARGV[4])
+			local doc = redis.call('LPOP', key('inbox'))
+			begin(new, ARGV[3], epoch, seq + 1, ARGV[4],
+			    redis.call('HGET', info, 'tail'), doc)
 			for _, json in ipairs(new) do
 				out[#out + 1] = json
 			end

@@ -42,63 +42,74 @@ local function publish(prev, events)
 	    prev .. '\n' .. table.concat(events, '\n'))
 end
 
--- Takes the oldest message from the inbox into the history and begins its
--- turn: events EPOCH-seq and the one after. Returns the message.
-local function begin(out, keep, epoch, seq, now)
-	local doc = redis.call('LPOP', key('inbox'))
+-- Begins the turn of a message, which is in no inbox any more: it goes into
+-- the history, and events EPOCH-seq and the one after into the log. Returns
+-- the length of the history.
+local function begin(out, keep, epoch, seq, now, tail, doc)
 	local message, turn, content = string.match(doc,
 	    '^{"id":"([^"]+)","turn":"([^"]+)",.-"content":(.*)}$')
-	local info = key('info')
-	redis.call('RPUSH', segment_key(redis.call('HGET', info, 'tail')), doc)
-	redis.call('HSET', info, 'turn', turn, 'message', message, 'step', 1,
-	    'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '')
+	local length = redis.call('RPUSH', segment_key(tail), doc)
+	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
+	    'step', 1, 'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '',
+	    'epoch', epoch)
 	emit(out, keep, epoch .. '-' .. seq, 'progress', 'message_accepted',
 	    turn, 0, now, ',"messageId":"' .. message .. '","content":' ..
 	    content)
 	emit(out, keep, epoch .. '-' .. (seq + 1), 'progress', 'turn_start',
 	    turn, 0, now, '')
-	return doc
-end
-
--- Gives the lease to holder: a new epoch. The value is EPOCH:UUID:HOLDER.
-local function lease_take(holder, ms, now)
-	local epoch = redis.call('HINCRBY', key('info'), 'epoch', 1)
-	redis.call('SET', key('lease'), epoch .. ':' .. holder, 'PX', ms)
-	redis.call('ZADD', KEYS[2], now + ms, base)
-	return epoch
-end
-
--- What whoever runs a turn has to know of the agent.
-local function facts()
-	local f = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
-	    'turn', 'step', 'resumes', 'interrupt', 'state')
-	f[9] = redis.call('LLEN', segment_key(f[3]))
-	return f
+	return length, turn
 end
 
 -- Resumes the turn that was cut short: events EPOCH-0 and EPOCH-1. A viewer
 -- drops the partial text of the step.
-local function resume(out, keep, epoch, now)
-	local info = key('info')
-	local f = redis.call('HMGET', info, 'turn', 'step', 'state')
-	redis.call('HINCRBY', info, 'resumes', 1)
-	emit(out, keep, epoch .. '-0', 'monitor', 'agent_resumed', f[1], f[2],
-	    now, ',"state":"' .. f[3] .. '"')
-	emit(out, keep, epoch .. '-1', 'progress', 'stream_reset', f[1], f[2],
-	    now, '')
+local function resume(out, keep, epoch, now, f)
+	redis.call('HSET', key('info'), 'epoch', epoch)
+	redis.call('HINCRBY', key('info'), 'resumes', 1)
+	emit(out, keep, epoch .. '-0', 'monitor', 'agent_resumed', f.turn,
+	    f.step, now, ',"state":"' .. f.state .. '"')
+	emit(out, keep, epoch .. '-1', 'progress', 'stream_reset', f.turn,
+	    f.step, now, '')
+	return redis.call('LLEN', segment_key(f.tail)), f.turn
 end
 
--- With the lease just taken: resumes the turn there is, or begins the next.
-local function start(holder, ms, keep, now, prev)
-	local epoch = lease_take(holder, ms, now)
+-- What scripts read of an agent; owner is false if there is none.
+local function agent_read()
+	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
+	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch')
+	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
+	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
+	    state = v[8], epoch = tonumber(v[9] or 0) }
+end
+
+-- The answer to whoever was given the lease. known is the version of the
+-- agent that it has seen; if it is another, prompt and model come along.
+local function started(word, epoch, prev, f, turn, length, doc, out, known)
+	local more = { '', '', '' }
+	if known ~= f.version then
+		more = redis.call('HMGET', key('info'), 'prompt', 'model',
+		    'template')
+	end
+	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
+	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, doc,
+	    out, more }
+end
+
+-- Gives the lease to holder, under a new epoch, and resumes the turn there
+-- is or begins that of doc. The value of a lease is EPOCH:UUID:HOLDER.
+local function start(f, holder, ms, keep, now, prev, doc, known)
+	local epoch = f.epoch + 1
 	local out = {}
-	local doc = ''
-	if redis.call('HGET', key('info'), 'turn') ~= '' then
-		resume(out, keep, epoch, now)
+	local word, length, turn = 'BEGIN'
+	redis.call('SET', key('lease'), epoch .. ':' .. holder, 'PX', ms)
+	redis.call('ZADD', KEYS[2], now + ms, base)
+	if f.turn ~= '' then
+		word = 'RESUME'
+		doc = ''
+		length, turn = resume(out, keep, epoch, now, f)
 	else
-		doc = begin(out, keep, epoch, 0, now)
+		f.step, f.resumes, f.interrupt = 1, 0, ''
+		length, turn = begin(out, keep, epoch, 0, now, f.tail, doc)
 	end
 	publish(prev, out)
-	return { doc == '' and 'RESUME' or 'BEGIN', epoch, prev, facts(), doc,
-	    out }
+	return started(word, epoch, prev, f, turn, length, doc, out, known)
 end

@@ -8,10 +8,14 @@ local held = redis.call('GET', key('lease'))
 if held and held ~= ARGV[1] then
 	return { 'HELD' }
 end
-if redis.call('HGET', key('info'), 'turn') == '' and
-    redis.call('LLEN', key('inbox')) > 0 or
-    (redis.call('HGET', key('info'), 'turn') or '') ~= '' then
-	return start(ARGV[2], ARGV[3], ARGV[5], ARGV[4], last_event_id())
+local f = agent_read()
+local doc = ''
+if f.turn == '' then
+	doc = redis.call('LPOP', key('inbox'))
+end
+if f.owner and doc then
+	return start(f, ARGV[2], ARGV[3], ARGV[5], ARGV[4], last_event_id(),
+	    doc, '')
 end
 redis.call('DEL', key('lease'))
 redis.call('ZREM', KEYS[2], base)
