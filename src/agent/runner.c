@@ -209,8 +209,8 @@ runner_push(struct runner *r, struct turn *t)
 	r->queue_tail = &t->next;
 	start = ++r->queued > r->idle;
 	r->threads += start;
-	lck_cond_signal(&r->work);
 	lck_drop(&r->lck);
+	lck_cond_signal(&r->work); /* who wakes finds the lock free */
 	if (start)
 		runner_thread_start(r);
 }

@@ -522,13 +522,14 @@ static const struct {
 	[TURN_ABANDONED] = { "abandoned", step_abandoned },
 };
 
-/* On the loop's thread: the last that is seen of a turn there. */
+/* On the loop's thread: the last that is seen of a turn. */
 static void
 turn_close(void *arg)
 {
 	struct turn *t = arg;
 	struct runner *r = t->runner;
 	struct turn *own;
+	char user[sizeof(t->lease.user)];
 
 	journal_log_close(&t->log);
 	HASH_FIND_STR(r->turns, t->lease.agent, own);
@@ -537,7 +538,9 @@ turn_close(void *arg)
 		r->parts.on_closed(r->parts.ctx, t->lease.agent,
 		    t->dead.code == ERR_NONE ? NULL : &t->dead);
 	}
-	future_set(&t->done);
+	strcpy(user, t->lease.user);
+	turn_free(&t);
+	runner_release(r, user);
 }
 
 void
@@ -545,7 +548,6 @@ turn_run(struct turn *t)
 {
 	struct runner *r = t->runner;
 	enum turn_step at = TURN_LOAD;
-	char user[sizeof(t->lease.user)];
 
 	t->arena = arena_open(4096);
 	while (at != TURN_OVER) {
@@ -555,11 +557,5 @@ turn_run(struct turn *t)
 	model_call_free(&t->result);
 	history_give(r->cache, t->history, t->history_good);
 	arena_close(&t->arena);
-	future_init(&t->done);
 	loop_post(r->parts.loop, "turn close", turn_close, t);
-	future_wait(&t->done);
-	future_fini(&t->done);
-	strcpy(user, t->lease.user);
-	turn_free(&t);
-	runner_release(r, user);
 }

@@ -2,7 +2,7 @@
 #ifndef BASE_FUTURE_H
 #define BASE_FUTURE_H
 
-#include "base/lck.h"
+#include <semaphore.h>
 
 /*
  * What one thread waits for and another one, mostly the loop, sets: once.
@@ -12,9 +12,7 @@
  * the loop.
  */
 struct future {
-	struct lck lck;
-	struct lck_cond cond;
-	int done;
+	sem_t sem;
 };
 
 void future_init(struct future *f);
@@ -23,10 +21,7 @@ void future_fini(struct future *f);
 /* Any thread; nothing of f may be touched after it by the one that sets. */
 void future_set(struct future *f);
 
-/* Blocks until it is set. */
+/* Blocks until it is set. One thread, once. */
 void future_wait(struct future *f);
-
-/* Blocks until it is set or the deadline passes. 1 set, 0 not yet. */
-int future_wait_until(struct future *f, int64_t deadline_ms);
 
 #endif

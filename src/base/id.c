@@ -11,13 +11,13 @@
 #include "base/id.h"
 
 #define DIGITS 26
+#define STOCK_BYTES 512 /* of randomness, fetched at once by each thread */
 
 static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
-void
-id_random(void *out, unsigned len)
+static void
+kernel_random(char *p, size_t len)
 {
-	char *p = out;
 	ssize_t n;
 
 	while (len > 0) {
@@ -27,8 +27,29 @@ id_random(void *out, unsigned len)
 		if (n <= 0)
 			abort();
 		p += n;
-		len -= (unsigned)n;
+		len -= (size_t)n;
 	}
+}
+
+void
+id_random(void *out, unsigned len)
+{
+	static _Thread_local struct {
+		char bytes[STOCK_BYTES];
+		size_t left;
+	} stock;
+
+	if (len > STOCK_BYTES) {
+		kernel_random(out, len);
+		return;
+	}
+	if (stock.left < len) {
+		kernel_random(stock.bytes, STOCK_BYTES);
+		stock.left = STOCK_BYTES;
+	}
+	stock.left -= len;
+	memcpy(out, stock.bytes + stock.left, len);
+	explicit_bzero(stock.bytes + stock.left, len); /* given out once */
 }
 
 void

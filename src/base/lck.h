@@ -19,7 +19,6 @@ enum lck_rank {
 	LCK_TOKENS,     /* verified tokens */
 	LCK_BOARD,      /* this worker's rows of the scoreboard */
 	LCK_LOOP,       /* the queue into the loop */
-	LCK_FUTURE,     /* a future's result */
 	LCK_TEST
 };
 

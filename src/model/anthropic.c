@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
@@ -25,7 +26,6 @@
 #define ERROR_BODY_MAX (64 * 1024)
 #define EVENT_MAX (16 * 1024 * 1024)
 #define ANSWER_MAX (32 * 1024 * 1024)
-#define HEADER_MAX 1024
 
 static const char cache_marker[] =
     ",\"cache_control\":{\"type\":\"ephemeral\"}";
@@ -34,8 +34,9 @@ struct anthropic_call {
 	struct model_call call; /* first */
 	struct anthropic_decode *decode;
 	struct fetch *fetch;
+	struct arena *arena; /* the headers */
 	struct buf error_body;
-	char headers[FETCH_HEADERS_MAX][HEADER_MAX];
+	const char *headers[FETCH_HEADERS_MAX];
 	int header_count;
 };
 
@@ -71,25 +72,25 @@ anthropic_fini(struct models *m)
 static void
 add_header(struct anthropic_call *c, const char *name, const char *value)
 {
-	if (c->header_count < FETCH_HEADERS_MAX - 1)
-		snprintf(c->headers[c->header_count++], HEADER_MAX, "%s: %s",
-		    name, value);
+	if (c->header_count < FETCH_HEADERS_MAX - 2)
+		c->headers[c->header_count++] =
+		    arena_printf(c->arena, "%s: %s", name, value);
 }
 
 /* model.headers: "name: value | name: value". */
 static void
 add_configured_headers(struct anthropic_call *c, const char *text)
 {
-	while (*text != '\0' && c->header_count < FETCH_HEADERS_MAX - 1) {
+	while (*text != '\0' && c->header_count < FETCH_HEADERS_MAX - 2) {
 		size_t n = strcspn(text, "|"), len;
 		const char *p = text + strspn(text, " ");
 
 		len = n - (size_t)(p - text);
 		while (len > 0 && p[len - 1] == ' ')
 			len--;
-		if (len > 0 && len < HEADER_MAX)
-			snprintf(c->headers[c->header_count++], HEADER_MAX,
-			    "%.*s", (int)len, p);
+		if (len > 0)
+			c->headers[c->header_count++] =
+			    arena_memdup(c->arena, p, len);
 		text += n + (text[n] == '|');
 	}
 }
@@ -236,6 +237,7 @@ anthropic_call_new(struct models *m, const struct model_request *rq)
 	(void)m;
 	if (c == NULL)
 		abort();
+	c->arena = arena_open(512);
 	c->decode = anthropic_decode_new(&rq->sink, rq->ctx, &bounds);
 	buf_init(&c->error_body, NULL);
 	return &c->call;
@@ -261,8 +263,7 @@ anthropic_start(struct model_call *call)
 	buf_init(&url, NULL);
 	buf_printf(&url, "%s/v1/messages", conf->model_url);
 	headers_build(c);
-	for (int i = 0; i < c->header_count; i++)
-		spec.headers[i] = c->headers[i];
+	memcpy(spec.headers, c->headers, sizeof(spec.headers));
 	spec.headers[c->header_count] = buf_str(&call->models->api_key);
 	body_finish(call->rq->messages, conf, call->rq);
 	spec.url = url.data;
@@ -296,6 +297,7 @@ anthropic_call_free(struct model_call *call)
 
 	anthropic_decode_free(&c->decode);
 	buf_fini(&c->error_body);
+	arena_close(&c->arena);
 	free(c);
 }
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/loop.h"
@@ -38,13 +39,21 @@ struct fetcher {
 	CURL *idle[IDLE_HANDLES_MAX];
 	int idle_count;
 	struct fetch *running;
+	struct watch **watches; /* by descriptor */
+	int watches_size;
 };
 
-/* A socket of curl's. */
+/*
+ * A socket of curl's, from its opening to its closing. curl forgets a socket
+ * between two requests of a connection and would have it watched anew; the
+ * watch stays instead, which saves four system calls a request.
+ */
 struct watch {
 	struct fetcher *fetcher;
 	struct loop_io *io;
 	curl_socket_t fd;
+	int events; /* that curl wants; 0: it is idle */
+	int polled; /* that the loop was asked for */
 };
 
 struct fetch {
@@ -135,12 +144,25 @@ on_write(char *data, size_t size, size_t n, void *arg)
 }
 
 static void
+watch_poll(struct watch *w, int events)
+{
+	if (events == w->polled)
+		return;
+	w->polled = events;
+	loop_io_want(w->io, events);
+}
+
+static void
 on_socket_ready(void *arg, int events)
 {
 	struct watch *w = arg;
-	struct fetcher *f = w->fetcher; /* curl may drop w */
+	struct fetcher *f = w->fetcher; /* curl may close the socket */
 	int what = 0, running;
 
+	if (w->events == 0) { /* the server closed an idle connection */
+		watch_poll(w, 0);
+		return;
+	}
 	if (events & LOOP_READ)
 		what |= CURL_CSELECT_IN;
 	if (events & LOOP_WRITE)
@@ -149,18 +171,33 @@ on_socket_ready(void *arg, int events)
 	fetcher_reap(f);
 }
 
-static void
-watch_free(struct watch *w)
+static struct watch **
+watch_slot(struct fetcher *f, curl_socket_t fd)
 {
-	loop_io_free(&w->io);
-	free(w);
+	int size = f->watches_size == 0 ? 64 : f->watches_size;
+
+	while (size <= fd)
+		size *= 2;
+	if (size > f->watches_size) {
+		f->watches =
+		    realloc(f->watches, (size_t)size * sizeof(*f->watches));
+		if (f->watches == NULL)
+			abort();
+		memset(f->watches + f->watches_size, 0,
+		    (size_t)(size - f->watches_size) * sizeof(*f->watches));
+		f->watches_size = size;
+	}
+	return &f->watches[fd];
 }
 
 static struct watch *
-watch_new(struct fetcher *f, curl_socket_t fd)
+watch_get(struct fetcher *f, curl_socket_t fd)
 {
-	struct watch *w = calloc(1, sizeof(*w));
+	struct watch **slot = watch_slot(f, fd), *w = *slot;
 
+	if (w != NULL)
+		return w;
+	w = calloc(1, sizeof(*w));
 	if (w == NULL)
 		abort();
 	w->fetcher = f;
@@ -170,8 +207,23 @@ watch_new(struct fetcher *f, curl_socket_t fd)
 		free(w);
 		return NULL;
 	}
-	curl_multi_assign(f->multi, fd, w);
+	*slot = w;
 	return w;
+}
+
+/* curl closes a socket: its watch goes first. */
+static int
+on_close_socket(void *arg, curl_socket_t fd)
+{
+	struct fetcher *f = arg;
+	struct watch **slot = watch_slot(f, fd);
+
+	if (*slot != NULL) {
+		loop_io_free(&(*slot)->io);
+		free(*slot);
+		*slot = NULL;
+	}
+	return close(fd);
 }
 
 /* curl says which events of a socket it wants to know of. */
@@ -179,26 +231,20 @@ static int
 on_want(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock)
 {
 	struct fetcher *f = arg;
-	struct watch *w = sock;
-	int events = 0;
+	struct watch *w = watch_get(f, fd);
 
 	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (w != NULL) {
-			curl_multi_assign(f->multi, fd, NULL);
-			watch_free(w);
-		}
-		return 0;
-	}
-	if (w == NULL)
-		w = watch_new(f, fd);
+	(void)sock;
 	if (w == NULL)
 		return -1;
+	w->events = 0;
+	if (what == CURL_POLL_REMOVE)
+		return 0; /* it keeps being polled as it was */
 	if (what & CURL_POLL_IN)
-		events |= LOOP_READ;
+		w->events |= LOOP_READ;
 	if (what & CURL_POLL_OUT)
-		events |= LOOP_WRITE;
-	loop_io_want(w->io, events);
+		w->events |= LOOP_WRITE;
+	watch_poll(w, w->events);
 	return 0;
 }
 
@@ -357,6 +403,8 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)spec->total_ms);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+	curl_easy_setopt(e, CURLOPT_CLOSESOCKETDATA, r->fetcher);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
@@ -458,7 +506,8 @@ fetcher_free(struct fetcher **f_p)
 		fetch_cancel(f->running);
 	while (f->idle_count > 0)
 		curl_easy_cleanup(f->idle[--f->idle_count]);
-	curl_multi_cleanup(f->multi); /* drops the watches */
+	curl_multi_cleanup(f->multi); /* closes the sockets */
+	free(f->watches);
 	loop_timer_free(&f->timer);
 	loop_timer_free(&f->watch);
 	free(f);

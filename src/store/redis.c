@@ -424,8 +424,8 @@ pool_give(struct redis_pool *p, redisContext *rc)
 	p->lent--;
 	if (rc != NULL)
 		p->idle[p->idle_count++] = rc;
-	lck_cond_signal(&p->freed);
 	lck_drop(&p->lck);
+	lck_cond_signal(&p->freed);
 }
 
 /* The first error among the replies. NULL if there is none. */

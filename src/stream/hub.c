@@ -105,6 +105,7 @@ struct hub {
 };
 
 static void viewer_replay(struct viewer *v);
+static void on_viewer_io(void *viewer, int events);
 
 /* ---- topics ---- */
 
@@ -185,15 +186,30 @@ viewer_free(struct viewer *v)
 	topic_release(t);
 }
 
-static void
+/*
+ * Has the socket watched: for room if something waits, and for its end. A
+ * short turn is over before that is worth the system calls, so it begins with
+ * the first backlog or, from the timer, when the viewer is a moment old. -1:
+ * it cannot be watched, and the viewer is gone.
+ */
+static int
 viewer_poll(struct viewer *v)
 {
-	int write = v->backlog.len > 0;
+	int write = v->backlog.len > 0 && !v->held;
 
-	if (write == v->polling_write)
-		return;
+	if (v->io == NULL) {
+		v->io = loop_io_new(
+		    v->topic->hub->loop, "viewer", v->fd, on_viewer_io, v);
+		if (v->io == NULL) {
+			viewer_free(v);
+			return -1;
+		}
+	} else if (write == v->polling_write) {
+		return 0;
+	}
 	v->polling_write = write;
 	loop_io_want(v->io, LOOP_HUP | (write ? LOOP_WRITE : 0));
+	return 0;
 }
 
 /* The viewer was written to: it is the least quiet one now. */
@@ -229,8 +245,9 @@ viewer_keep(struct viewer *v)
 		viewer_free(v);
 		return -1;
 	}
-	viewer_poll(v);
-	return 0;
+	if (v->backlog.len == 0 && v->io == NULL)
+		return 0;
+	return viewer_poll(v);
 }
 
 /* Writes the backlog as far as it goes. -1: the viewer is gone. */
@@ -656,12 +673,6 @@ viewer_new(struct hub *h, const struct hub_viewer *spec)
 	DL_APPEND(v->topic->viewers, v);
 	DL_APPEND2(h->quiet, v, quiet_prev, quiet_next);
 	h->viewers++;
-	v->io = loop_io_new(h->loop, "viewer", v->fd, on_viewer_io, v);
-	if (v->io == NULL) {
-		viewer_free(v);
-		return NULL;
-	}
-	loop_io_want(v->io, LOOP_HUP);
 	return v;
 }
 
@@ -671,10 +682,6 @@ hub_attach(struct hub *h, const struct hub_viewer *spec, int begins)
 	struct viewer *v = viewer_new(h, spec);
 	int rc;
 
-	if (v == NULL) {
-		free(spec->head);
-		return;
-	}
 	if (begins) { /* the first event follows at once: one write for both */
 		fcgi_put_stdout(
 		    &v->backlog, v->request_id, spec->head, strlen(spec->head));
@@ -718,6 +725,8 @@ viewer_beat(struct viewer *v)
 static void
 viewer_check(struct viewer *v, int64_t now)
 {
+	if (v->io == NULL && viewer_poll(v) < 0)
+		return;
 	if (v->reading == NULL && v->state == VIEWER_REPLAYING)
 		viewer_replay(v);
 	else if (v->mode == HUB_AWAIT && v->state != VIEWER_ENDING &&
