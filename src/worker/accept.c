@@ -38,6 +38,22 @@ struct acceptor {
 	pthread_t *threads;
 };
 
+/*
+ * Puts a thread at the end of the queue of those that a connection may wake.
+ * The kernel wakes the first that waits, in the order of being added: without
+ * this the first worker's threads would get nearly everything.
+ */
+static void
+queue_up(struct acceptor *ac, int epoll_fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLEXCLUSIVE,
+		.data.fd = ac->listen_fd };
+
+	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, ac->listen_fd, NULL);
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, ac->listen_fd, &ev) < 0)
+		abort();
+}
+
 /* 1 somebody may be there, 0 the worker stops. */
 static int
 wait_connection(struct acceptor *ac, int epoll_fd)
@@ -45,6 +61,7 @@ wait_connection(struct acceptor *ac, int epoll_fd)
 	struct epoll_event ev;
 	int n;
 
+	queue_up(ac, epoll_fd);
 	do
 		n = epoll_wait(epoll_fd, &ev, 1, -1);
 	while (n < 0 && errno == EINTR);
@@ -54,15 +71,10 @@ wait_connection(struct acceptor *ac, int epoll_fd)
 static int
 epoll_open(struct acceptor *ac)
 {
-	struct epoll_event listen_ev = { .events = EPOLLIN | EPOLLEXCLUSIVE,
-		.data.fd = ac->listen_fd };
-	struct epoll_event stop_ev = { .events = EPOLLIN,
-		.data.fd = ac->stop_fd };
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = ac->stop_fd };
 	int fd = epoll_create1(EPOLL_CLOEXEC);
 
-	if (fd < 0 ||
-	    epoll_ctl(fd, EPOLL_CTL_ADD, ac->listen_fd, &listen_ev) < 0 ||
-	    epoll_ctl(fd, EPOLL_CTL_ADD, ac->stop_fd, &stop_ev) < 0)
+	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, ac->stop_fd, &ev) < 0)
 		abort();
 	return fd;
 }
