@@ -310,9 +310,13 @@ commit_usage(struct turn *t, const struct model_result *r)
 	commit_event(t, EVENT_TOKEN_USAGE, b.data);
 }
 
-/* The assistant's message, into the history. interrupted: it is not whole. */
+/*
+ * A document of the assistant's, into the history; marks are members that
+ * stand before its role.
+ */
 static void
-commit_message(struct turn *t, const struct model_result *r, int interrupted)
+commit_message(
+    struct turn *t, const char *marks, const char *content, size_t len)
 {
 	char id[ID_SIZE];
 	struct buf doc;
@@ -321,10 +325,9 @@ commit_message(struct turn *t, const struct model_result *r, int interrupted)
 	buf_init(&doc, t->arena);
 	buf_printf(&doc, "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64, id,
 	    t->turn, clk_wall_ms());
-	if (interrupted)
-		buf_lit(&doc, ",\"interrupted\":true");
+	buf_puts(&doc, marks);
 	buf_lit(&doc, ",\"role\":\"assistant\",\"content\":");
-	buf_add(&doc, r->content.data, r->content.len);
+	buf_add(&doc, content, len);
 	buf_putc(&doc, '}');
 	journal_op_message(&t->commit, doc.data, doc.len);
 	history_add(t->history, doc.data, doc.len);
@@ -353,7 +356,7 @@ step_answered(struct turn *t)
 	commit_init(t);
 	/* A refusal is shown, but must not be sent back (providers.md §1). */
 	if (r->blocks > 0 && r->stop != MODEL_STOP_REFUSAL)
-		commit_message(t, r, 0);
+		commit_message(t, "", r->content.data, r->content.len);
 	commit_usage(t, r);
 	commit_event(t, EVENT_STEP_COMPLETE, "");
 	commit_done(t, "completed", stops[r->stop]);
@@ -368,9 +371,27 @@ step_interrupted(struct turn *t)
 
 	commit_init(t);
 	if (r != NULL && r->blocks > 0 && t->shown)
-		commit_message(t, r, 1);
+		commit_message(t, ",\"interrupted\":true", r->content.data,
+		    r->content.len);
 	commit_done(t, "interrupted", NULL);
 	return TURN_COMMIT;
+}
+
+/* How the history says that a turn failed. */
+static const char *
+failure_marks(struct turn *t, const struct model_failure *f)
+{
+	struct buf b;
+
+	buf_init(&b, t->arena);
+	if (f->rejected)
+		buf_lit(&b, ",\"withdrawn\":true");
+	buf_lit(&b, ",\"error\":{\"type\":\"");
+	json_escape(&b, f->type, strlen(f->type));
+	buf_lit(&b, "\",\"message\":\"");
+	json_escape(&b, f->message, strlen(f->message));
+	buf_lit(&b, "\"}");
+	return b.data;
 }
 
 static enum turn_step
@@ -391,6 +412,7 @@ step_failed(struct turn *t)
 	buf_init(&b, t->arena);
 	add_failure(&b, &f);
 	commit_init(t);
+	commit_message(t, failure_marks(t, &f), "[]", 2);
 	commit_event(t, EVENT_ERROR, b.data);
 	commit_done(t, "error", NULL);
 	return TURN_COMMIT;

@@ -86,6 +86,17 @@ body_name(const struct api_call *c, const char **out_r, struct err *err)
 	return rc;
 }
 
+/* Providers refuse a prompt of blanks, with every turn. */
+static int
+body_prompt(const struct api_call *c, const char **out_r, struct err *err)
+{
+	int rc = api_body_str(c, "systemPrompt", PROMPT_MAX_BYTES, out_r, err);
+
+	if (rc > 0 && (*out_r)[strspn(*out_r, " \t\r\n\v\f")] == '\0')
+		*out_r = "";
+	return rc;
+}
+
 /* What this version cannot give an agent is refused, not ignored. */
 static int
 refuse_unsupported(const struct api_call *c, struct err *err)
@@ -139,8 +150,7 @@ agents_create(void *call, struct err *err)
 	if (rc < 0 || refuse_unsupported(c, err) < 0 ||
 	    api_body_str(c, "template", NAME_MAX_BYTES, &ag.template, err) <
 		0 ||
-	    api_body_str(c, "systemPrompt", PROMPT_MAX_BYTES, &ag.prompt, err) <
-		0 ||
+	    body_prompt(c, &ag.prompt, err) < 0 ||
 	    api_body_str(c, "model", MODEL_MAX_BYTES, &ag.model, err) < 0 ||
 	    body_metadata(c, &ag.metadata, err) < 0 ||
 	    apply_template(c, &ag, err) < 0 || api_idem_key(c, &key, err) < 0)

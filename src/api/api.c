@@ -129,8 +129,11 @@ read_json(struct api_call *c, struct err *err)
 		return -1;
 	c->body = json_parse(c->arena, buf_str(&c->rq->body), c->rq->body.len,
 	    (int)c->app->conf->limits_json_depth, err);
-	if (c->body == NULL)
+	if (c->body == NULL) {
+		if (strcmp(err->limit, "depth") == 0)
+			strcpy(err->limit, "limits.json_depth");
 		return -1;
+	}
 	if (!json_is(c->body, JSON_OBJECT))
 		return err_set(
 		    err, ERR_INVALID, "the body is JSON, but not an object");

@@ -45,6 +45,10 @@ int api_body_str(const struct api_call *c, const char *name, size_t max,
 int api_query_int(const struct api_call *c, const char *name, int64_t min,
     int64_t max, int64_t *out, struct err *err);
 
+/* The member message as a JSON array of content blocks (message.c). */
+int api_body_message(
+    const struct api_call *c, struct buf *out, struct err *err);
+
 /* 1 if Accept admits type. */
 int api_accepts(const struct api_call *c, const char *type);
 

@@ -62,64 +62,6 @@ chat_start_new(struct app *app)
 
 /* ---- the message ---- */
 
-/* A block that a model takes. Others are refused before the turn. */
-static int
-check_block(const struct json *block, struct err *err)
-{
-	const char *type = json_get_str(block, "type"), *text;
-
-	if (type == NULL)
-		return err_set(err, ERR_INVALID,
-		    "message: a content block is an object with a type");
-	if (strcmp(type, "text") == 0) {
-		text = json_get_str(block, "text");
-		if (text == NULL || *text == '\0')
-			return err_set(err, ERR_INVALID,
-			    "message: a text block has no text");
-		return 0;
-	}
-	if (strcmp(type, "image") == 0 || strcmp(type, "document") == 0) {
-		if (!json_is(json_get(block, "source"), JSON_OBJECT))
-			return err_set(err, ERR_INVALID,
-			    "message: an image or document block has no "
-			    "source");
-		return 0;
-	}
-	return err_set(err, ERR_INVALID,
-	    "message: blocks are of type text, image or document");
-}
-
-/* The member message as a JSON array of blocks. */
-static int
-body_message(const struct api_call *c, struct buf *out, struct err *err)
-{
-	const struct json *j = json_get(c->body, "message");
-	const char *text = json_str(j);
-
-	if (j == NULL)
-		return err_set(err, ERR_INVALID, "message is missing");
-	if (text != NULL && *text != '\0') {
-		buf_lit(out, "[{\"type\":\"text\",\"text\":\"");
-		json_escape(out, text, strlen(text));
-		buf_lit(out, "\"}]");
-	} else if (json_is(j, JSON_ARRAY) && json_count(j) > 0) {
-		for (const struct json *b = json_first(j); b != NULL;
-		     b = json_next(b))
-			if (check_block(b, err) < 0)
-				return -1;
-		json_print(out, j);
-	} else {
-		return err_set(err, ERR_INVALID,
-		    "message is a text that is not empty, or an array of "
-		    "content blocks");
-	}
-	if ((int64_t)out->len > c->app->conf->limits_message_bytes)
-		return err_limit(err, ERR_TOO_LARGE, "limits.message",
-		    "the message is longer than %" PRId64 " bytes",
-		    c->app->conf->limits_message_bytes);
-	return 0;
-}
-
 static int
 body_on_busy(const struct api_call *c, enum store_on_busy *out, struct err *err)
 {
@@ -153,7 +95,7 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 
 	memset(&m, 0, sizeof(m));
 	buf_init(&content, c->arena);
-	if (body_message(c, &content, err) < 0 ||
+	if (api_body_message(c, &content, err) < 0 ||
 	    body_on_busy(c, &m.on_busy, err) < 0 ||
 	    api_idem_key(c, &m.idem_key, err) < 0)
 		return -1;
@@ -219,6 +161,7 @@ chat_post(void *call, struct err *err)
 	snprintf(v->agent, sizeof(v->agent), "%s", c->rq->param[0]);
 	snprintf(v->filter.turn, sizeof(v->filter.turn), "%s", acc.turn);
 	event_id_parse(acc.after, strlen(acc.after), &v->after);
+	v->over = acc.over;
 	stream_head(c);
 	http_header_add(c->rs, "X-Message-Id", "%s", acc.message);
 	http_header_add(c->rs, "X-Turn-Id", "%s", acc.turn);
@@ -312,6 +255,14 @@ late_answer(struct api_call *c)
 	return out.data;
 }
 
+/* Whoever waits for an interrupt is not counted as a viewer. */
+static void
+await_gone(void *ctx, const char *user)
+{
+	(void)ctx;
+	(void)user;
+}
+
 int
 interrupt_post(void *call, struct err *err)
 {
@@ -329,8 +280,6 @@ interrupt_post(void *call, struct err *err)
 	interrupt_body(&c->rs->body, rc, rc > 0 ? turn : "");
 	if (rc == 0)
 		return 0;
-	if (api_viewer_take(c, err) < 0)
-		return -1;
 	store_tell(c->app->store, c->arena, lease,
 	    arena_printf(c->arena, "interrupt %s %s", agent, turn), err);
 	s = chat_start_new(c->app);
@@ -342,6 +291,7 @@ interrupt_post(void *call, struct err *err)
 	snprintf(v->filter.turn, sizeof(v->filter.turn), "%s", turn);
 	event_id_parse(last, strlen(last), &v->after);
 	api_viewer_detach(c, v);
+	v->on_gone = await_gone;
 	s->has_viewer = 1;
 	snprintf(s->stop_agent, sizeof(s->stop_agent), "%s", agent);
 	snprintf(s->stop_turn, sizeof(s->stop_turn), "%s", turn);
@@ -393,7 +343,7 @@ events_cursor(struct api_call *c, struct event_id *after, struct err *err)
 }
 
 static int
-events_page(struct api_call *c, struct event_id after, struct err *err)
+events_page(struct api_call *c, const struct hub_viewer *v, struct err *err)
 {
 	struct buf *b = &c->rs->body;
 	struct store_page page;
@@ -401,13 +351,15 @@ events_page(struct api_call *c, struct event_id after, struct err *err)
 
 	if (api_query_int(c, "limit", 1, PAGE_MAX, &limit, err) < 0 ||
 	    store_events(c->app->store, c->arena, c->user, c->rq->param[0],
-		after, (int)limit, &page, err) < 0)
+		v->after, (int)limit, &page, err) < 0)
 		return -1;
 	http_json(c->rs, 200);
 	buf_putc(b, '{');
 	json_open(b, "events", '[');
 	for (size_t i = 0; i < page.count; i++)
-		json_add_raw(b, NULL, page.docs[i], strlen(page.docs[i]));
+		if (hub_filter_passes_json(&v->filter, page.docs[i]))
+			json_add_raw(
+			    b, NULL, page.docs[i], strlen(page.docs[i]));
 	json_close(b, ']');
 	json_add_str(b, "last", page.last);
 	json_add_bool(b, "gap", page.gap);
@@ -429,7 +381,7 @@ events_get(void *call, struct err *err)
 	    events_cursor(c, &v.after, err) < 0)
 		return -1;
 	if (c->wants_json)
-		return events_page(c, v.after, err);
+		return events_page(c, &v, err);
 	if (api_viewer_take(c, err) < 0)
 		return -1;
 	v.mode = HUB_STREAM;

@@ -30,7 +30,8 @@ enum json_type {
 /*
  * Parses len bytes that nest at most depth levels. The document is the
  * arena's. NULL and ERR_REQUEST if it is not such a document; the text of the
- * error has the offset and never the input.
+ * error has the offset and never the input. ERR_INVALID with the limit
+ * "depth" if it nests deeper.
  */
 struct json *json_parse(
     struct arena *a, const char *text, size_t len, int depth, struct err *err);

@@ -26,6 +26,7 @@ struct scan {
 	struct arena *arena;
 	const char *start, *p, *end;
 	int depth; /* levels left */
+	int too_deep;
 	size_t numbers;
 	struct json_bigint **bigint_tail;
 	const char *why;
@@ -312,8 +313,10 @@ static int
 scan_list(struct scan *s, char close, int (*item)(struct scan *))
 {
 	s->p++;
-	if (s->depth-- == 0)
-		return scan_fail(s, "nested too deeply");
+	if (s->depth-- == 0) {
+		s->too_deep = 1;
+		return -1;
+	}
 	scan_space(s);
 	if (s->p < s->end && *s->p == close) {
 		s->p++;
@@ -382,6 +385,9 @@ json_scan(struct arena *a, const char *text, size_t len, int depth,
 		if (s.p != s.end)
 			scan_fail(&s, "something follows the document");
 	}
+	if (s.too_deep)
+		return err_limit(err, ERR_INVALID, "depth",
+		    "the JSON nests deeper than %d levels", depth);
 	if (s.why != NULL)
 		return err_set(err, ERR_REQUEST,
 		    "not valid JSON: %s at byte %zu", s.why,

@@ -206,6 +206,8 @@ fail_by_status(struct anthropic_call *c, struct model_failure *f,
 	};
 
 	anthropic_error_decode(&reply, f);
+	f->rejected =
+	    head->status == 400 || head->status == 413 || head->status == 422;
 }
 
 static void

@@ -47,6 +47,7 @@ struct model_sink { /* a member may be NULL */
 struct model_failure {
 	int failed;
 	int retryable;
+	int rejected;       /* the request itself was not taken */
 	int retry_after_ms; /* what the provider asked for; 0: nothing */
 	char type[64];      /* the provider's word, "" if it had none, or
 			       ours: stream_cut, bad_event, too_large */

@@ -8,8 +8,8 @@
  *
  * Documents in Redis are {"id":...,"turn":...,"time":...,"role":R,
  * "content":C}; a model wants {"role":R,"content":C}, which is the document
- * from its "role" on. We write them ourselves and in this order, and ids have
- * no quotes, so the first "role": is the member.
+ * from its "role" on. We write them ourselves and in this order, and a quote
+ * inside of a string is escaped, so the first "role": is the member.
  */
 #include "config.h"
 
@@ -182,6 +182,25 @@ history_give(struct history_cache *hc, struct history *h, int keep)
 	}
 }
 
+/* 1 if the members before "role" have this one. */
+static int
+head_has(const char *doc, const char *role, const char *member)
+{
+	return memmem(doc, (size_t)(role - doc), member, strlen(member)) !=
+	       NULL;
+}
+
+/* Takes the last message back. */
+static void
+history_withdraw(struct history *h)
+{
+	if (h->shown == 0 || h->last_at == 0)
+		return;
+	h->text.len = h->last_at;
+	h->last_at = 0;
+	h->shown--;
+}
+
 void
 history_add(struct history *h, const char *doc, size_t len)
 {
@@ -189,11 +208,16 @@ history_add(struct history *h, const char *doc, size_t len)
 
 	if (role == NULL)
 		abort(); /* we did not write this */
-	if (h->count > 0)
+	h->count++;
+	if (head_has(doc, role, "\"withdrawn\":true"))
+		history_withdraw(h);
+	if (head_has(doc, role, "\"error\":{"))
+		return;
+	h->last_at = h->text.len;
+	if (h->shown++ > 0)
 		buf_putc(&h->text, ',');
 	buf_putc(&h->text, '{');
 	buf_add(&h->text, role, len - (size_t)(role - doc));
-	h->count++;
 }
 
 static void

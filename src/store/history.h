@@ -14,7 +14,9 @@ struct history_cache;
 struct history {
 	char agent[40];
 	char segment[40];
-	int64_t count;   /* messages in text */
+	int64_t count;   /* documents of the history that are in text */
+	int64_t shown;   /* of them, messages that the model gets */
+	size_t last_at;  /* where in text the last one begins */
 	int64_t version; /* of the agent when the rest was read; 0: not yet */
 	char *prompt;
 	char *model;
@@ -47,7 +49,12 @@ void history_give(struct history_cache *hc, struct history *h, int keep);
 int history_load(struct history *h, struct store *st, struct arena *a,
     const struct store_lease *lease, struct err *err);
 
-/* Appends one document of the history, as the model gets it. */
+/*
+ * Appends one document of the history, as the model gets it. One with the
+ * member error says that a turn failed, and is not for the model; if it has
+ * withdrawn too, the message of that turn is taken back: a provider that
+ * refused it once would refuse every later request that has it.
+ */
 void history_add(struct history *h, const char *doc, size_t len);
 
 #endif

@@ -167,6 +167,7 @@ struct store_accepted {
 	const char *message;
 	const char *turn;
 	const char *after;        /* the event just before the message */
+	int over;                 /* STORE_REPEAT: its turn has ended */
 	const char *holder;       /* STORE_QUEUED: the lease of who runs it */
 	const char *running;      /* and the turn that runs */
 	struct store_lease lease; /* BEGIN and RESUME */

@@ -206,6 +206,7 @@ accept_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->message = redis_text(&r->items[1]);
 		out->turn = redis_text(&r->items[2]);
 		out->after = redis_text(&r->items[3]);
+		out->over = r->items[4].number != 0;
 	} else if (out->start == STORE_QUEUED) {
 		out->after = redis_text(&r->items[1]);
 		out->holder = redis_text(&r->items[2]);

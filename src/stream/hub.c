@@ -64,6 +64,7 @@ struct viewer {
 	enum viewer_state state;
 	int missed; /* something happened while it was replaying */
 	int polling_write;
+	int over; /* its turn was over before it came */
 	int held; /* the head waits in the backlog for the first event */
 	struct hub_filter filter;
 	struct event_id last;
@@ -105,6 +106,7 @@ struct hub {
 };
 
 static void viewer_replay(struct viewer *v);
+static void topic_wake(struct topic *t);
 static void on_viewer_io(void *viewer, int events);
 
 /* ---- topics ---- */
@@ -152,14 +154,19 @@ topic_is_covered(const struct topic *t)
 	       journal_log_find(t->hub->journal, t->agent) != NULL;
 }
 
-/* Sees to it that the topic is or will be covered. */
+/*
+ * Sees to it that the topic is or will be covered; who waited for that reads
+ * the log.
+ */
 static void
 topic_cover(struct topic *t)
 {
-	if (topic_is_covered(t) || t->watched)
-		return;
-	t->watched = 1;
-	live_watch(t->hub->live, t->agent);
+	if (topic_is_covered(t)) {
+		topic_wake(t);
+	} else if (!t->watched) {
+		t->watched = 1;
+		live_watch(t->hub->live, t->agent);
+	}
 }
 
 /* ---- writing ---- */
@@ -234,9 +241,21 @@ socket_write(int fd, const char *p, size_t len)
 	return n;
 }
 
-/* What the socket did not take waits, up to a bound. -1: the viewer is gone. */
+/* Has what the socket did not take written later. -1: the viewer is gone. */
 static int
 viewer_keep(struct viewer *v)
+{
+	if (v->backlog.len == 0 && v->io == NULL)
+		return 0;
+	return viewer_poll(v);
+}
+
+/*
+ * More for a viewer that has a backlog. One write may exceed the bound, or a
+ * large event could never be shown; two may not.
+ */
+static int
+viewer_append(struct viewer *v, const struct buf *records)
 {
 	if (v->backlog.len > v->topic->hub->backlog_max) {
 		log_info("a viewer reads too slowly: %zu bytes wait; its "
@@ -245,9 +264,8 @@ viewer_keep(struct viewer *v)
 		viewer_free(v);
 		return -1;
 	}
-	if (v->backlog.len == 0 && v->io == NULL)
-		return 0;
-	return viewer_poll(v);
+	buf_add(&v->backlog, records->data, records->len);
+	return 0;
 }
 
 /* Writes the backlog as far as it goes. -1: the viewer is gone. */
@@ -276,7 +294,8 @@ viewer_write(struct viewer *v, const struct buf *records)
 
 	viewer_touch(v);
 	if (v->backlog.len > 0) {
-		buf_add(&v->backlog, records->data, records->len);
+		if (viewer_append(v, records) < 0)
+			return -1;
 		if (!v->held)
 			return viewer_keep(v);
 		v->held = 0;
@@ -334,9 +353,12 @@ viewer_end(struct viewer *v, const char *text, size_t len)
 static void
 viewer_drain(struct viewer *v)
 {
-	if (viewer_flush(v) == 0 && v->backlog.len == 0 &&
-	    v->state == VIEWER_ENDING)
+	if (viewer_flush(v) < 0 || v->backlog.len > 0)
+		return;
+	if (v->state == VIEWER_ENDING)
 		viewer_free(v);
+	else if (v->state == VIEWER_REPLAYING && v->reading == NULL)
+		viewer_replay(v); /* the next page */
 }
 
 static void
@@ -369,6 +391,16 @@ filter_passes(const struct hub_filter *flt, const struct frame *f)
 	if (flt->kinds != 0 && (flt->kinds & 1u << f->kind) == 0)
 		return 0;
 	return flt->turn[0] == '\0' || is_turn(f, flt->turn);
+}
+
+int
+hub_filter_passes_json(const struct hub_filter *flt, const char *json)
+{
+	struct frame *f = frame_new(json, strlen(json));
+	int passes = f != NULL && filter_passes(flt, f);
+
+	frame_unref(&f);
+	return passes;
 }
 
 static int
@@ -433,6 +465,8 @@ topic_show(struct topic *t, struct frame *const *frames, int count)
 			viewer_feed(v, frames, count);
 		else if (v->state == VIEWER_REPLAYING)
 			v->missed = 1;
+		else if (v->state == VIEWER_WAITING)
+			viewer_replay(v); /* the journal covers it now */
 	}
 }
 
@@ -491,6 +525,16 @@ viewer_check_gap(struct viewer *v, const struct live_page *page)
 	return 0;
 }
 
+/* It has all that there is. A turn that is over has nothing more to show. */
+static void
+viewer_caught_up(struct viewer *v)
+{
+	if (v->over)
+		viewer_end(v, NULL, 0);
+	else
+		v->state = VIEWER_LIVE;
+}
+
 static void
 on_page(void *ctx, const struct live_page *page)
 {
@@ -508,10 +552,11 @@ on_page(void *ctx, const struct live_page *page)
 		return;
 	if (v->state == VIEWER_ENDING)
 		return;
-	if (page->more || v->missed)
+	if (!page->more && !v->missed)
+		viewer_caught_up(v);
+	else if (v->backlog.len == 0)
 		viewer_replay(v);
-	else
-		v->state = VIEWER_LIVE;
+	/* else when the socket has taken this page */
 }
 
 static void
@@ -527,6 +572,19 @@ viewer_replay(struct viewer *v)
 	v->state = VIEWER_REPLAYING;
 	v->missed = 0;
 	live_replay(r->hub->live, v->topic->agent, v->last, on_page, r);
+}
+
+/* Viewers that waited for the topic to be covered read the log. */
+static void
+topic_wake(struct topic *t)
+{
+	struct viewer *v, *next;
+
+	for (v = t->viewers; v != NULL; v = next) {
+		next = v->next;
+		if (v->state == VIEWER_WAITING)
+			viewer_replay(v);
+	}
 }
 
 static void
@@ -664,6 +722,7 @@ viewer_new(struct hub *h, const struct hub_viewer *spec)
 	v->mode = spec->mode;
 	v->filter = spec->filter;
 	v->last = spec->after;
+	v->over = spec->over;
 	v->on_gone = spec->on_gone;
 	v->ctx = spec->ctx;
 	v->user = spec->user;
@@ -727,7 +786,8 @@ viewer_check(struct viewer *v, int64_t now)
 {
 	if (v->io == NULL && viewer_poll(v) < 0)
 		return;
-	if (v->reading == NULL && v->state == VIEWER_REPLAYING)
+	if (v->reading == NULL && v->state == VIEWER_REPLAYING &&
+	    v->backlog.len == 0)
 		viewer_replay(v);
 	else if (v->mode == HUB_AWAIT && v->state != VIEWER_ENDING &&
 		 now >= v->deadline_ms)

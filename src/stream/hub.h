@@ -26,6 +26,9 @@ struct hub_filter {
 	char turn[40];     /* only of this turn; "" of all */
 };
 
+/* 1 if an event, as it is stored, is wanted. */
+int hub_filter_passes_json(const struct hub_filter *flt, const char *json);
+
 enum hub_mode {
 	HUB_STREAM, /* events as SSE until the viewer leaves */
 	HUB_TURN,   /* events as SSE, the end after done of filter.turn */
@@ -39,6 +42,7 @@ struct hub_viewer {
 	char agent[40];
 	struct hub_filter filter;
 	struct event_id after; /* events behind this one are shown */
+	int over; /* HUB_TURN: the turn is over; end when the log is read */
 
 	/* CGI response head, written at once; of HUB_AWAIT the whole answer,
 	 * written after done, and late when deadline_ms has passed. Freed by

@@ -105,10 +105,12 @@ on_order(void *ctx, const char *text)
 	struct worker *w = ctx;
 	char agent[40], turn[40];
 
-	if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2)
+	if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2) {
 		runner_interrupt(w->app.runner, agent, turn);
-	else if (sscanf(text, "deleted %39s", agent) == 1)
+	} else if (sscanf(text, "deleted %39s", agent) == 1) {
 		runner_interrupt(w->app.runner, agent, "");
+		hub_gone(w->app.hub, agent);
+	}
 }
 
 /* ---- putting together ---- */

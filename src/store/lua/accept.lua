@@ -5,7 +5,7 @@
 -- seconds, inbox bound, onBusy, UUID:HOLDER, lease ms, now ms, keep,
 -- 1 if the caller has room for a turn, the version it has seen.
 --
--- Returns FORBIDDEN | FULL | BUSY | OVERLOAD | REPEAT message turn after |
+-- Returns FORBIDDEN | FULL | BUSY | OVERLOAD | REPEAT message turn after over |
 -- QUEUED after lease turn | BEGIN or RESUME as start() does.
 local user, doc, message, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local holder, ms, now, keep = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
@@ -31,7 +31,11 @@ if before then
 		    begun and doc or '', { first[1][2][2], first[2][2][2] },
 		    ARGV[14])
 	end
-	return { 'REPEAT', m, t, after }
+	local over = f.turn ~= t
+	for _, waiting in ipairs(redis.call('LRANGE', inbox, 0, -1)) do
+		over = over and not string.find(waiting, t, 1, true)
+	end
+	return { 'REPEAT', m, t, after, over and 1 or 0 }
 end
 local waiting = redis.call('LLEN', inbox)
 local busy = held or f.turn ~= '' or waiting > 0
