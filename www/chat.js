@@ -178,13 +178,14 @@ export class Chat {
   #showStored(stored) {
     if (stored.turn && stored.step !== undefined && stored.role === "assistant") this.#committed.add(`${stored.turn}/${stored.step}`);
     const { text, thinking } = textOf(stored.content);
-    if (!text && !thinking && !stored.interrupted) return; // tool results
+    if (!text && !thinking && !stored.interrupted && !stored.error) return; // tool results
     const user = stored.role === "user";
     const message = new Message(user ? "user" : "assistant", user ? "You" : this.#agent.name, stored.time);
     if (thinking) message.think(thinking);
     message.text(text);
     message.finish();
     if (stored.interrupted) end(message, "interrupted");
+    if (stored.error) end(message, "error", stored.error.message);
     if (user && stored.id) this.#byId.set(stored.id, message);
     this.#transcript.add(message);
   }
