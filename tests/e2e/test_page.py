@@ -1,0 +1,241 @@
+"""The console in www/, driven in headless Chromium."""
+
+import re
+import shutil
+import time
+import uuid
+
+import pytest
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="python3-selenium is not installed")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
+from selenium.webdriver.chrome.service import Service  # noqa: E402
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMEDRIVER = shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed"),
+    pytest.mark.skipif(not CHROMEDRIVER, reason="chromedriver is not installed"),
+]
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --ignore-certificate-errors --window-size=1280,800"
+).split()
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+    yield browser
+    browser.quit()
+
+
+class Page:
+    """What a person does with the console and sees of it."""
+
+    def __init__(self, driver, site):
+        self.driver, self.site = driver, site
+
+    def all(self, css):
+        return [e for e in self.driver.find_elements(By.CSS_SELECTOR, css) if e.is_displayed()]
+
+    def one(self, css):
+        return self.wait(lambda: self.all(css), f"no {css}")[0]
+
+    def click(self, css):
+        self.one(css).click()
+
+    def fill(self, css, text):
+        field = self.one(css)
+        field.clear()
+        field.send_keys(text)
+
+    def wait(self, condition, what="", seconds=20):
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                if value := condition():
+                    return value
+            except StaleElementReferenceException:
+                pass
+            assert time.monotonic() < end, what or "nothing happened"
+            time.sleep(0.05)
+
+    def sign_in(self, user):
+        self.driver.get("about:blank")
+        self.driver.get(f"{self.site.https}/#token={self.site.token(user)}")
+        self.wait(lambda: self.one("#user").text == user, "not signed in")
+
+    def create(self, name):
+        self.click("#new-agent")
+        self.fill("#create-name", name)
+        self.click("#create-dialog [type=submit]")
+        self.wait(lambda: self.one("#chat-name").text == name, "agent not opened")
+        self.connected()
+
+    def connected(self):
+        self.one("#connection[data-state=connected]")
+
+    def say(self, text):
+        self.fill("#text", text + Keys.ENTER)
+
+    def messages(self):
+        """[(role, text, state)] as shown."""
+        return self.driver.execute_script(
+            "return [...document.querySelectorAll('.message')].map(m => "
+            "[m.dataset.role, m.querySelector(':scope > .body').innerText.trim(), m.dataset.state ?? ''])"
+        )
+
+    def texts(self):
+        return [(role, text) for role, text, _ in self.messages()]
+
+    def answered(self, *texts, seconds=20):
+        self.wait(lambda: self.texts() == list(texts), f"not the conversation that was expected: {texts}", seconds)
+
+
+@pytest.fixture
+def page(driver, site):
+    page = Page(driver, site)
+    page.user = f"ann-{uuid.uuid4().hex[:8]}"
+    page.sign_in(page.user)
+    return page
+
+
+def words(n):
+    return " ".join(f"w{i}" for i in range(1, n + 1))
+
+
+def dialogue(*messages):
+    return [pair for m in messages for pair in (("user", m), ("assistant", f"echo: {m}"))]
+
+
+def test_sign_in_by_fragment_and_say_hello(page):
+    assert "token" not in page.driver.current_url
+    page.create("Greeter")
+    page.say("hello")
+    page.answered(*dialogue("hello"))
+    page.wait(lambda: not page.all("#stop"), "the turn did not end")
+    time.sleep(0.5)
+    assert page.texts() == dialogue("hello")
+    bad = [e["message"] for e in page.driver.get_log("browser") if re.search("Content Security|Uncaught|TypeError", e["message"])]
+    assert not bad
+
+
+def test_killing_the_workers_loses_and_doubles_nothing(page):
+    page.create("Survivor")
+    page.say("slow 60")
+    page.wait(lambda: "w20 " in str(page.texts()), "no stream")
+    page.site.kill_workers()
+    page.answered(("user", "slow 60"), ("assistant", words(60)), seconds=60)
+    page.wait(lambda: not page.all("#stop"), "the turn did not end")
+    assert page.texts() == [("user", "slow 60"), ("assistant", words(60))]
+
+
+def test_interrupt_marks_the_message_and_the_next_one_works(page):
+    page.create("Stopped")
+    page.say("slow 400")
+    page.wait(lambda: "w5 " in str(page.texts()), "no stream")
+    page.click("#stop")
+    page.wait(lambda: page.messages()[-1][2] == "interrupted", "not marked interrupted")
+    assert "w400" not in page.messages()[-1][1]
+    page.say("go on")
+    page.wait(lambda: page.texts()[2:] == dialogue("go on"), "the next message was not answered")
+
+
+def test_escape_interrupts(page):
+    page.create("Escaped")
+    page.say("slow 400")
+    page.wait(lambda: "w3 " in str(page.texts()), "no stream")
+    page.one("#text").send_keys(Keys.ESCAPE)
+    page.wait(lambda: page.messages()[-1][2] == "interrupted", "not marked interrupted")
+
+
+def test_two_tabs_show_the_same_conversation(page):
+    page.create("Shared")
+    first, url = page.driver.current_window_handle, page.driver.current_url
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.sign_in(page.user)
+        page.driver.get(url)
+        page.one("#chat-name")
+        page.connected()
+        page.say("from the second")
+        page.answered(*dialogue("from the second"))
+        page.driver.switch_to.window(first)
+        page.answered(*dialogue("from the second"))
+        page.say("from the first")
+        page.answered(*dialogue("from the second", "from the first"))
+        page.driver.switch_to.window(page.driver.window_handles[-1])
+        page.answered(*dialogue("from the second", "from the first"))
+    finally:
+        page.driver.switch_to.window(page.driver.window_handles[-1])
+        page.driver.close()
+        page.driver.switch_to.window(first)
+
+
+def test_reload_restores_the_history(page):
+    page.create("Kept")
+    page.say("one")
+    page.answered(*dialogue("one"))
+    page.say("two")
+    page.answered(*dialogue("one", "two"))
+    page.driver.refresh()
+    page.answered(*dialogue("one", "two"))
+
+
+def test_reload_in_the_middle_of_a_turn_shows_all_of_it(page):
+    page.create("Halfway")
+    page.say("slow 60")
+    page.wait(lambda: "w20 " in str(page.texts()), "no stream")
+    page.driver.refresh()
+    page.one("#stop")
+    page.answered(("user", "slow 60"), ("assistant", words(60)))
+
+
+def test_a_message_sent_during_a_turn_waits_for_it(page):
+    page.create("Queue")
+    page.say("slow 40")
+    page.wait(lambda: "w3 " in str(page.texts()), "no stream")
+    page.say("next")
+    page.answered(("user", "slow 40"), ("assistant", words(40)), *dialogue("next"))
+
+
+def test_rename_and_delete(page):
+    page.create("Before")
+    page.click("#rename")
+    page.fill("#rename-name", "After")
+    page.click("#rename-dialog [type=submit]")
+    page.wait(lambda: page.one("#chat-name").text == "After", "not renamed")
+    page.driver.refresh()
+    page.wait(lambda: [e.text for e in page.all("#agents a")] == ["After"], "the new name was not kept")
+    page.click("#delete")
+    page.click("#delete-dialog [type=submit]")
+    page.wait(lambda: not page.all("#agents a") and not page.all("#chat"), "not deleted")
+    page.driver.refresh()
+    page.one("#no-agents")
+
+
+def test_a_bad_token_shows_the_reason(page):
+    page.driver.get("about:blank")
+    page.driver.get(f"{page.site.https}/#token=not-a-token")
+    reason = page.wait(lambda: page.one("#signin-error").text, "no reason")
+    assert len(reason) > len("Signed out by the server. ")
+    page.fill("#token", page.site.token(page.user) + Keys.ENTER)
+    page.wait(lambda: page.one("#user").text == page.user, "not signed in")
+
+
+def test_sign_out_forgets_the_token(page):
+    page.click("#sign-out")
+    page.one("#token")
+    page.driver.refresh()
+    page.one("#token")
+    assert page.driver.execute_script("return sessionStorage.length") == 0
