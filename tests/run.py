@@ -72,6 +72,12 @@ def run_pytest(tally, srcdir, env):
               failed, n["skipped"], time.monotonic() - start)
 
 
+def corpus(src, name):
+    """The files that fuzz_NAME_corpus is fed with."""
+    m = re.search(r"fuzz_(.*)_corpus$", name)
+    return sorted(map(str, (src / "tests" / "fuzz" / "corpus" / m[1]).iterdir())) if m else []
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--builddir", type=Path, default=Path("."))
@@ -95,7 +101,7 @@ def main():
 
     tally = Tally()
     for name in args.unit:
-        run_tap(tally, name, [str(build / name)], env)
+        run_tap(tally, name, [str(build / name), *corpus(src, name)], env)
     for script in sorted((src / "tests" / "lint").glob("*.sh")):
         run_tap(tally, f"lint/{script.stem}", ["sh", str(script)],
                 dict(env, SRCDIR=str(src)))

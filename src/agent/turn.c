@@ -173,7 +173,7 @@ turn_call_model(struct turn *t)
 	future_wait(&t->done);
 	future_fini(&t->done);
 	/* What the provider put behind the messages comes off again. */
-	h->text.len = t->messages_len - MODEL_TAIL;
+	buf_truncate(&h->text, t->messages_len - MODEL_TAIL);
 	buf_add(&h->text, tail, MODEL_TAIL);
 }
 

@@ -117,11 +117,19 @@ buf_consume(struct buf *b, size_t len)
 }
 
 void
+buf_truncate(struct buf *b, size_t len)
+{
+	if (len > b->len)
+		abort();
+	b->len = len;
+	if (b->data != NULL)
+		b->data[len] = '\0';
+}
+
+void
 buf_clear(struct buf *b)
 {
-	b->len = 0;
-	if (b->data != NULL)
-		b->data[0] = '\0';
+	buf_truncate(b, 0);
 }
 
 const char *

@@ -35,6 +35,9 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 /* Forgets the first len bytes. */
 void buf_consume(struct buf *b, size_t len);
 
+/* Forgets all but the first len bytes. */
+void buf_truncate(struct buf *b, size_t len);
+
 /* Empties it and keeps the memory. */
 void buf_clear(struct buf *b);
 

@@ -63,22 +63,51 @@ complain(struct reader *r)
 	buf_printf(r->problems, "%s:%d: ", r->file, r->line);
 }
 
-/* The next line for inih, as fgets would give it. */
+/* 1 if a line without its indentation is of the form that inih reads. */
+static int
+line_is_good(const char *line)
+{
+	size_t n = strcspn(line, "\n");
+
+	if (n == 0 || *line == '\r' || *line == '#' || *line == ';')
+		return 1;
+	return memchr(line, *line == '[' ? ']' : '=', n) != NULL;
+}
+
+static void
+complain_syntax(struct reader *r)
+{
+	complain(r);
+	buf_puts(r->problems,
+	    "neither [section] nor name = value nor a comment (# or ;)\n");
+}
+
+/*
+ * The next line for inih, as fgets would give it; without its indentation,
+ * which inih takes for a continuation. inih tells of the first malformed line
+ * only, so they are found here, and it gets an empty one in their place.
+ */
 static char *
 read_line(char *out, int size, void *stream)
 {
 	struct reader *r = stream;
-	size_t n, all;
+	size_t n, all, indent;
 
 	if (*r->next == '\0')
 		return NULL;
 	r->line++;
+	indent = strspn(r->next, " \t");
+	r->next += indent;
 	all = strcspn(r->next, "\n");
 	n = all < (size_t)size - 2 ? all : (size_t)size - 2;
 	if (n < all) {
 		complain(r);
 		buf_printf(r->problems,
 		    "the line is longer than %d characters\n", size - 2);
+	}
+	if (!line_is_good(r->next)) {
+		complain_syntax(r);
+		n = 0;
 	}
 	memcpy(out, r->next, n);
 	out[n] = '\n';
@@ -151,25 +180,18 @@ handle(void *user, const char *section, const char *key, const char *value)
 }
 
 static void
-complain_syntax(struct reader *r, int line)
-{
-	r->line = line;
-	complain(r);
-	buf_puts(r->problems,
-	    "neither [section] nor name = value nor a comment (# or ;)\n");
-}
-
-static void
 conf_read_text(struct reader *r, const char *text)
 {
 	int rc;
 
 	r->next = text;
 	rc = ini_parse_stream(read_line, r, handle, r);
-	if (rc > 0)
-		complain_syntax(r, rc);
-	else if (rc < 0)
+	if (rc > 0) {
+		r->line = rc;
+		complain_syntax(r);
+	} else if (rc < 0) {
 		abort();
+	}
 }
 
 static void
@@ -259,6 +281,9 @@ conf_load(const char *path, int fd, struct buf *problems, struct err *err)
 	    file_read(path, fd, FILE_MAX_BYTES, &text, err) < 0) {
 		buf_printf(problems, "%s\n", err->text);
 		r.mistakes++;
+	} else if (memchr(buf_str(&text), '\0', text.len) != NULL) {
+		complain(&r);
+		buf_puts(problems, "the file is not text: it has a NUL byte\n");
 	} else {
 		conf_read_text(&r, buf_str(&text));
 		conf_check_pairs(&r);

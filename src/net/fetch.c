@@ -343,25 +343,37 @@ fetch_cancel(struct fetch *r)
 	fetch_finish(r, &end);
 }
 
-/* First byte and silence: curl has no such timeouts. */
+/* A transfer that has been silent for too long, or NULL. */
+static struct fetch *
+fetcher_overdue(struct fetcher *f, int64_t now)
+{
+	struct fetch *r;
+
+	for (r = f->running; r != NULL; r = r->next)
+		if (now - r->last_ms >=
+		    (r->began ? r->idle_ms : r->first_byte_ms))
+			break;
+	return r;
+}
+
+/*
+ * First byte and silence: curl has no such timeouts. Looks from the start
+ * again after each: its owner may have ended others.
+ */
 static void
 on_watch(void *arg)
 {
 	struct fetcher *f = arg;
-	int64_t now = loop_now_ms(f->loop), limit;
-	struct fetch *r, *next;
+	int64_t now = loop_now_ms(f->loop);
+	struct fetch *r;
 
-	for (r = f->running; r != NULL; r = next) {
+	while ((r = fetcher_overdue(f, now)) != NULL) {
 		struct fetch_end end = { .code = ERR_TIMEOUT };
 
-		next = r->next;
-		limit = r->began ? r->idle_ms : r->first_byte_ms;
-		if (now - r->last_ms < limit)
-			continue;
 		snprintf(end.text, sizeof(end.text),
 		    r->began ? "the stream was silent for %lld ms"
 			     : "no answer began within %lld ms",
-		    (long long)limit);
+		    (long long)(r->began ? r->idle_ms : r->first_byte_ms));
 		fetch_finish(r, &end);
 	}
 	if (f->running == NULL) {

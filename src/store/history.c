@@ -196,7 +196,7 @@ history_withdraw(struct history *h)
 {
 	if (h->shown == 0 || h->last_at == 0)
 		return;
-	h->text.len = h->last_at;
+	buf_truncate(&h->text, h->last_at);
 	h->last_at = 0;
 	h->shown--;
 }

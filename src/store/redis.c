@@ -206,7 +206,8 @@ redis_reply_copy(struct arena *a, struct redis_reply *out, const redisReply *r)
 int
 redis_is(const struct redis_reply *r, const char *text)
 {
-	return r->type == REDIS_TEXT && strcmp(r->text, text) == 0;
+	return r->type == REDIS_TEXT && r->len == strlen(text) &&
+	       memcmp(r->text, text, r->len) == 0;
 }
 
 const char *

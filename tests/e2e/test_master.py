@@ -183,7 +183,7 @@ def test_a_descriptor_that_is_no_socket(stack_factory):
     assert got.returncode == 78 and "socket" in got.stderr
 
 
-@pytest.mark.parametrize("signo", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+@pytest.mark.parametrize("signo", [signal.SIGKILL, signal.SIGABRT, signal.SIGTERM])
 def test_a_dead_worker_is_replaced(site, signo):
     """At once, in the same slot; the log names the signal."""
     wait_for(lambda: len(site.workers()) == 2)
