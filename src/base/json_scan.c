@@ -20,7 +20,7 @@
 #include "base/json_priv.h"
 
 #define EXACT_DIGITS 15 /* any integer of so many digits fits a double */
-#define NUMBER_MAX 64   /* characters in a number */
+#define NUMBER_MAX 63   /* characters in a number; cJSON reads no more */
 
 struct scan {
 	struct arena *arena;

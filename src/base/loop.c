@@ -88,9 +88,12 @@ task_run(struct loop *l, const struct task *t)
 	loop_account(l, t->label, start);
 }
 
-/* Takes one task off the ring. 1, or 0 if it is empty. */
+/*
+ * Takes one task off the ring. 1, or 0 if it is empty; only then is *stop_r
+ * of use: what was posted before a stop is done before it.
+ */
 static int
-queue_take(struct loop *l, struct task *out)
+queue_take(struct loop *l, struct task *out, int *stop_r)
 {
 	int any;
 
@@ -102,6 +105,7 @@ queue_take(struct loop *l, struct task *out)
 		if (l->count-- == QUEUE_SIZE)
 			lck_cond_broadcast(&l->room);
 	}
+	*stop_r = l->stop;
 	lck_drop(&l->lck);
 	return any;
 }
@@ -113,11 +117,8 @@ on_wake(uv_async_t *wake)
 	struct task t;
 	int stop;
 
-	while (queue_take(l, &t))
+	while (queue_take(l, &t, &stop))
 		task_run(l, &t);
-	lck_take(&l->lck);
-	stop = l->stop;
-	lck_drop(&l->lck);
 	if (stop)
 		uv_stop(&l->uv);
 }

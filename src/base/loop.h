@@ -25,7 +25,7 @@ typedef void loop_io_f(void *arg, int events);
 struct loop *loop_new(void);
 void loop_free(struct loop **l_p);
 
-/* Runs callbacks until loop_stop; then what was posted before it is done. */
+/* Runs callbacks until loop_stop; what was posted before it is done. Once. */
 void loop_run(struct loop *l);
 
 /* Any thread. */

@@ -4,9 +4,9 @@
  *
  * Beside its totals a row has a small open-addressed table of users, so that
  * limits per user hold in the whole pool without asking Redis: the sum of a
- * user's entries over all rows. Users are known by a hash only. A table that
- * is full of other users counts the rest together in its last probe; a limit
- * may then bite early, never late.
+ * user's entries over all rows. Users are known by a hash only. Those for whom
+ * a full table has no entry are counted together; their limits may then bite
+ * early.
  */
 #include "config.h"
 
@@ -136,39 +136,48 @@ user_hash(const char *user)
 	return h == 0 ? 1 : h;
 }
 
-/* The entry of a user in a row; with make, one is made. NULL: none. */
+/* 1 if an entry is free: nobody's, or of a user who has nothing any more. */
+static int
+user_is_free(const struct board_user *u)
+{
+	if (atomic_load(&u->hash) == 0)
+		return 1;
+	for (int k = 0; k < BOARD_KINDS; k++)
+		if (atomic_load(&u->count[k]) != 0)
+			return 0;
+	return 1;
+}
+
+/*
+ * The entry of a user in a row. With make one is made, in the first place
+ * that is free; where there is none, and without make, it is the row's rest,
+ * in which all without an entry are counted together.
+ */
 static struct board_user *
 row_user(struct board_worker *row, uint64_t hash, int make)
 {
-	struct board_user *u = NULL;
-	uint64_t at;
+	struct board_user *u, *spare = NULL;
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		u = &row->users[(hash + i) % BOARD_USERS];
-		at = atomic_load(&u->hash);
-		if (at == hash)
+		if (atomic_load(&u->hash) == hash)
 			return u;
-		if (at != 0)
-			continue;
-		if (!make)
-			return NULL;
-		atomic_store(&u->hash, hash);
-		return u;
+		if (spare == NULL && user_is_free(u))
+			spare = u;
 	}
-	return u;
+	if (!make || spare == NULL)
+		return &row->rest;
+	atomic_store(&spare->hash, hash);
+	return spare;
 }
 
 static int64_t
 pool_count(struct scoreboard *sb, enum board_count kind, uint64_t hash)
 {
-	struct board_user *u;
 	int64_t n = 0;
 
-	for (int i = 0; i < sb->workers; i++) {
-		u = row_user(&sb->rows[i], hash, 0);
-		if (u != NULL)
-			n += atomic_load(&u->count[kind]);
-	}
+	for (int i = 0; i < sb->workers; i++)
+		n += atomic_load(&row_user(&sb->rows[i], hash, 0)->count[kind]);
 	return n;
 }
 
@@ -193,24 +202,6 @@ scoreboard_count_take(struct scoreboard *sb, int slot, enum board_count kind,
 	return rc;
 }
 
-/* Frees entries at the end of a probe chain: those that nothing follows. */
-static void
-row_user_release(struct board_worker *row, struct board_user *u)
-{
-	size_t i = (size_t)(u - row->users);
-
-	while (atomic_load(&row->users[(i + 1) % BOARD_USERS].hash) == 0) {
-		u = &row->users[i];
-		if (atomic_load(&u->hash) == 0)
-			return;
-		for (int k = 0; k < BOARD_KINDS; k++)
-			if (atomic_load(&u->count[k]) != 0)
-				return;
-		atomic_store(&u->hash, 0);
-		i = (i + BOARD_USERS - 1) % BOARD_USERS;
-	}
-}
-
 void
 scoreboard_count_drop(
     struct scoreboard *sb, int slot, enum board_count kind, const char *user)
@@ -219,9 +210,12 @@ scoreboard_count_drop(
 	struct board_user *u;
 
 	lck_take(&sb->lck);
-	u = row_user(row, user_hash(user), 1);
+	u = row_user(row, user_hash(user), 0);
+	if (atomic_load(&u->count[kind]) == 0)
+		u = &row->rest; /* it was counted there when all was full */
 	atomic_fetch_sub(&row->count[kind], 1);
 	atomic_fetch_sub(&u->count[kind], 1);
-	row_user_release(row, u);
+	if (u != &row->rest && user_is_free(u))
+		atomic_store(&u->hash, 0);
 	lck_drop(&sb->lck);
 }

@@ -35,6 +35,7 @@ struct board_worker {
 	_Atomic uint32_t count[BOARD_KINDS];
 	_Atomic int64_t store_ok_ms; /* when Redis last answered, monotonic */
 	struct board_user users[BOARD_USERS];
+	struct board_user rest; /* those without an entry */
 };
 
 struct scoreboard;

@@ -71,7 +71,9 @@ line_is_good(const char *line)
 
 	if (n == 0 || *line == '\r' || *line == '#' || *line == ';')
 		return 1;
-	return memchr(line, *line == '[' ? ']' : '=', n) != NULL;
+	if (*line == '[')
+		return memchr(line, ']', n) != NULL;
+	return strcspn(line, "=:\n") < n;
 }
 
 static void

@@ -315,6 +315,8 @@ worker_run(const struct conf *c, int slot)
 	prctl(PR_SET_DUMPABLE, 0);
 	for (int fd = WORKER_FD_LISTEN; fd < WORKER_FD_END; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	/* libfcgi would wait up to 2 s for nginx to close first. */
+	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "20", 1);
 	w.signal_fd = signals_open();
 	if (worker_init(&w, c, slot, &err) < 0) {
 		log_error("%s", err.text);

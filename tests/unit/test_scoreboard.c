@@ -65,7 +65,7 @@ static uint64_t
 counted(int slot)
 {
 	struct board_worker *row = scoreboard_row(sb, slot);
-	uint64_t n = 0;
+	uint64_t n = row->rest.count[BOARD_TURNS];
 
 	for (int i = 0; i < BOARD_USERS; i++)
 		n += row->users[i].count[BOARD_TURNS];
