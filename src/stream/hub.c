@@ -562,8 +562,11 @@ on_page(void *ctx, const struct live_page *page)
 static void
 viewer_replay(struct viewer *v)
 {
-	struct reading *r = malloc(sizeof(*r));
+	struct reading *r;
 
+	if (v->reading != NULL)
+		abort(); /* its page would find a viewer that may be gone */
+	r = malloc(sizeof(*r));
 	if (r == NULL)
 		abort();
 	r->hub = v->topic->hub;
@@ -758,8 +761,6 @@ hub_attach(struct hub *h, const struct hub_viewer *spec, int begins)
 			return;
 	}
 	topic_cover(v->topic);
-	if (topic_is_covered(v->topic))
-		viewer_replay(v);
 }
 
 int
