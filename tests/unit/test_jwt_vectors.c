@@ -382,8 +382,8 @@ wycheproof_group(const struct json *group)
 		fault = fault_find(tcid);
 		if (fault != NULL) {
 			n.faulty++;
-			print_message("tc%d not run: %s\n", (int)tcid,
-			    fault->reason);
+			print_message(
+			    "tc%d not run: %s\n", (int)tcid, fault->reason);
 		} else if (jwk_is_foreign(jwk)) {
 			n.foreign++;
 		} else {
