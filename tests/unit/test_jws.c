@@ -229,7 +229,8 @@ MANGLER(m_plus, last_segment(t)[5] = '+')
 MANGLER(m_slash, last_segment(t)[5] = '/')
 MANGLER(m_header_bit, t->data[4] ^= 1)
 MANGLER(m_payload_bit, strchr(t->data, '.')[12] ^= 1)
-MANGLER(m_sig_bit, last_segment(t)[7] ^= last_segment(t)[7] == 'A' ? 3 : 1)
+/* Another character of the alphabet, whatever stood there. */
+MANGLER(m_sig_bit, last_segment(t)[7] = last_segment(t)[7] == 'A' ? 'B' : 'A')
 MANGLER(m_long, while (t->len < 20000) buf_lit(t, "AAAA"))
 
 /* 32 bytes leave two bits of the last character unused. */
