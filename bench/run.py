@@ -276,7 +276,7 @@ class Bench:
 
 
 def main():
-    wanted = sys.argv[1:] or ["single", "turns", "burst", "idle", "history"]
+    wanted = sys.argv[1:] or ["idle", "single", "turns", "burst", "history"]
     bench = Bench()
     with contextlib.ExitStack() as stack:
         stack.callback(bench.close)

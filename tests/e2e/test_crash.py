@@ -234,7 +234,7 @@ def test_a_stopped_worker_that_goes_on_writes_nothing(stack_factory):
         view.has("w10 ")
         old, _ = agent.lease()
         stack.stop(holder)
-        wait_for(lambda: agent.lease() and agent.lease()[0] > old, 10, "nobody took over")
+        wait_for(lambda: (agent.lease() or (0,))[0] > old, 10, "nobody took over")
         assert agent.lease()[1] == other
         view.wait_for(lambda f: event_id(f.last)[0] > old and "w5 " in f.text(), what="it does not go on")
         stack.cont(holder)
@@ -259,7 +259,7 @@ def test_a_stopped_worker_at_its_commit(stack_factory):
     wait_for(lambda: [p for p in stack.workers() if process_state(p)[0] == "T"], 10)
     first, = [p for p in stack.workers() if process_state(p)[0] == "T"]
     old, _ = agent.lease()
-    wait_for(lambda: agent.lease() and agent.lease()[0] > old, 10, "nobody took over")
+    wait_for(lambda: (agent.lease() or (0,))[0] > old, 10, "nobody took over")
     wait_for(lambda: [p for p in stack.workers() if process_state(p)[0] == "T" and p != first], 20)
     for pid in stack.workers():
         stack.cont(pid)
