@@ -33,7 +33,6 @@ struct board_worker {
 	_Atomic uint64_t requests;
 	_Atomic uint64_t turns_done;
 	_Atomic uint32_t count[BOARD_KINDS];
-	_Atomic int64_t store_ok_ms; /* when Redis last answered, monotonic */
 	struct board_user users[BOARD_USERS];
 	struct board_user rest; /* those without an entry */
 };

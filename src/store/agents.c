@@ -99,8 +99,8 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
 /* ---- create ---- */
 
 static void
-cmd_create(struct redis_pipe *p, const struct store *st, const char *base,
-    const char *user, const struct store_agent *ag)
+cmd_create(struct redis_pipe *p, const char *base, const char *user,
+    const struct store_agent *ag)
 {
 	char segment[ID_SIZE], now[24];
 	const struct {
@@ -122,7 +122,6 @@ cmd_create(struct redis_pipe *p, const struct store *st, const char *base,
 	};
 	int n = (int)(sizeof(info) / sizeof(info[0]));
 
-	(void)st;
 	id_make(segment, "seg_");
 	snprintf(now, sizeof(now), "%" PRId64, ag->created_ms);
 	redis_script(p, SCRIPT_CREATE, 1, 1 + 2 * n);
@@ -198,7 +197,7 @@ store_agent_create(struct store *st, struct arena *a, const char *user,
 	/* Listed first: a crash between the two leaves a name in the list,
 	 * which listing drops, and not an agent that nobody finds. */
 	redis_cmd(&p, "ZADD", user_agents_key(st, a, user), now, id, NULL);
-	cmd_create(&p, st, store_base(st, a, id), user, ag);
+	cmd_create(&p, store_base(st, a, id), user, ag);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	return store_agent_get(st, a, user, id, ag, err);
