@@ -2,11 +2,10 @@
 /*
  * The runner: who runs which turn.
  *
- * Threads are made when a turn finds none idle, and leave when nothing came
- * for a while; limits.turns bounds them. The table of turns belongs to the
- * loop's thread, as does everything that may stop a turn (an interrupt, a
- * lost lease, the end of the process), so it needs no lock; the queue that
- * hands turns to threads has one.
+ * Turns belong to the loop's thread, and so does their table. Steps that block
+ * are handed to turn threads by a queue with a lock; threads are made when a
+ * step finds none idle, up to a bound, and leave when nothing came for a
+ * while.
  */
 #include "config.h"
 
@@ -25,6 +24,7 @@
 #include "store/journal.h"
 
 #define IDLE_MS 10000
+#define THREADS_MAX 16 /* they wait for Redis, which is one thread itself */
 #ifdef SANITIZER
 #define STACK_BYTES (2 * 1024 * 1024)
 #else
@@ -134,6 +134,21 @@ runner_drain(struct runner *r)
 
 /* ---- threads ---- */
 
+/* The first that waits for a thread, or NULL. */
+static struct turn *
+queue_pop(struct runner *r)
+{
+	struct turn *t = r->queue_first;
+
+	if (t == NULL)
+		return NULL;
+	r->queued--;
+	r->queue_first = t->next;
+	if (r->queue_first == NULL)
+		r->queue_tail = &r->queue_first;
+	return t;
+}
+
 /* The next turn to run, or NULL when the thread is to leave. */
 static struct turn *
 runner_next(struct runner *r)
@@ -147,13 +162,8 @@ runner_next(struct runner *r)
 	while (r->queue_first == NULL && !r->stopping && !late)
 		late = lck_cond_wait(&r->work, &r->lck, deadline) < 0;
 	r->idle--;
-	t = r->queue_first;
-	if (t != NULL) {
-		r->queued--;
-		r->queue_first = t->next;
-		if (r->queue_first == NULL)
-			r->queue_tail = &r->queue_first;
-	} else {
+	t = queue_pop(r);
+	if (t == NULL) {
 		r->threads--;
 		lck_cond_signal(&r->left);
 	}
@@ -167,11 +177,8 @@ runner_thread(void *arg)
 	struct runner *r = arg;
 	struct turn *t;
 
-	while ((t = runner_next(r)) != NULL) {
-		log_context_set(t->request_id, t->lease.agent, t->turn);
-		turn_run(t);
-		log_context_set("", "", "");
-	}
+	while ((t = runner_next(r)) != NULL)
+		turn_run_blocking(t);
 	return NULL;
 }
 
@@ -180,6 +187,7 @@ runner_thread_start(struct runner *r)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
+	struct turn *t;
 	int rc;
 
 	if (pthread_attr_init(&attr) != 0 ||
@@ -190,15 +198,17 @@ runner_thread_start(struct runner *r)
 	pthread_attr_destroy(&attr);
 	if (rc == 0)
 		return;
+	log_error("no thread for a turn: %s; the loop waits for it instead",
+	    strerror(rc));
 	lck_take(&r->lck);
 	r->threads--;
+	t = queue_pop(r);
 	lck_drop(&r->lck);
-	log_error("no thread for a turn: %s; it waits for another to end",
-	    strerror(rc));
+	if (t != NULL)
+		turn_run_blocking(t);
 }
 
-/* Hands a turn to a thread. */
-static void
+void
 runner_push(struct runner *r, struct turn *t)
 {
 	int start;
@@ -207,7 +217,7 @@ runner_push(struct runner *r, struct turn *t)
 	t->next = NULL;
 	*r->queue_tail = t;
 	r->queue_tail = &t->next;
-	start = ++r->queued > r->idle;
+	start = ++r->queued > r->idle && r->threads < THREADS_MAX;
 	r->threads += start;
 	lck_drop(&r->lck);
 	lck_cond_signal(&r->work); /* who wakes finds the lock free */
@@ -251,8 +261,6 @@ turn_new(
 	t->step = lease->step > 0 ? (int)lease->step : 1;
 	if (lease->interrupted)
 		t->stop = STOP_INTERRUPT;
-	lck_init(&t->lck, LCK_TURN);
-	lck_cond_init(&t->stopped);
 	return t;
 }
 
@@ -265,8 +273,6 @@ turn_free(struct turn **t_p)
 		return;
 	*t_p = NULL;
 	arena_close(&t->lease_arena);
-	lck_cond_fini(&t->stopped);
-	lck_fini(&t->lck);
 	free(t);
 }
 
@@ -323,7 +329,7 @@ turn_open(struct turn *t)
 	t->log = journal_log_open(r->parts.journal, &spec);
 	HASH_ADD_STR(r->turns, lease.agent, t);
 	turn_show_first(t);
-	runner_push(r, t);
+	turn_wake(t, TURN_LOAD);
 }
 
 int

@@ -16,8 +16,8 @@ struct scoreboard;
 struct turn;
 
 /*
- * The runner: the turns of this process, a thread each, made on demand and
- * kept for a while. Its table of turns is the loop's thread's.
+ * The runner: the turns of this process, and threads for those of their steps
+ * that block. Its table of turns is the loop's thread's.
  */
 struct runner;
 

@@ -5,10 +5,11 @@
 #include <uthash.h>
 
 #include "agent/runner.h"
-#include "base/future.h"
 #include "base/lck.h"
+#include "base/loop.h"
 #include "model/call.h"
 #include "store/history.h"
+#include "store/journal.h"
 
 struct runner {
 	struct runner_parts parts;
@@ -35,49 +36,92 @@ enum turn_stop {
 	STOP_DEAD       /* nothing can be written any more */
 };
 
+enum turn_step {
+	TURN_LOAD,
+	TURN_FETCH,
+	TURN_PRE_MODEL,
+	TURN_POST_MODEL,
+	TURN_RETRY,
+	TURN_ANSWERED,
+	TURN_INTERRUPTED,
+	TURN_FAILED,
+	TURN_NEXT,
+	TURN_ABANDONED,
+	TURN_OVER,
+	TURN_WAITS /* for turn_wake */
+};
+
+/*
+ * All of it is the loop's thread's; while a step that blocks is run, arena
+ * and history are that thread's.
+ */
 struct turn {
-	UT_hash_handle hh; /* runner->turns; the loop's thread */
+	UT_hash_handle hh; /* runner->turns */
 	struct turn *next; /* runner's queue */
 	struct runner *runner;
 	struct arena *lease_arena; /* what lease points to */
 	struct store_lease lease;
 	char turn[40]; /* the one that runs now */
 	char request_id[64];
-	struct journal_log *log; /* the loop's thread */
+	struct journal_log *log;
 
-	struct lck lck; /* stop, stopped */
-	struct lck_cond stopped;
+	enum turn_step at; /* the step that comes next */
+	struct loop_deferred wake;
 	enum turn_stop stop;
 	struct err dead;
 
-	/* The turn thread's. */
 	struct arena *arena; /* reset when the next turn begins */
 	struct history *history;
-	int history_good;
+	struct err load_err;
+	int history_bad; /* it has what was not written */
 	int step;
 	int attempt;
 
-	/* A model call: the loop sets, the turn thread reads after done. */
 	struct model_request rq;
-	struct model_call *call;   /* the loop's thread, while it runs */
-	int ended;                 /* the loop's thread */
-	struct model_call *result; /* the turn thread's, after done */
+	struct model_call *call;   /* while it runs */
+	struct model_call *result; /* when it has ended */
 	size_t messages_len;       /* of the history without the request */
+	char tail[MODEL_TAIL]; /* its last bytes, which the request changes */
 	int shown;
-	struct future done;
+	struct loop_timer *timer; /* until the next attempt */
 
 	struct journal_commit commit;
 };
 
-/* Runs turns under one lease until the inbox is empty. The thread's body. */
-void turn_run(struct turn *t);
+/* ---- turn.c: the table, and who walks along it ---- */
+
+/* It goes on with this step, at the end of the tick. The loop's thread. */
+void turn_wake(struct turn *t, enum turn_step at);
+
+/* Runs a step that blocks, and has the loop go on. A turn thread's. */
+void turn_run_blocking(struct turn *t);
 
 /* Asks it to stop; the first reason counts. The loop's thread. */
 void turn_stop(struct turn *t, enum turn_stop why);
 
-/* What it was asked. Any thread. */
-enum turn_stop turn_stop_asked(struct turn *t);
+/* Where a turn goes that was asked to stop. */
+enum turn_step turn_stopped_step(const struct turn *t);
 
+/* ---- runner.c ---- */
+
+/* Has a thread run the turn's next step. */
+void runner_push(struct runner *r, struct turn *t);
 void turn_free(struct turn **t_p);
+
+/* ---- turn_model.c: calling the model, and trying again ---- */
+
+enum turn_step step_pre_model(struct turn *t);
+enum turn_step step_post_model(struct turn *t);
+enum turn_step step_retry(struct turn *t);
+
+/* Members of a failure, for retry and error events and the history. */
+void turn_add_failure(struct buf *b, const struct model_failure *f);
+
+/* ---- turn_end.c: what is written at the end ---- */
+
+enum turn_step step_answered(struct turn *t);
+enum turn_step step_interrupted(struct turn *t);
+enum turn_step step_failed(struct turn *t);
+enum turn_step step_next(struct turn *t);
 
 #endif

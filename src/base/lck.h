@@ -13,7 +13,6 @@
 enum lck_rank {
 	LCK_KEEPER = 1, /* whether the keeper is to stop */
 	LCK_RUNNER,     /* the queue of turns */
-	LCK_TURN,       /* one turn's mailbox */
 	LCK_CACHE,      /* the history cache */
 	LCK_POOL,       /* store connections */
 	LCK_TOKENS,     /* verified tokens */

@@ -25,10 +25,10 @@ static _Atomic int min_level = LOG_INFO;
 static char process_name[32] = "agent-fpm";
 
 static _Thread_local struct {
-	char request[64];
-	char agent[64];
-	char turn[64];
-} context;
+	const char *request;
+	const char *agent;
+	const char *turn;
+} context = { "", "", "" };
 
 void
 log_level_set(enum log_level level)
@@ -54,9 +54,9 @@ log_name_set(const char *name)
 void
 log_context_set(const char *request, const char *agent, const char *turn)
 {
-	snprintf(context.request, sizeof(context.request), "%s", request);
-	snprintf(context.agent, sizeof(context.agent), "%s", agent);
-	snprintf(context.turn, sizeof(context.turn), "%s", turn);
+	context.request = request;
+	context.agent = agent;
+	context.turn = turn;
 }
 
 /* Appends s so that it cannot end the quoted value or the line. */

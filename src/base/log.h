@@ -17,7 +17,10 @@ int log_level_parse(const char *name);
 /* The name of this process in each line: "master", "worker-0". */
 void log_name_set(const char *name);
 
-/* What this thread works on, in each of its lines; "" for nothing. */
+/*
+ * What this thread works on, in each of its lines; "" for nothing. The strings
+ * are not copied: they stay until other ones are set.
+ */
 void log_context_set(const char *request, const char *agent, const char *turn);
 
 void log_write(enum log_level level, const char *fmt, ...)

@@ -45,6 +45,7 @@ struct loop {
 
 	struct task hooks[HOOKS_MAX];
 	int hook_count;
+	struct loop_deferred *deferred, **deferred_tail;
 
 	uint64_t tick_start_ns;
 	uint64_t worst_ns;
@@ -123,14 +124,44 @@ on_wake(uv_async_t *wake)
 		uv_stop(&l->uv);
 }
 
+void
+loop_defer(struct loop *l, struct loop_deferred *d, const char *label,
+    loop_f *fn, void *arg)
+{
+	if (d->waits)
+		return;
+	*d = (struct loop_deferred){ NULL, label, fn, arg, 1 };
+	*l->deferred_tail = d;
+	l->deferred_tail = &d->next;
+}
+
+static void
+run_deferred(struct loop *l)
+{
+	struct loop_deferred *d;
+	struct task t;
+
+	while ((d = l->deferred) != NULL) {
+		l->deferred = d->next;
+		if (l->deferred == NULL)
+			l->deferred_tail = &l->deferred;
+		d->waits = 0;
+		t = (struct task){ d->label, d->fn, d->arg };
+		task_run(l, &t); /* may free d */
+	}
+}
+
 static void
 on_prepare(uv_prepare_t *prepare)
 {
 	struct loop *l = prepare->data;
 	uint64_t ms;
 
-	for (int i = 0; i < l->hook_count; i++)
-		task_run(l, &l->hooks[i]);
+	do {
+		run_deferred(l);
+		for (int i = 0; i < l->hook_count; i++)
+			task_run(l, &l->hooks[i]);
+	} while (l->deferred != NULL);
 	ms = (uv_hrtime() - l->tick_start_ns) / 1000000;
 	if (l->tick_start_ns != 0 && ms > SLOW_TICK_MS)
 		log_warn("the event loop was busy for %llu ms, %llu of them "
@@ -161,6 +192,7 @@ loop_new(void)
 	l->queue = calloc(QUEUE_SIZE, sizeof(*l->queue));
 	if (l->queue == NULL)
 		abort();
+	l->deferred_tail = &l->deferred;
 	lck_init(&l->lck, LCK_LOOP);
 	lck_cond_init(&l->room);
 	l->wake.data = l;

@@ -41,12 +41,29 @@ int loop_here(const struct loop *l);
  */
 void loop_post(struct loop *l, const char *label, loop_f *fn, void *arg);
 
+/* The loop's own, in memory of whoever defers; zero at first. */
+struct loop_deferred {
+	struct loop_deferred *next;
+	const char *label;
+	loop_f *fn;
+	void *arg;
+	int waits;
+};
+
+/*
+ * fn(arg) at the end of this tick, not within the caller: for what may free
+ * what the caller still uses. d stays until then; deferring it again before
+ * that changes nothing.
+ */
+void loop_defer(struct loop *l, struct loop_deferred *d, const char *label,
+    loop_f *fn, void *arg);
+
 /* The loop's idea of now, read once a tick. Monotonic. */
 int64_t loop_now_ms(const struct loop *l);
 
 /*
- * fn(arg) at the end of each tick, before the loop sleeps: where what the
- * tick gathered is sent at once. At most 4 of them.
+ * fn(arg) at the end of each tick, after what was deferred and before the
+ * loop sleeps: where what the tick gathered is sent at once. At most 4.
  */
 void loop_at_tick_end(struct loop *l, const char *label, loop_f *fn, void *arg);
 

@@ -286,6 +286,15 @@ load_page(struct history *h, struct store *st, struct arena *a, const char *key,
 }
 
 int
+history_is_near(const struct history *h, const struct store_lease *lease)
+{
+	int64_t known = h->count + (*lease->doc != '\0');
+
+	return (h->version == lease->version || lease->has_info) &&
+	       known >= lease->messages;
+}
+
+int
 history_load(struct history *h, struct store *st, struct arena *a,
     const struct store_lease *lease, struct err *err)
 {

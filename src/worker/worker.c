@@ -3,8 +3,8 @@
  * A worker: puts the parts together, runs them, takes them apart.
  *
  *   request threads   accept.c, serving src/api
- *   turn threads      src/agent/runner.c
- *   loop thread       fetch, journal, hub, the two links to Redis
+ *   turn threads      src/agent/runner.c, for steps of turns that block
+ *   loop thread       turns, fetch, journal, hub, the two links to Redis
  *   keeper thread     keeper.c
  *   this thread       waits for a signal, or for the master to be gone
  *
@@ -30,7 +30,6 @@
 #include "api/app.h"
 #include "api/templates.h"
 #include "base/clk.h"
-#include "base/future.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/scoreboard.h"

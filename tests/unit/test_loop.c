@@ -515,6 +515,76 @@ test_unwatchable(void **state)
 
 /* ---- the end of a tick ---- */
 
+/* What is deferred runs after its caller, once, and before the loop sleeps. */
+struct deferring {
+	struct loop_deferred first, second;
+	char order[16];
+	int again;
+};
+
+static void
+note(struct deferring *d, char c)
+{
+	size_t n = strlen(d->order);
+
+	assert_true(n < sizeof(d->order) - 1);
+	d->order[n] = c;
+}
+
+static void
+on_second(void *arg)
+{
+	struct deferring *d = arg;
+
+	note(d, '2');
+	if (d->again)
+		loop_stop(l);
+}
+
+static void
+on_first(void *arg)
+{
+	struct deferring *d = arg;
+
+	note(d, '1');
+	loop_defer(l, &d->second, "second", on_second, d);
+}
+
+static void
+on_deferring(void *arg)
+{
+	struct deferring *d = arg;
+
+	loop_defer(l, &d->first, "first", on_first, d);
+	loop_defer(l, &d->first, "first", on_first, d);
+	note(d, 'c');
+}
+
+/* A hook that defers: nothing else would wake the loop. */
+static void
+on_deferring_hook(void *arg)
+{
+	struct deferring *d = arg;
+
+	if (strcmp(d->order, "c12") != 0 || d->again)
+		return;
+	d->again = 1;
+	note(d, 'h');
+	loop_defer(l, &d->second, "second", on_second, d);
+}
+
+static void
+test_defer(void **state)
+{
+	struct deferring d = { .again = 0 };
+
+	(void)state;
+	loop_at_tick_end(l, "hook", on_deferring_hook, &d);
+	loop_post(l, "deferring", on_deferring, &d);
+	run();
+	assert_string_equal(d.order, "c12h2");
+}
+
 struct hook {
 	int pending; /* what the tick gathered */
 	int sent;
@@ -575,6 +645,7 @@ main(void)
 		TEST(test_free_inside_callback),
 		TEST(test_free_of_another_that_is_ready),
 		TEST(test_unwatchable),
+		TEST(test_defer),
 		TEST(test_tick_end),
 	};
 

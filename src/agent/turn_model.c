@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The model's part of a turn: the call, its text on the way to the journal,
+ * and another attempt while nothing was shown.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/turn_priv.h"
+#include "base/arena.h"
+#include "base/crash.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "conf/conf.h"
+
+#define RESUMES_MAX 100 /* a turn that kills its worker is not for ever */
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_MAX_MS 8000
+
+static void
+on_text(void *ctx, const char *text, size_t len)
+{
+	struct turn *t = ctx;
+
+	crash_point("text");
+	t->shown = 1;
+	journal_text(t->log, EVENT_TEXT_CHUNK, t->step, text, len);
+}
+
+static void
+on_thinking(void *ctx, const char *text, size_t len)
+{
+	struct turn *t = ctx;
+
+	t->shown = 1;
+	journal_text(t->log, EVENT_THINK_CHUNK, t->step, text, len);
+}
+
+/* It may come before model_call_start returns. */
+static void
+on_model_end(void *ctx, struct model_call *call)
+{
+	struct turn *t = ctx;
+
+	t->call = NULL;
+	t->result = call;
+	turn_wake(t, TURN_POST_MODEL);
+}
+
+enum turn_step
+step_pre_model(struct turn *t)
+{
+	struct history *h = t->history;
+	struct model_call *call;
+
+	if (t->stop != STOP_NO)
+		return turn_stopped_step(t);
+	if (t->lease.resumes > RESUMES_MAX)
+		return TURN_FAILED;
+	t->messages_len = h->text.len;
+	memcpy(t->tail, h->text.data + h->text.len - MODEL_TAIL, MODEL_TAIL);
+	t->rq = (struct model_request){
+		.model = h->model,
+		.system = h->prompt,
+		.request_id = t->request_id,
+		.messages = &h->text,
+		.sink = { on_text, on_thinking },
+		.on_end = on_model_end,
+		.ctx = t,
+	};
+	t->shown = 0;
+	model_call_free(&t->result);
+	crash_point("model-start");
+	call = model_call_start(t->runner->parts.models, &t->rq);
+	if (t->result == NULL)
+		t->call = call;
+	return TURN_WAITS;
+}
+
+enum turn_step
+step_post_model(struct turn *t)
+{
+	const struct model_failure *f;
+	struct buf *text = &t->history->text;
+
+	/* What the provider put behind the messages comes off again. */
+	buf_truncate(text, t->messages_len - MODEL_TAIL);
+	buf_add(text, t->tail, MODEL_TAIL);
+	if (t->stop != STOP_NO)
+		return turn_stopped_step(t);
+	f = &model_call_result(t->result)->failure;
+	if (!f->failed)
+		return TURN_ANSWERED;
+	if (f->retryable && !t->shown &&
+	    t->attempt < t->runner->parts.conf->model_retries)
+		return TURN_RETRY;
+	return TURN_FAILED;
+}
+
+/* ---- trying again ---- */
+
+/* Exponential, with up to a quarter off (providers.md, section 0). */
+static int64_t
+backoff_ms(int attempt)
+{
+	int64_t ms = BACKOFF_FIRST_MS << (attempt < 5 ? attempt : 5);
+	unsigned char jitter;
+
+	if (ms > BACKOFF_MAX_MS)
+		ms = BACKOFF_MAX_MS;
+	id_random(&jitter, 1);
+	return ms - ms * jitter / 1024;
+}
+
+void
+turn_add_failure(struct buf *b, const struct model_failure *f)
+{
+	buf_lit(b, ",\"type\":\"");
+	json_escape(b, f->type, strlen(f->type));
+	buf_lit(b, "\",\"message\":\"");
+	json_escape(b, f->message, strlen(f->message));
+	buf_putc(b, '"');
+}
+
+static void
+show_retry(struct turn *t, const struct model_failure *f, int64_t ms)
+{
+	struct buf rest;
+
+	log_warn("the model failed (%s: %s); attempt %d in %lld ms", f->type,
+	    f->message, t->attempt + 1, (long long)ms);
+	buf_init(&rest, t->arena);
+	buf_printf(&rest, ",\"attempt\":%d,\"delayMs\":%lld", t->attempt + 1,
+	    (long long)ms);
+	turn_add_failure(&rest, f);
+	journal_event(t->log, EVENT_RETRY, t->step, rest.data, rest.len);
+}
+
+static void
+on_retry_time(void *arg)
+{
+	struct turn *t = arg;
+
+	loop_timer_free(&t->timer);
+	turn_wake(t, TURN_PRE_MODEL);
+}
+
+enum turn_step
+step_retry(struct turn *t)
+{
+	const struct model_failure *f = &model_call_result(t->result)->failure;
+	int64_t ms =
+	    f->retry_after_ms > 0 ? f->retry_after_ms : backoff_ms(t->attempt);
+
+	if (ms > t->runner->parts.conf->model_total_timeout_ms)
+		return TURN_FAILED; /* the provider asks for too much */
+	t->attempt++;
+	show_retry(t, f, ms);
+	t->timer =
+	    loop_timer_new(t->runner->parts.loop, "retry", on_retry_time, t);
+	loop_timer_start(t->timer, ms, 0);
+	return TURN_WAITS;
+}
