@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "agent/turn_priv.h"
 #include "base/arena.h"
@@ -107,10 +108,10 @@ runner_release(struct runner *r, const char *user)
 	lck_drop(&r->lck);
 }
 
-int64_t
-runner_known_version(struct runner *r, const char *agent)
+struct store_known
+runner_known(struct runner *r, const char *agent)
 {
-	return history_cache_version(r->cache, agent);
+	return history_cache_known(r->cache, agent);
 }
 
 int
@@ -177,6 +178,7 @@ runner_thread(void *arg)
 	struct runner *r = arg;
 	struct turn *t;
 
+	prctl(PR_SET_NAME, "fpm-turn");
 	while ((t = runner_next(r)) != NULL)
 		turn_run_blocking(t);
 	return NULL;
@@ -227,22 +229,27 @@ runner_push(struct runner *r, struct turn *t)
 
 /* ---- turns ---- */
 
+static const char *const *
+texts_copy(struct arena *a, const char *const *list, size_t count)
+{
+	const char **copy = arena_alloc(a, (count + 1) * sizeof(*copy));
+
+	for (size_t i = 0; i < count; i++)
+		copy[i] = arena_strdup(a, list[i]);
+	return copy;
+}
+
 /* A copy of a lease whose strings live as long as the turn. */
 static void
 lease_copy(
     struct arena *a, struct store_lease *out, const struct store_lease *lease)
 {
-	const char **events =
-	    arena_alloc(a, (lease->event_count + 1) * sizeof(*events));
-
 	*out = *lease;
-	out->doc = arena_strdup(a, lease->doc);
+	out->docs = texts_copy(a, lease->docs, lease->doc_count);
 	out->prompt = arena_strdup(a, lease->prompt);
 	out->model = arena_strdup(a, lease->model);
 	out->template = arena_strdup(a, lease->template);
-	for (size_t i = 0; i < lease->event_count; i++)
-		events[i] = arena_strdup(a, lease->events[i]);
-	out->events = events;
+	out->events = texts_copy(a, lease->events, lease->event_count);
 }
 
 struct turn *

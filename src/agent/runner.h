@@ -50,8 +50,8 @@ int runner_reserve(
     struct runner *r, const char *user, int force, struct err *err);
 void runner_release(struct runner *r, const char *user);
 
-/* The version of an agent's data that is cached here, 0 if none is. */
-int64_t runner_known_version(struct runner *r, const char *agent);
+/* What this process has of an agent. Any thread. */
+struct store_known runner_known(struct runner *r, const char *agent);
 
 /*
  * A turn for a lease that was just taken, with the room reserved for it. Any

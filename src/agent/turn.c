@@ -105,6 +105,14 @@ step_load(struct turn *t)
 	return TURN_FETCH;
 }
 
+void
+turn_give_history(struct turn *t)
+{
+	if (t->history != NULL)
+		history_give(t->runner->cache, t->history, !t->history_bad);
+	t->history = NULL;
+}
+
 /* ---- going on ---- */
 
 /* The last that is seen of a turn. */
@@ -116,7 +124,7 @@ turn_close(struct turn *t)
 	char user[sizeof(t->lease.user)];
 
 	model_call_free(&t->result);
-	history_give(r->cache, t->history, !t->history_bad);
+	turn_give_history(t);
 	arena_close(&t->arena);
 	journal_log_close(&t->log);
 	HASH_FIND_STR(r->turns, t->lease.agent, own);

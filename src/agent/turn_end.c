@@ -108,11 +108,17 @@ turn_of_doc(const char *doc, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)strcspn(p, "\""), p);
 }
 
+/*
+ * Before the events are shown: whoever sees done may send the next message,
+ * and its turn should find the history in the cache.
+ */
 static void
 on_committed(void *ctx, struct journal_commit *c)
 {
 	struct turn *t = ctx;
 
+	if (c->outcome == JOURNAL_IDLE)
+		turn_give_history(t);
 	if (c->outcome == JOURNAL_NEXT) {
 		turn_of_doc(c->next_doc, t->turn, sizeof(t->turn));
 		journal_log_set_turn(t->log, t->turn);

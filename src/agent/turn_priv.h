@@ -99,6 +99,9 @@ void turn_run_blocking(struct turn *t);
 /* Asks it to stop; the first reason counts. The loop's thread. */
 void turn_stop(struct turn *t, enum turn_stop why);
 
+/* Puts the history back into the cache, or drops it. */
+void turn_give_history(struct turn *t);
+
 /* Where a turn goes that was asked to stop. */
 enum turn_step turn_stopped_step(const struct turn *t);
 

@@ -101,7 +101,7 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 		return -1;
 	m.content = content.data;
 	m.content_len = content.len;
-	m.known_version = runner_known_version(app->runner, c->rq->param[0]);
+	m.known = runner_known(app->runner, c->rq->param[0]);
 	m.may_run = runner_reserve(app->runner, c->user, 0, &no_room) == 0;
 	if (store_accept(app->store, c->arena, c->user, c->rq->param[0], &m,
 		acc, err) < 0) {

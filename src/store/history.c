@@ -108,17 +108,18 @@ history_cache_free(struct history_cache **hc_p)
 	free(hc);
 }
 
-int64_t
-history_cache_version(struct history_cache *hc, const char *agent)
+struct store_known
+history_cache_known(struct history_cache *hc, const char *agent)
 {
+	struct store_known known = { 0, 0 };
 	struct entry *e;
-	int64_t version;
 
 	lck_take(&hc->lck);
 	HASH_FIND_STR(hc->by_agent, agent, e);
-	version = e == NULL ? 0 : e->h.version;
+	if (e != NULL)
+		known = (struct store_known){ e->h.version, e->h.count };
 	lck_drop(&hc->lck);
-	return version;
+	return known;
 }
 
 struct history *
@@ -288,34 +289,45 @@ load_page(struct history *h, struct store *st, struct arena *a, const char *key,
 int
 history_is_near(const struct history *h, const struct store_lease *lease)
 {
-	int64_t known = h->count + (*lease->doc != '\0');
-
 	return (h->version == lease->version || lease->has_info) &&
-	       known >= lease->messages;
+	       h->count >= lease->messages - (int64_t)lease->doc_count;
+}
+
+/* What h has not seen of the first messages. 0 or -1. */
+static int
+load_pages(struct history *h, struct store *st, const struct store_lease *lease,
+    int64_t upto, struct err *err)
+{
+	struct arena *page = arena_open(65536);
+	char key[sizeof(lease->base) + sizeof(lease->segment) + 8];
+	int rc = 0;
+
+	snprintf(key, sizeof(key), "%.*s:seg:%s",
+	    (int)(strrchr(lease->base, ':') - lease->base), lease->base,
+	    lease->segment);
+	while (rc == 0 && h->count < upto) {
+		arena_reset(page);
+		rc = load_page(h, st, page, key, upto, err);
+	}
+	arena_close(&page);
+	return rc;
 }
 
 int
 history_load(struct history *h, struct store *st, struct arena *a,
     const struct store_lease *lease, struct err *err)
 {
-	const char *key = arena_printf(a, "%.*s:seg:%s",
-	    (int)(strrchr(lease->base, ':') - lease->base), lease->base,
-	    lease->segment);
-	struct arena *scratch;
-	int rc = 0;
+	int64_t brought = lease->messages - (int64_t)lease->doc_count;
+	const char *doc;
 
 	if (load_info(h, st, a, lease, err) < 0)
 		return -1;
 	snprintf(h->segment, sizeof(h->segment), "%s", lease->segment);
-	if (h->count + 1 == lease->messages && *lease->doc != '\0')
-		history_add(h, lease->doc, strlen(lease->doc));
-	if (h->count >= lease->messages)
-		return 0;
-	scratch = arena_open(65536);
-	while (rc == 0 && h->count < lease->messages) {
-		arena_reset(scratch);
-		rc = load_page(h, st, scratch, key, lease->messages, err);
+	if (h->count < brought && load_pages(h, st, lease, brought, err) < 0)
+		return -1;
+	while (h->count < lease->messages) {
+		doc = lease->docs[h->count - brought];
+		history_add(h, doc, strlen(doc));
 	}
-	arena_close(&scratch);
-	return rc;
+	return 0;
 }

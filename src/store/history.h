@@ -33,8 +33,9 @@ struct history {
 struct history_cache *history_cache_new(size_t max_bytes);
 void history_cache_free(struct history_cache **hc_p);
 
-/* The version of an agent that is cached, 0 if none is. Any thread. */
-int64_t history_cache_version(struct history_cache *hc, const char *agent);
+/* What is cached of an agent. Any thread. */
+struct store_known history_cache_known(
+    struct history_cache *hc, const char *agent);
 
 /* What is known of an agent, perhaps nothing yet. Never NULL. */
 struct history *history_take(struct history_cache *hc, const char *agent);

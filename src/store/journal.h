@@ -67,6 +67,7 @@ struct journal_commit {
 	struct journal_event events[JOURNAL_EVENTS_MAX];
 	int event_count;       /* at least 1 */
 	struct redis_args ops; /* of commit.lua, by journal_op_* */
+	/* It must not close the log. The events are shown after it. */
 	void (*on_done)(void *ctx, struct journal_commit *c);
 	void *ctx;
 

@@ -212,11 +212,11 @@ call_applied(struct call *c, const redisReply *r)
 	struct journal_commit *commit = c->commit;
 
 	crash_point(commit == NULL ? "append-answered" : "commit-answered");
+	if (commit != NULL)
+		commit_done(commit, r);
 	call_show(c, r);
 	call_free(c);
 	log_schedule(log);
-	if (commit != NULL)
-		commit_done(commit, r); /* may close the log */
 }
 
 static void

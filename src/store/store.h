@@ -140,8 +140,9 @@ struct store_lease {
 	int64_t resumes;
 	int64_t messages; /* in the history, the new one included */
 	int interrupted;  /* the turn was interrupted before it got here */
-	const char *doc;  /* STORE_BEGIN: the new message */
-	int has_info;     /* version is not the one that the caller knew: */
+	const char *const *docs; /* its last ones, if few are new */
+	size_t doc_count;
+	int has_info; /* version is not the one that the caller knew: */
 	const char *prompt;
 	const char *model;
 	const char *template;
@@ -151,6 +152,12 @@ struct store_lease {
 
 enum store_on_busy { ON_BUSY_ENQUEUE, ON_BUSY_REJECT, ON_BUSY_INTERRUPT };
 
+/* What a process has of an agent. */
+struct store_known {
+	int64_t version; /* 0 nothing */
+	int64_t messages;
+};
+
 struct store_message {
 	char id[32];
 	char turn[32];
@@ -158,8 +165,8 @@ struct store_message {
 	size_t content_len;
 	const char *idem_key; /* "" if the client gave none */
 	enum store_on_busy on_busy;
-	int may_run;           /* there is room for a turn here */
-	int64_t known_version; /* of the agent; 0 none */
+	int may_run; /* there is room for a turn here */
+	struct store_known known;
 };
 
 struct store_accepted {

@@ -38,7 +38,7 @@ enum started {
 	STARTED_RESUMES,
 	STARTED_INTERRUPT,
 	STARTED_MESSAGES,
-	STARTED_DOC,
+	STARTED_DOCS,
 	STARTED_EVENTS,
 	STARTED_MORE
 };
@@ -49,6 +49,17 @@ copy_text(char *out, size_t size, const struct redis_reply *r)
 	snprintf(out, size, "%s", redis_text(r));
 }
 
+/* The texts of an array. */
+static const char *const *
+texts(struct arena *a, const struct redis_reply *r)
+{
+	const char **list = arena_alloc(a, (r->count + 1) * sizeof(*list));
+
+	for (size_t i = 0; i < r->count; i++)
+		list[i] = redis_text(&r->items[i]);
+	return list;
+}
+
 /* Fills out from what started() in common.lua returns. */
 static void
 lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
@@ -56,7 +67,6 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 {
 	const struct redis_reply *f = r->items, *ev = &f[STARTED_EVENTS];
 	const struct redis_reply *more = f[STARTED_MORE].items;
-	const char **events;
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->base, sizeof(out->base), "%s", base);
@@ -72,16 +82,14 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	out->interrupted =
 	    out->turn[0] != '\0' && redis_is(&f[STARTED_INTERRUPT], out->turn);
 	out->messages = f[STARTED_MESSAGES].number;
-	out->doc = redis_text(&f[STARTED_DOC]);
+	out->docs = texts(a, &f[STARTED_DOCS]);
+	out->doc_count = f[STARTED_DOCS].count;
 	out->has_info = out->version != known;
 	out->prompt = redis_text(&more[0]);
 	out->model = redis_text(&more[1]);
 	out->template = redis_text(&more[2]);
 	out->event_count = ev->count;
-	events = arena_alloc(a, (ev->count + 1) * sizeof(*events));
-	for (size_t i = 0; i < ev->count; i++)
-		events[i] = redis_text(&ev->items[i]);
-	out->events = events;
+	out->events = texts(a, ev);
 }
 
 static char *
@@ -119,7 +127,7 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 
 	buf_init(&doc, a);
 	doc_build(&doc, m, now);
-	redis_script(p, SCRIPT_ACCEPT, 2, 14);
+	redis_script(p, SCRIPT_ACCEPT, 2, 15);
 	redis_arg(p, base);
 	redis_arg(p, store_key(st, a, "leases"));
 	redis_arg(p, user);
@@ -135,7 +143,8 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_argi(p, now);
 	redis_argi(p, c->events_keep);
 	redis_arg(p, m->may_run ? "1" : "0");
-	redis_argi(p, m->known_version);
+	redis_argi(p, m->known.version);
+	redis_argi(p, m->known.messages);
 }
 
 /* The user's list is by activity. Not of the agent: another hash slot. */
@@ -213,7 +222,7 @@ accept_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->running = redis_text(&r->items[3]);
 	} else {
 		out->after = redis_text(&r->items[STARTED_PREV]);
-		lease_decode(a, r, base, holder, m->known_version, &out->lease);
+		lease_decode(a, r, base, holder, m->known.version, &out->lease);
 	}
 }
 

@@ -6,8 +6,9 @@
  * libfcgi's own example holds a mutex across FCGX_Accept_r, which reads the
  * parameters too: one slow peer would stall every thread. Here the listening
  * socket does not block, each thread waits in an epoll of its own, and
- * EPOLLEXCLUSIVE wakes one of them for a connection instead of all. Whoever
- * comes too late gets EAGAIN and waits again.
+ * EPOLLEXCLUSIVE wakes one of them for a connection instead of all. Only who
+ * finds nobody there (EAGAIN) waits again, so a crowd is served without a
+ * wake for each.
  *
  * An idle connection that nginx keeps would pin a thread in read(2), so none
  * is kept, whatever nginx asks for.
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "api/app.h"
@@ -34,6 +36,7 @@ struct acceptor {
 	struct app *app;
 	int listen_fd;
 	int stop_fd;
+	int stopping;
 	int count;
 	pthread_t *threads;
 };
@@ -54,8 +57,8 @@ queue_up(struct acceptor *ac, int epoll_fd)
 		abort();
 }
 
-/* 1 somebody may be there, 0 the worker stops. */
-static int
+/* Waits until somebody may be there, or the worker stops. */
+static void
 wait_connection(struct acceptor *ac, int epoll_fd)
 {
 	struct epoll_event ev;
@@ -65,7 +68,6 @@ wait_connection(struct acceptor *ac, int epoll_fd)
 	do
 		n = epoll_wait(epoll_fd, &ev, 1, -1);
 	while (n < 0 && errno == EINTR);
-	return n == 1 && ev.data.fd == ac->listen_fd;
 }
 
 static int
@@ -85,7 +87,7 @@ accept_failed(int rc)
 {
 	struct timespec pause = { 0, NO_FDS_PAUSE_MS * 1000000L };
 
-	if (rc == -EAGAIN || rc == -EINTR || rc == -ECONNABORTED)
+	if (rc == -EINTR || rc == -ECONNABORTED)
 		return;
 	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM)
 		log_warn("no descriptor for a connection; it waits");
@@ -101,10 +103,15 @@ request_thread(void *arg)
 	int epoll_fd = epoll_open(ac), rc;
 	FCGX_Request rq;
 
+	prctl(PR_SET_NAME, "fpm-request");
 	if (FCGX_InitRequest(&rq, ac->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
 		abort();
-	while (wait_connection(ac, epoll_fd)) {
+	while (!__atomic_load_n(&ac->stopping, __ATOMIC_ACQUIRE)) {
 		rc = FCGX_Accept_r(&rq);
+		if (rc == -EAGAIN) {
+			wait_connection(ac, epoll_fd);
+			continue;
+		}
 		if (rc < 0) {
 			accept_failed(rc);
 			continue;
@@ -148,6 +155,7 @@ acceptor_stop(struct acceptor **ac_p)
 	if (ac == NULL)
 		return;
 	*ac_p = NULL;
+	__atomic_store_n(&ac->stopping, 1, __ATOMIC_RELEASE);
 	if (write(ac->stop_fd, &one, sizeof(one)) != sizeof(one))
 		abort();
 	for (int i = 0; i < ac->count; i++)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "agent/runner.h"
 #include "api/app.h"
@@ -115,6 +116,7 @@ keeper_thread(void *arg)
 	struct keeper *k = arg;
 	int64_t every = k->app->conf->store_sweep_ms;
 
+	prctl(PR_SET_NAME, "fpm-keeper");
 	while (sweep(k, INT64_MAX) < 0)
 		if (keeper_sleep(k, FIRST_TRY_MS))
 			return NULL;

@@ -166,6 +166,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 static void *
 loop_thread(void *arg)
 {
+	prctl(PR_SET_NAME, "fpm-loop");
 	loop_run(arg);
 	return NULL;
 }

@@ -3,12 +3,14 @@
 --
 -- ARGV: user, message document, message id, turn id, idempotency key, its
 -- seconds, inbox bound, onBusy, UUID:HOLDER, lease ms, now ms, keep,
--- 1 if the caller has room for a turn, the version it has seen.
+-- 1 if the caller has room for a turn, the version and the number of messages
+-- that it has seen.
 --
 -- Returns FORBIDDEN | FULL | BUSY | OVERLOAD | REPEAT message turn after over |
 -- QUEUED after lease turn | BEGIN or RESUME as start() does.
 local user, doc, message, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local holder, ms, now, keep = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
+local known = { version = ARGV[14], messages = tonumber(ARGV[15]) }
 local inbox = key('inbox')
 
 local f = agent_read()
@@ -29,7 +31,7 @@ if before then
 		return started(begun and 'BEGIN' or 'RESUME', f.epoch, after,
 		    f, f.turn, redis.call('LLEN', segment_key(f.tail)),
 		    begun and doc or '', { first[1][2][2], first[2][2][2] },
-		    ARGV[14])
+		    known)
 	end
 	local over = f.turn ~= t
 	for _, waiting in ipairs(redis.call('LRANGE', inbox, 0, -1)) do
@@ -52,7 +54,7 @@ end
 local prev = last_event_id()
 redis.call('SET', idem, message .. ' ' .. turn .. ' ' .. prev, 'EX', ARGV[6])
 if not busy then
-	return start(f, holder, ms, keep, now, prev, doc, ARGV[14])
+	return start(f, holder, ms, keep, now, prev, doc, known)
 end
 redis.call('RPUSH', inbox, doc)
 if not held then
@@ -61,7 +63,7 @@ if not held then
 	if f.turn == '' then
 		first = redis.call('LPOP', inbox)
 	end
-	return start(f, holder, ms, keep, now, prev, first, ARGV[14])
+	return start(f, holder, ms, keep, now, prev, first, known)
 end
 if ARGV[8] == 'interrupt' and f.turn ~= '' then
 	redis.call('HSET', key('info'), 'interrupt', f.turn)

@@ -81,16 +81,23 @@ local function agent_read()
 	    state = v[8], epoch = tonumber(v[9] or 0) }
 end
 
--- The answer to whoever was given the lease. known is the version of the
--- agent that it has seen; if it is another, prompt and model come along.
+-- The answer to whoever was given the lease. known is what it has seen of
+-- the agent: if the version is another, prompt and model come along, and of
+-- the history what is new, unless that is much. doc is the last of it, or ''.
 local function started(word, epoch, prev, f, turn, length, doc, out, known)
-	local more = { '', '', '' }
-	if known ~= f.version then
+	local more, docs = { '', '', '' }, {}
+	if known.version ~= f.version then
 		more = redis.call('HMGET', key('info'), 'prompt', 'model',
 		    'template')
 	end
+	local new = length - known.messages
+	if new == 1 and doc ~= '' then
+		docs = { doc }
+	elseif new > 0 and new <= 8 then
+		docs = redis.call('LRANGE', segment_key(f.tail), -new, -1)
+	end
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
-	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, doc,
+	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more }
 end
 

@@ -15,7 +15,7 @@ if f.turn == '' then
 end
 if f.owner and doc then
 	return start(f, ARGV[2], ARGV[3], ARGV[5], ARGV[4], last_event_id(),
-	    doc, '')
+	    doc, { version = '', messages = 0 })
 end
 redis.call('DEL', key('lease'))
 redis.call('ZREM', KEYS[2], base)
