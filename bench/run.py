@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -127,7 +128,8 @@ class Bench:
             f.write(conf[:at] + BARE.format(port=self.bare, model=self.model_port) + conf[at:])
         self.model()
         self.start("redis", ["redis-server", "--port", "0", "--unixsocket", self.path("r"), "--appendonly", "yes",
-                             "--appendfsync", "everysec", "--save", "", "--dir", self.dir])
+                             "--appendfsync", "everysec", "--save", "", "--dir", self.dir,
+                             "--auto-aof-rewrite-percentage", "0"])  # a rewrite takes a core for a while
         self.start("pool", [f"{ROOT}/agent-fpm", "-F", "-c", self.path("conf")], env={"ANTHROPIC_API_KEY": "k"})
         self.start("nginx", ["nginx", "-e", self.path("nginx.log"), "-c", self.path("nginx.conf"), "-g",
                              "daemon off;"])
@@ -168,10 +170,12 @@ class Bench:
     # ---- the figures ----
 
     def turns(self):
-        self.load("setup", "--count", 64)
+        self.load("setup", "--count", 64, ids="warm")
         for each in ([], ["--each"]):
             self.model("--tokens", "100", "--rate", "0", *each)
-            self.load("turns", "--clients", 64, "--seconds", 2)  # warm
+            self.load("turns", "--clients", 64, "--seconds", 2, ids="warm")
+            # New agents: their conversations, which are sent to the model whole, grow to some 300 turns meanwhile.
+            self.load("setup", "--count", 64)
             bare = self.load("turns", "--clients", 64, "--seconds", 5, api="model", port=self.bare)
             ours = self.load("turns", "--clients", 64, "--seconds", 5)
             share = 100 * ours["turns_per_s"] / bare["turns_per_s"]
@@ -181,28 +185,34 @@ class Bench:
                      f"{ours['turns_per_s']:.0f}/s of the bare proxy's {bare['turns_per_s']:.0f}/s = {share:.0f} %, "
                      f"{errors} errors", "at least 25 %", share >= 25 and errors == 0)
 
+    def one_burst(self, count, ids):
+        """A bare burst and ours: first event p99 of both, errors, and the CPU of pool and nginx."""
+        self.load("setup", "--count", count, ids=ids)
+        bare = self.load("burst", "--count", count, api="model", port=self.bare)
+        pool, nginx = cpu_seconds(self.workers()), cpu_seconds(self.nginx_workers())
+        ours = self.load("burst", "--count", count, ids=ids)
+        pool = cpu_seconds(self.workers()) - pool
+        nginx = cpu_seconds(self.nginx_workers()) - nginx
+        return (ours["first_event_ms"]["p99"], bare["first_event_ms"]["p99"], ours["errors"]["total"], pool / nginx,
+                1e6 * pool / max(1, ours["events"]))
+
     def burst(self):
         self.model("--tokens", "100", "--rate", "20")
-        self.load("setup", "--count", 2000, ids="many")
-        self.load("burst", "--count", 100, ids="many")  # warm
-        for count in (1000, 2000):
-            bare = self.load("burst", "--count", count, api="model", port=self.bare)
-            pool, nginx = cpu_seconds(self.workers()), cpu_seconds(self.nginx_workers())
-            ours = self.load("burst", "--count", count, ids="many")
-            pool = cpu_seconds(self.workers()) - pool
-            nginx = cpu_seconds(self.nginx_workers()) - nginx
-            p99, bare99 = ours["first_event_ms"]["p99"], bare["first_event_ms"]["p99"]
-            errors = ours["errors"]["total"]
-            per_event = 1e6 * pool / max(1, ours["events"])
-            if count == 1000:
-                self.say("1,000 chats at once: errors", errors, "none", errors == 0)
-                self.say("1,000 chats at once: first event p99 over the bare proxy's",
-                         f"{p99 - bare99:.0f} ms ({p99:.0f} - {bare99:.0f})", "at most 200 ms", p99 - bare99 <= 200)
-                self.say("1,000 chats at once: pool's CPU per text event over nginx's",
-                         f"{pool / nginx:.2f} ({per_event:.0f} us)", "at most 2", pool / nginx <= 2)
-            else:
-                self.say("2,000 chats at once: errors, first event p99", f"{errors}, {p99:.0f} ms",
-                         "none, under 1 s", errors == 0 and p99 < 1000)
+        self.load("setup", "--count", 100, ids="warm")
+        self.load("burst", "--count", 100, ids="warm")
+        runs = sorted(self.one_burst(1000, f"burst{i}") for i in range(3))
+        errors = sum(r[2] for r in runs)
+        self.say("1,000 chats at once, three times: errors", errors, "none", errors == 0)
+        p99, bare99, _, cpu, per_event = runs[1]
+        every = ", ".join(f"{r[0] - r[1]:.0f}" for r in runs)
+        self.say("1,000 chats at once: first event p99 over the bare proxy's, median of three",
+                 f"{p99 - bare99:.0f} ms ({p99:.0f} - {bare99:.0f}; all: {every})", "at most 200 ms",
+                 p99 - bare99 <= 200)
+        self.say("1,000 chats at once: pool's CPU per text event over nginx's", f"{cpu:.2f} ({per_event:.0f} us)",
+                 "at most 2", cpu <= 2)
+        p99, _, errors, _, _ = self.one_burst(2000, "burst")
+        self.say("2,000 chats at once: errors, first event p99", f"{errors}, {p99:.0f} ms", "none, under 1 s",
+                 errors == 0 and p99 < 1000)
 
     def idle(self):
         self.load("setup", "--count", 100, ids="watched")
@@ -235,6 +245,11 @@ class Bench:
         """Bytes that Redis was sent and kept: what went into its AOF."""
         return int(re.search(r"aof_current_size:(\d+)", self.redis("info", "persistence")).group(1))
 
+    def written_by_a_turn(self, ids):
+        before = self.redis_written()
+        self.load("single", "--count", 1, ids=ids)
+        return self.redis_written() - before
+
     def history(self):
         self.model("--tokens", "20", "--rate", "0")
         self.load("setup", "--count", 1, ids="short")
@@ -255,10 +270,8 @@ class Bench:
         wrote, took = {}, {}
         for ids in ("short", "long"):
             self.load("single", "--count", 20, ids=ids)  # the history is in the cache
-            before = self.redis_written()
-            r = self.load("single", "--count", 200, ids=ids)
-            wrote[ids] = (self.redis_written() - before) / 200
-            took[ids] = r["turn_ms"]["p50"]
+            took[ids] = self.load("single", "--count", 200, ids=ids)["turn_ms"]["p50"]
+            wrote[ids] = statistics.median(self.written_by_a_turn(ids) for _ in range(40))
         # The sending of the body, apart: the same bytes directly to the model.
         body = 2000 * 170
         sent = {}

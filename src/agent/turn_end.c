@@ -79,7 +79,7 @@ commit_message(
 	buf_lit(&doc, ",\"role\":\"assistant\",\"content\":");
 	buf_add(&doc, content, len);
 	buf_putc(&doc, '}');
-	journal_op_message(&t->commit, doc.data, doc.len);
+	journal_op_message(&t->commit, t->lease.segment, doc.data, doc.len);
 	history_add(t->history, doc.data, doc.len);
 }
 

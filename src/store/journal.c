@@ -222,9 +222,11 @@ journal_op_set(struct journal_commit *c, const char *field, const char *value)
 }
 
 void
-journal_op_message(struct journal_commit *c, const char *doc, size_t len)
+journal_op_message(
+    struct journal_commit *c, const char *segment, const char *doc, size_t len)
 {
 	redis_args_add(&c->ops, "M", 1);
+	redis_args_add(&c->ops, segment, strlen(segment));
 	redis_args_add(&c->ops, doc, len);
 }
 

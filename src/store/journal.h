@@ -81,7 +81,8 @@ struct journal_commit {
 /* Operations of a commit, in this order: fields, messages, the end. */
 void journal_op_set(
     struct journal_commit *c, const char *field, const char *value);
-void journal_op_message(struct journal_commit *c, const char *doc, size_t len);
+void journal_op_message(
+    struct journal_commit *c, const char *segment, const char *doc, size_t len);
 void journal_op_final(struct journal_commit *c);
 
 /* Shows what was written: to the hub. */

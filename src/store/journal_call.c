@@ -50,11 +50,14 @@ log_take_frame(struct journal_log *log, struct journal_commit **commit_r)
 	return f;
 }
 
-/* Text was taken into this call, and the state does not say so yet. */
+/*
+ * Text was taken into this call, and the state does not say so yet. A commit
+ * sets the state itself.
+ */
 static int
 call_begins_stream(const struct call *c)
 {
-	if (c->log->streaming)
+	if (c->log->streaming || c->commit != NULL)
 		return 0;
 	for (int i = 0; i < c->frame_count; i++)
 		if (c->frames[i]->kind == EVENT_TEXT_CHUNK ||

@@ -17,9 +17,8 @@ local f = agent_read()
 if f.owner ~= user then
 	return { 'FORBIDDEN' }
 end
-local held = redis.call('GET', key('lease'))
 local idem = key('idem:' .. ARGV[5])
-local before = redis.call('GET', idem)
+local held, before = unpack(redis.call('MGET', key('lease'), idem))
 if before then
 	-- A repetition, perhaps of a call whose answer was lost: then the
 	-- lease is the caller's already.

@@ -5,7 +5,7 @@
 -- events, then id and JSON of each, then operations, each a letter and its
 -- arguments:
 --   S FIELD VALUE   sets a field of info
---   M DOC           appends a message to the history
+--   M SEGMENT DOC   appends a message to the history
 --   F               the turn is over: begins the next one, or drops the lease
 --
 -- Returns OK | FENCED | IDLE (after F) | NEXT doc events (after F).
@@ -63,16 +63,15 @@ while i <= #ARGV do
 		redis.call('HSET', info, ARGV[i + 1], ARGV[i + 2])
 		i = i + 3
 	elseif op == 'M' then
-		redis.call('RPUSH', segment_key(redis.call('HGET', info,
-		    'tail')), ARGV[i + 1])
-		i = i + 2
+		redis.call('RPUSH', segment_key(ARGV[i + 1]), ARGV[i + 2])
+		i = i + 3
 	else
 		redis.call('HSET', info, 'turn', '', 'state', 'READY',
 		    'interrupt', '', 'updated', ARGV[4])
-		if redis.call('LLEN', key('inbox')) > 0 then
+		local doc = redis.call('LPOP', key('inbox'))
+		if doc then
 			local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
 			local new = {}
-			local doc = redis.call('LPOP', key('inbox'))
 			begin(new, ARGV[3], epoch, seq + 1, ARGV[4],
 			    redis.call('HGET', info, 'tail'), doc)
 			for _, json in ipairs(new) do
