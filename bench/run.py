@@ -198,8 +198,7 @@ class Bench:
 
     def burst(self):
         self.model("--tokens", "100", "--rate", "20")
-        self.load("setup", "--count", 100, ids="warm")
-        self.load("burst", "--count", 100, ids="warm")
+        self.one_burst(1000, "warm")  # a pool that has seen such a burst before has the memory for it
         runs = sorted(self.one_burst(1000, f"burst{i}") for i in range(3))
         errors = sum(r[2] for r in runs)
         self.say("1,000 chats at once, three times: errors", errors, "none", errors == 0)
