@@ -45,33 +45,40 @@ static const struct http_route routes[] = {
 
 /* ---- content negotiation (RFC 9110, section 12) ---- */
 
-/* 1 if the media range at s, of n bytes, covers type and has not q=0. */
+/* How exactly the media range at s, of n bytes, names type: 0 not at all. */
 static int
-range_covers(const char *s, size_t n, const char *type)
+range_matches(const char *s, size_t n, const char *type)
 {
 	size_t len = strcspn(s, ",;");
 	size_t slash = strcspn(type, "/") + 1;
-	const char *q;
 
 	len = len < n ? len : n;
 	while (len > 0 && s[len - 1] == ' ')
 		len--;
-	q = memmem(s, n, "q=0", 3);
-	if (q != NULL && (q + 3 == s + n ||
-			     strspn(q + 3, ".0") == (size_t)(s + n - (q + 3))))
-		return 0;
 	if (len == 3 && memcmp(s, "*/*", 3) == 0)
 		return 1;
 	if (len == slash + 1 && s[slash] == '*' &&
 	    strncasecmp(s, type, slash) == 0)
-		return 1;
-	return len == strlen(type) && strncasecmp(s, type, len) == 0;
+		return 2;
+	return len == strlen(type) && strncasecmp(s, type, len) == 0 ? 3 : 0;
 }
 
+/* 1 if the range has the weight 0: not acceptable. */
+static int
+range_refuses(const char *s, size_t n)
+{
+	const char *q = memmem(s, n, "q=0", 3);
+
+	return q != NULL && (q + 3 == s + n || strspn(q + 3, ".0 ") >=
+						   (size_t)(s + n - (q + 3)));
+}
+
+/* The range that names the type most exactly decides. */
 int
 api_accepts(const struct api_call *c, const char *type)
 {
 	const char *h = http_header(c->rq, "HTTP_ACCEPT");
+	int best = 0, accepts = 0, exact;
 	size_t n;
 
 	if (h == NULL || *h == '\0')
@@ -79,10 +86,13 @@ api_accepts(const struct api_call *c, const char *type)
 	for (; *h != '\0'; h += n + (h[n] == ',')) {
 		h += strspn(h, " ");
 		n = strcspn(h, ",");
-		if (range_covers(h, n, type))
-			return 1;
+		exact = range_matches(h, n, type);
+		if (exact <= best)
+			continue;
+		best = exact;
+		accepts = !range_refuses(h, n);
 	}
-	return 0;
+	return accepts;
 }
 
 static int

@@ -183,7 +183,10 @@ def test_406(agent):
     is_problem(agent.user.get("/api/agents", headers={"Accept": "text/html"}), 406)
     is_problem(agent.user.post(f"{agent.path}/chat", {"message": "x"}, headers={"Accept": "image/png"}), 406)
     is_problem(agent.user.get(f"{agent.path}/events", headers={"Accept": "image/png"}), 406)
-    for accept in ("application/json", "application/*", "*/*", "text/html, application/json;q=0.5", None):
+    for accept in ("application/json;q=0, */*", "*/*, application/json; q=0.000", "application/*;q=0, */*;q=0.1"):
+        is_problem(agent.user.get("/api/agents", headers={"Accept": accept}), 406)
+    is_problem(agent.user.post(f"{agent.path}/chat", {"message": "x"}, headers={"Accept": "text/event-stream;q=0, */*"}), 406)
+    for accept in ("*/*;q=0, application/json", "application/json;q=0.01", "application/json", "application/*", "*/*", "text/html, application/json;q=0.5", None):
         assert agent.user.get("/api/agents", headers={"Accept": accept}).status == 200
     assert agent.dialogue() == []
 
