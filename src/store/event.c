@@ -54,7 +54,10 @@ event_id_gap(struct event_id after, struct event_id oldest)
 	return oldest.epoch != after.epoch || oldest.seq != after.seq + 1;
 }
 
-/* Digits of a number that fits; how many were read, 0 if it is none. */
+/*
+ * Digits of a number that fits, without leading zeros; how many were read, 0
+ * if it is none.
+ */
 static size_t
 parse_u64(const char *s, size_t len, uint64_t *out)
 {
@@ -65,7 +68,7 @@ parse_u64(const char *s, size_t len, uint64_t *out)
 		if (__builtin_mul_overflow(*out, 10, out) ||
 		    __builtin_add_overflow(*out, (uint64_t)(s[i] - '0'), out))
 			return 0;
-	return i;
+	return i > 1 && s[0] == '0' ? 0 : i;
 }
 
 int
