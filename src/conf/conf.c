@@ -76,6 +76,37 @@ line_is_good(const char *line)
 	return strcspn(line, "=:\n") < n;
 }
 
+/* 1 if no setting stands between the heading before text and the next one. */
+static int
+section_is_empty(const char *text)
+{
+	for (;;) {
+		text += strspn(text, " \t\r\n");
+		if (*text != '#' && *text != ';')
+			return *text == '\0' || *text == '[';
+		text += strcspn(text, "\n");
+	}
+}
+
+/* The settings below an unknown heading are found by themselves. */
+static void
+check_section(struct reader *r, const char *line)
+{
+	size_t n = strcspn(line, "]") - 1;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%.*s.", (int)n, line + 1);
+	for (size_t i = 0; i < settings_count; i++)
+		if (strncmp(settings[i].name, name, strlen(name)) == 0)
+			return;
+	if (!section_is_empty(line + strcspn(line, "\n")))
+		return;
+	complain(r);
+	buf_printf(r->problems,
+	    "there is no section [%.*s]; agent-fpm.conf(5) lists them all\n",
+	    (int)n, line + 1);
+}
+
 static void
 complain_syntax(struct reader *r)
 {
@@ -110,6 +141,8 @@ read_line(char *out, int size, void *stream)
 	if (!line_is_good(r->next)) {
 		complain_syntax(r);
 		n = 0;
+	} else if (*r->next == '[') {
+		check_section(r, r->next);
 	}
 	memcpy(out, r->next, n);
 	out[n] = '\n';

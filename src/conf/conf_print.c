@@ -81,6 +81,7 @@ conf_print_sample(struct buf *out)
 	    "#\n"
 	    "# Every setting is listed with its default; remove the # to "
 	    "change one.\n"
+	    "# What stands behind a blank and a ; is a comment.\n"
 	    "# Times are 15ms, 30s, 5m or 1h; sizes are 512, 64k or 1m.\n");
 	for (size_t i = 0; i < setting_sections_count; i++)
 		print_sample_section(out, &setting_sections[i]);
@@ -141,6 +142,8 @@ conf_print_man(struct buf *out)
 	    "An INI file: sections in brackets, lines of\n"
 	    ".Ql name = value ,\n"
 	    "comments that start with # or ;.\n"
+	    "In a line, a blank and a ; begin a comment too: no value can "
+	    "have them.\n"
 	    "A setting's full name is its section, a dot and its name; it may "
 	    "be\nwritten so anywhere.\n"
 	    "Times are given as 15ms, 30s, 5m or 1h, sizes as 512, 64k or "

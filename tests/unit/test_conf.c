@@ -460,6 +460,18 @@ test_unknown_section(void **state)
 }
 
 static void
+test_empty_section(void **state)
+{
+	(void)state;
+	expect_problems("workers = 1\n[jwtt]\n# nothing\n\n[store]\n",
+	    FILE_NAME ":2: there is no section [jwtt]; agent-fpm.conf(5) "
+		      "lists them all\n");
+	expect_problems("[weather]",
+	    FILE_NAME ":1: there is no section [weather]; agent-fpm.conf(5) "
+		      "lists them all\n");
+}
+
+static void
 test_set_twice(void **state)
 {
 	(void)state;
@@ -815,6 +827,7 @@ main(void)
 		TEST(test_nearest_names),
 		TEST(test_unknown_names),
 		TEST(test_unknown_section),
+		TEST(test_empty_section),
 		TEST(test_set_twice),
 		TEST(test_long_lines),
 		TEST(test_pairs),
