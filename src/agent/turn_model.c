@@ -66,6 +66,7 @@ step_pre_model(struct turn *t)
 		.model = h->model,
 		.system = h->prompt,
 		.request_id = t->request_id,
+		.tools = "",
 		.messages = &h->text,
 		.sink = { on_text, on_thinking },
 		.on_end = on_model_end,

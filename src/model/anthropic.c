@@ -132,6 +132,8 @@ body_finish(struct buf *b, const struct conf *c, const struct model_request *rq)
 	    strlen(*rq->model == '\0' ? c->model_name : rq->model));
 	buf_printf(b, "\",\"max_tokens\":%lld,\"stream\":true",
 	    (long long)c->model_max_tokens);
+	if (*rq->tools != '\0')
+		json_add_raw(b, "tools", rq->tools, strlen(rq->tools));
 	add_system(b, rq->system, (int)c->model_cache_markers);
 	if (c->model_thinking > 0)
 		buf_printf(b,

@@ -96,14 +96,34 @@ block_replayable(const struct model_result *r, int at)
 	return !b->has_input || (b->valid && (!own || block_answered(r, at)));
 }
 
-static void
-write_members(struct buf *out, const struct json *start, int but_input)
-{
-	const struct json *m;
+/* What stands for the name of a call that no provider would take back. */
+#define NO_NAME "invalid_tool_name"
 
-	for (m = json_first(start); m != NULL; m = json_next(m))
-		if (!but_input || strcmp(json_name(m), "input") != 0)
-			json_add_json(out, json_name(m), m);
+static const char *
+call_name(const struct model_block *b)
+{
+	size_t n = strspn(b->name,
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	return n > 0 && n <= 64 && b->name[n] == '\0' ? b->name : NO_NAME;
+}
+
+/* A call is named anew, if the caller wants that. */
+static void
+write_member(struct anthropic_decode *d, struct model_block *b,
+    const struct json *m, int renamed)
+{
+	struct buf *out = &d->r.content;
+	const char *name = json_name(m);
+
+	if (b->has_input && strcmp(name, "input") == 0)
+		return;
+	if (renamed && strcmp(name, "id") == 0)
+		json_add_str(out, name, b->id);
+	else if (renamed && strcmp(name, "name") == 0)
+		json_add_str(out, name, call_name(b));
+	else
+		json_add_json(out, name, m);
 }
 
 /* A call, or a block of the provider's own: as it was opened. */
@@ -111,7 +131,8 @@ static int
 write_other(struct anthropic_decode *d, int at)
 {
 	struct model_block *b = &d->r.block[at];
-	const struct json *input = NULL;
+	int renamed = b->kind == MODEL_BLOCK_CALL && d->sink.call_id != NULL;
+	const struct json *input = NULL, *m;
 	struct buf *out = &d->r.content;
 
 	if (b->has_input) {
@@ -120,11 +141,13 @@ write_other(struct anthropic_decode *d, int at)
 	}
 	if (!block_replayable(&d->r, at))
 		return 0;
+	if (renamed)
+		d->sink.call_id(d->sink_ctx, b->id);
 	json_open(out, NULL, '{');
-	write_members(out,
-	    json_parse(d->scratch, b->start.data, b->start.len,
-		ANTHROPIC_EVENT_DEPTH, NULL),
-	    b->has_input);
+	m = json_parse(d->scratch, b->start.data, b->start.len,
+	    ANTHROPIC_EVENT_DEPTH, NULL);
+	for (m = json_first(m); m != NULL; m = json_next(m))
+		write_member(d, b, m, renamed);
 	if (input != NULL)
 		json_add_json(out, "input", input);
 	else if (b->has_input)

@@ -25,6 +25,7 @@ struct model_request {
 	const char *model;      /* "" the configured one */
 	const char *system;     /* the system prompt, or "" */
 	const char *request_id; /* goes along as x-request-id, or "" */
+	const char *tools;      /* JSON array of what it may call, or "" */
 
 	/*
 	 * {"messages":[...  with all messages, without ]. The provider puts

@@ -41,6 +41,10 @@ struct model_usage {
 struct model_sink { /* a member may be NULL */
 	void (*text)(void *ctx, const char *text, size_t len);
 	void (*thinking)(void *ctx, const char *text, size_t len);
+
+	/* Names a call in the history, instead of the provider's id, which
+	 * some use twice: [a-zA-Z0-9_-], at most 64 with the final 0. */
+	void (*call_id)(void *ctx, char out[64]);
 };
 
 /* Why a call failed, and whether another attempt may help. */

@@ -55,7 +55,7 @@ sink_thinking(void *ctx, const char *text, size_t len)
 	buf_add(&run->thinking, text, len);
 }
 
-static const struct model_sink sink = { sink_text, sink_thinking };
+static const struct model_sink sink = { sink_text, sink_thinking, NULL };
 
 static void
 run_open(struct run *run, const struct model_bounds *b)
