@@ -30,13 +30,15 @@ A file, which the built-in model `script` reads as well:
 
 The first scenario whose regex is found in the last user text wins; with
 "count": "first" beside match only for the first user message of a
-conversation, with "later" only for those after it. If none is found, the
-answer is "echo: ${last}". For both readers a regex is what POSIX extended
+conversation, with "later" only for those after it; with "round": N only for
+the N-th request of a turn, counted from 0: after N answers with calls. If
+none is found, the answer is "echo: ${last}". For both readers a regex is what POSIX extended
 and Python's mean alike: [0-9] and not \\d, no look-around; ^ and $ are the
 ends of the text, a dot matches every character.
 
 The "last user text" is the last text block of the last user message that has
 one; the first user text is the first text block of the first such message.
+A message with tool results is not one of the user's.
 
 Steps run in order. Each is an object known by one member:
 
@@ -46,6 +48,11 @@ Steps run in order. Each is an object known by one member:
         in a row fill one block.
     {"thinking": T, "signature": S}
         A thinking block; pace_ms and by as for text. Without signature: none.
+    {"call": NAME, "input": JSON, "id": T, "raw": T, "bytes": N}
+        A tool_use block, and the stop reason tool_use. In texts of the input
+        names are replaced. id is made up if it is left out. raw is sent as
+        the arguments as it is, instead of input. The arguments come in
+        pieces of at most N characters (default: one piece).
     {"wait_ms": N}      pause.
     {"stall": true}     sends nothing more and keeps the connection open.
     {"ping": true}      a ping event.
@@ -77,6 +84,8 @@ was put in is not looked at again:
     ${count}            number of user messages in the conversation
     ${n}                n-th group of the match, 0 the whole match
     ${words:N}          "w1 w2 ... wN " ; N may be a ${...} itself
+    ${results}          contents of the last message's tool results, a line
+                        each
 """
 
 import argparse
@@ -390,10 +399,36 @@ def user_messages(body):
             if isinstance(m, dict) and m.get("role") == "user"]
 
 
+def message_results(message):
+    content = message.get("content")
+    return [b for b in content if isinstance(b, dict) and
+            b.get("type") == "tool_result"] if isinstance(content, list) else []
+
+
+def round_of(body):
+    """How many answers came since the user said something."""
+    count = 0
+    for message in reversed(body["messages"]):
+        if message["role"] == "assistant":
+            count += 1
+        elif not message_results(message):
+            break
+    return count
+
+
+def result_text(block):
+    content = block.get("content", "")
+    if isinstance(content, str):
+        return content
+    return "".join(part.get("text", "") for part in content)
+
+
 def message_texts(message):
     content = message.get("content")
     if isinstance(content, str):
         return [content]
+    if message_results(message):
+        return []
     return [b.get("text", "") for b in content or ()
             if isinstance(b, dict) and b.get("type") == "text"]
 
@@ -412,7 +447,10 @@ class Texts:
         self.names = {
             "last": texts[-1] if texts else "",
             "first": texts[0] if texts else "",
-            "count": str(len(user_messages(body))),
+            "count": str(len([m for m in user_messages(body)
+                              if not message_results(m)])),
+            "results": "\n".join(result_text(b) for b in message_results(
+                body["messages"][-1])),
         }
 
     def value(self, name):
@@ -448,6 +486,16 @@ class Texts:
     def expand(self, text):
         return self._expand(text, 0, False)[0]
 
+    def expand_all(self, value):
+        """expand, in every text of a JSON value."""
+        if isinstance(value, str):
+            return self.expand(value)
+        if isinstance(value, list):
+            return [self.expand_all(v) for v in value]
+        if isinstance(value, dict):
+            return {k: self.expand_all(v) for k, v in value.items()}
+        return value
+
 
 def pieces(text, by):
     if by == "whole":
@@ -473,8 +521,9 @@ def load_scenarios(source):
         if count not in (None, "first", "later"):
             raise ValueError(f"count is neither first nor later: {count}")
         loaded.append((re.compile(scenario["match"], re.DOTALL), count,
-                       scenario["steps"]))
-    loaded.append((re.compile(FALLBACK["match"]), None, FALLBACK["steps"]))
+                       scenario.get("round"), scenario["steps"]))
+    loaded.append((re.compile(FALLBACK["match"]), None, None,
+                   FALLBACK["steps"]))
     return loaded
 
 
@@ -600,6 +649,27 @@ class Answer:
             self.request.chars += len(piece)
             self.words += 1
 
+    async def call(self, step):
+        raw = step.get("raw")
+        if raw is None:
+            raw = compact(self.texts.expand_all(step.get("input", {})))
+        await self.close_block()
+        await self.start()
+        number = f"toolu_{self.request.number:08d}_{self.index}"
+        await self.event("content_block_start", index=self.index,
+                         content_block={"type": "tool_use", "input": {},
+                                        "id": step.get("id", number),
+                                        "name": step["call"]})
+        self.block = "tool_use"
+        size = step.get("bytes", len(raw) or 1)
+        for i in range(0, len(raw), size):
+            await self.event("content_block_delta", index=self.index,
+                             delta={"type": "input_json_delta",
+                                    "partial_json": raw[i:i + size]})
+        await self.close_block()
+        if self.stop_reason == "end_turn":
+            self.stop_reason = "tool_use"
+
     async def finish(self):
         await self.start()
         await self.close_block()
@@ -649,6 +719,10 @@ async def step_thinking(answer, step):
     if "signature" in step:
         await answer.delta("signature", step["signature"])
     await answer.close_block()
+
+
+async def step_call(answer, step):
+    await answer.call(step)
 
 
 async def step_wait(answer, step):
@@ -722,6 +796,7 @@ async def step_usage(answer, step):
 STEPS = {
     "text": step_text,
     "thinking": step_thinking,
+    "call": step_call,
     "wait_ms": step_wait,
     "stall": step_stall,
     "ping": step_ping,
@@ -1004,10 +1079,13 @@ class ScriptedModel:
     def find(self, body):
         """The match and the steps for a request."""
         texts = user_texts(body)
-        here = "first" if len(user_messages(body)) < 2 else "later"
-        for regex, count, steps in self.scenarios:
+        said = [m for m in user_messages(body) if not message_results(m)]
+        here = "first" if len(said) < 2 else "later"
+        now = round_of(body)
+        for regex, count, number, steps in self.scenarios:
             match = regex.search(texts[-1] if texts else "")
-            if match is not None and count in (None, here):
+            if (match is not None and count in (None, here) and
+                    number in (None, now)):
                 return match, steps
         raise AssertionError("the fallback matches everything")
 
