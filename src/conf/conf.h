@@ -73,6 +73,10 @@ struct conf {
 	int64_t model_idle_timeout_ms;
 	int64_t model_total_timeout_ms;
 
+	int64_t tool_concurrency;
+	int64_t tool_rounds;
+	int64_t tool_max_output_bytes;
+
 	int64_t limits_body_bytes;
 	int64_t limits_json_depth;
 	int64_t limits_header_bytes;

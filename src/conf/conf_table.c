@@ -34,6 +34,7 @@ const struct setting_section setting_sections[] = {
 	{ "store", "Redis" },
 	{ "model", "The model" },
 	{ "events", "Event streams" },
+	{ "tool", "Tools" },
 	{ "limits", "Bounds" },
 };
 
@@ -200,6 +201,16 @@ const struct setting settings[] = {
 	    "What may wait for a viewer that reads too slowly. Beyond it the "
 	    "stream is closed; the viewer can come back with its cursor."),
 
+	NUMBER("tool.concurrency", SETTING_INT, tool_concurrency, "3", 1, 64,
+	    "How many calls of one answer run at the same time."),
+	NUMBER("tool.rounds", SETTING_INT, tool_rounds, "50", 1, 10000,
+	    "How often a turn may call tools and ask the model again; then "
+	    "it ends with done, reason limit."),
+	NUMBER("tool.max_output", SETTING_BYTES, tool_max_output_bytes, "64k",
+	    1024, 16 * MIB,
+	    "The longest result that the model is given; what is longer is "
+	    "cut, with a note."),
+
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,
 	    "The largest request body. nginx's client_max_body_size should "
@@ -221,7 +232,7 @@ const struct setting settings[] = {
 	    "64", 0, 1 << 20,
 	    "Open event streams of a user in the pool. 0: no limit."),
 	NUMBER("limits.turns", SETTING_INT, limits_turns, "4096", 1, 65535,
-	    "Running turns of a worker; each has a thread."),
+	    "Running turns of a worker."),
 	NUMBER("limits.turns_per_user", SETTING_INT, limits_turns_per_user,
 	    "16", 0, 65535,
 	    "Running turns of a user in the pool. 0: no limit."),

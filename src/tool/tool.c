@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs of tools, and what the model is told of how they ended. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "tool/tool.h"
+
+static const struct {
+	const char *name;
+	int retryable;
+	const char *advice[2];
+} errors[] = {
+	[TOOL_ERROR_NONE] = { "none", 0, { NULL, NULL } },
+	[TOOL_ERROR_VALIDATION] = { "validation", 0,
+	    { "Check the arguments against the tool's schema",
+		"Call the tool again with valid arguments" } },
+	[TOOL_ERROR_LOGICAL] = { "logical", 0,
+	    { "Read the error and change the arguments",
+		"Try another way to reach the goal" } },
+	[TOOL_ERROR_TIMEOUT] = { "timeout", 1,
+	    { "Ask for less at a time",
+		"Check whether the action took effect before trying again" } },
+	[TOOL_ERROR_ABORTED] = { "aborted", 0,
+	    { "Check for possible side effects of the tool",
+		"Confirm external system state before retrying" } },
+	[TOOL_ERROR_EXCEPTION] = { "exception", 1,
+	    { "Try again once", "Tell the user if it fails again" } },
+};
+
+void
+tool_run_start(struct tool_run *r)
+{
+	buf_init(&r->data, r->arena);
+	r->tool->kind->start(r);
+}
+
+void
+tool_run_cancel(struct tool_run *r)
+{
+	if (!r->ended && r->tool->kind->cancel != NULL)
+		r->tool->kind->cancel(r);
+}
+
+void
+tool_run_end(struct tool_run *r)
+{
+	r->ended = 1;
+	r->on_end(r->ctx, r);
+}
+
+void
+tool_run_fail(struct tool_run *r, enum tool_error type, const char *error)
+{
+	r->failed = type;
+	r->error = arena_strdup(r->arena, error);
+	tool_run_end(r);
+}
+
+void
+tool_envelope_failed(struct buf *out, enum tool_error type, const char *error)
+{
+	json_open(out, NULL, '{');
+	json_add_bool(out, "ok", 0);
+	json_add_str(out, "error", error);
+	json_add_str(out, "errorType", errors[type].name);
+	json_add_bool(out, "retryable", errors[type].retryable);
+	json_open(out, "recommendations", '[');
+	for (int i = 0; i < 2 && errors[type].advice[i] != NULL; i++)
+		json_add_str(out, NULL, errors[type].advice[i]);
+	json_close(out, ']');
+	json_close(out, '}');
+}
+
+void
+tool_envelope(const struct tool_run *r, size_t max, struct buf *out)
+{
+	size_t whole;
+
+	if (r->failed != TOOL_ERROR_NONE) {
+		tool_envelope_failed(out, r->failed, r->error);
+		return;
+	}
+	json_open(out, NULL, '{');
+	json_add_bool(out, "ok", 1);
+	if (r->data.len > max) {
+		whole = json_utf8_whole(r->data.data, max);
+		json_add_strn(out, "data", r->data.data, whole);
+		json_add_bool(out, "truncated", 1);
+		json_add_int(out, "totalBytes", (int64_t)r->data.len);
+	} else if (r->data.len > 0) {
+		json_add_raw(out, "data", r->data.data, r->data.len);
+	}
+	json_close(out, '}');
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TOOL_TOOL_H
+#define TOOL_TOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "tool/permit.h"
+
+struct arena;
+struct json;
+struct tool_kind;
+
+/*
+ * Tools: what a model may call. A tool is a row of a table, and a run of it
+ * is one call with its arguments. Runs belong to the loop's thread: they
+ * start, wait for whatever they need, and end once.
+ */
+struct tool {
+	const char *name;
+	const char *description;
+	const char *schema; /* of the arguments: JSON text */
+	const struct json *schema_doc;
+	enum tool_effect effect;
+	const struct tool_kind *kind;
+};
+
+/* Why a run failed: the model's envelope has it as errorType. */
+enum tool_error {
+	TOOL_ERROR_NONE,
+	TOOL_ERROR_VALIDATION, /* the arguments */
+	TOOL_ERROR_LOGICAL,    /* the tool says no */
+	TOOL_ERROR_TIMEOUT,
+	TOOL_ERROR_ABORTED,
+	TOOL_ERROR_EXCEPTION /* the tool broke */
+};
+
+struct tool_run {
+	/* Set by whoever starts it; must stay until its end. */
+	const struct tool *tool;
+	struct arena *arena;
+	const struct json *args; /* valid by the schema */
+	const char *todos;       /* the agent's todo list, JSON or "" */
+	int64_t now_ms;
+	void (*on_end)(void *ctx, struct tool_run *r);
+	void *ctx;
+
+	/* How it ended. The texts are the arena's. */
+	enum tool_error failed;
+	const char *error;     /* for the model */
+	struct buf data;       /* JSON, or empty */
+	const char *new_todos; /* to be kept with the result, or NULL */
+
+	int ended;
+	void *own; /* the kind's */
+};
+
+/* How tools of a kind run. */
+struct tool_kind {
+	/* Ends with tool_run_end, perhaps before it returns. */
+	void (*start)(struct tool_run *r);
+
+	/* Stops it; it ends before this returns. NULL: it never waits. */
+	void (*cancel)(struct tool_run *r);
+};
+
+/* The built-in tools, read once before threads; aborts if one is broken. */
+void tools_init(void);
+void tools_fini(void);
+
+/* The built-in tool of that name, or NULL. */
+const struct tool *tool_find(const char *name);
+
+/* The i-th of them, NULL behind the last. */
+const struct tool *tool_at(size_t i);
+
+void tool_run_start(struct tool_run *r);
+
+/* Stops it, if it runs: it ends as aborted. */
+void tool_run_cancel(struct tool_run *r);
+
+/* Of a kind, when a run has ended: calls on_end. */
+void tool_run_end(struct tool_run *r);
+
+/* The same with a failure; error is copied. */
+void tool_run_fail(struct tool_run *r, enum tool_error type, const char *error);
+
+/*
+ * Puts the result envelope of a run that has ended into out:
+ * {"ok":true,"data":...} or {"ok":false,"error":...,"errorType":...,
+ * "retryable":...,"recommendations":[...]}. Data of more than max bytes is
+ * cut to a text with a note.
+ */
+void tool_envelope(const struct tool_run *r, size_t max, struct buf *out);
+
+/* The envelope of a call that was never run, or was cut short. */
+void tool_envelope_failed(
+    struct buf *out, enum tool_error type, const char *error);
+
+#endif
