@@ -246,9 +246,15 @@ lease_copy(
 {
 	*out = *lease;
 	out->docs = texts_copy(a, lease->docs, lease->doc_count);
-	out->prompt = arena_strdup(a, lease->prompt);
-	out->model = arena_strdup(a, lease->model);
-	out->template = arena_strdup(a, lease->template);
+	if (lease->has_info) {
+		out->prompt = arena_strdup(a, lease->prompt);
+		out->model = arena_strdup(a, lease->model);
+		out->template = arena_strdup(a, lease->template);
+		out->tools = arena_strdup(a, lease->tools);
+		out->permission = arena_strdup(a, lease->permission);
+	}
+	out->todos = arena_strdup(a, lease->todos);
+	out->calls = texts_copy(a, lease->calls, lease->call_count);
 	out->events = texts_copy(a, lease->events, lease->event_count);
 }
 
@@ -266,6 +272,9 @@ turn_new(
 	snprintf(t->turn, sizeof(t->turn), "%s", lease->turn);
 	snprintf(t->request_id, sizeof(t->request_id), "%s", request_id);
 	t->step = lease->step > 0 ? (int)lease->step : 1;
+	t->todos = strdup(t->lease.todos);
+	if (t->todos == NULL)
+		abort();
 	if (lease->interrupted)
 		t->stop = STOP_INTERRUPT;
 	return t;
@@ -280,6 +289,7 @@ turn_free(struct turn **t_p)
 		return;
 	*t_p = NULL;
 	arena_close(&t->lease_arena);
+	free(t->todos);
 	free(t);
 }
 

@@ -15,6 +15,9 @@
  *   PRE_MODEL   message in the history (written by the script that gave the
  *               lease, or that ended the turn before)
  *   STREAMING   text was shown; written with the first of it
+ *   TOOL_PENDING, EXECUTING
+ *               the answer is in the history, and each of its calls has a
+ *               record that says how far it got
  *   READY       the answer is in the history, done is in the log
  *
  * Whoever wants a turn to stop says why; that closes the model's connection
@@ -42,6 +45,10 @@ static const struct {
 	[TURN_FETCH] = { "fetch", step_fetch, 1 },
 	[TURN_PRE_MODEL] = { "pre_model", step_pre_model, 0 },
 	[TURN_POST_MODEL] = { "post_model", step_post_model, 0 },
+	[TURN_CALLED] = { "called", step_called, 0 },
+	[TURN_RECOVER] = { "recover", step_recover, 0 },
+	[TURN_TOOLS] = { "tools", step_tools, 0 },
+	[TURN_LIMIT] = { "limit", step_limit, 0 },
 	[TURN_RETRY] = { "retry", step_retry, 0 },
 	[TURN_ANSWERED] = { "answered", step_answered, 0 },
 	[TURN_INTERRUPTED] = { "interrupted", step_interrupted, 0 },
@@ -62,6 +69,8 @@ turn_stop(struct turn *t, enum turn_stop why)
 	} else if (t->timer != NULL) {
 		loop_timer_free(&t->timer);
 		turn_wake(t, turn_stopped_step(t));
+	} else if (t->call_count > 0 && !t->busy) {
+		turn_wake(t, TURN_TOOLS);
 	}
 }
 
@@ -90,7 +99,7 @@ step_fetch(struct turn *t)
 {
 	if (history_load(t->history, t->runner->parts.store, t->arena,
 		&t->lease, &t->load_err) == 0)
-		return TURN_PRE_MODEL;
+		return t->lease.call_count > 0 ? TURN_RECOVER : TURN_PRE_MODEL;
 	t->history_bad = 1;
 	return TURN_ABANDONED;
 }
@@ -123,6 +132,8 @@ turn_close(struct turn *t)
 	struct turn *own;
 	char user[sizeof(t->lease.user)];
 
+	turn_tools_cancel(t);
+	turn_tools_free(t);
 	model_call_free(&t->result);
 	turn_give_history(t);
 	arena_close(&t->arena);
@@ -159,6 +170,8 @@ turn_run(void *arg)
 	}
 	log_context_set("", "", "");
 	if (next == TURN_OVER) {
+		if (t->wake.waits)
+			abort(); /* it would be run when it is gone */
 		turn_close(t);
 	} else if (next != TURN_WAITS) {
 		t->at = next;

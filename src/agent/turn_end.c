@@ -20,32 +20,14 @@
 #include "base/scoreboard.h"
 
 static void
-commit_init(struct turn *t)
-{
-	memset(&t->commit, 0, sizeof(t->commit));
-	redis_args_init(&t->commit.ops, t->arena);
-}
-
-static void
-commit_event(struct turn *t, enum event_kind kind, const char *rest)
-{
-	struct journal_commit *c = &t->commit;
-
-	if (c->event_count == JOURNAL_EVENTS_MAX)
-		abort();
-	c->events[c->event_count++] =
-	    (struct journal_event){ kind, t->step, rest };
-}
-
-static void
 add_count(struct buf *b, const char *name, int64_t n)
 {
 	if (n >= 0)
 		buf_printf(b, ",\"%s\":%" PRId64, name, n);
 }
 
-static void
-commit_usage(struct turn *t, const struct model_result *r)
+void
+turn_commit_usage(struct turn *t, const struct model_result *r)
 {
 	struct buf b;
 
@@ -57,30 +39,7 @@ commit_usage(struct turn *t, const struct model_result *r)
 	buf_lit(&b, ",\"model\":\"");
 	json_escape(&b, r->model, strlen(r->model));
 	buf_putc(&b, '"');
-	commit_event(t, EVENT_TOKEN_USAGE, b.data);
-}
-
-/*
- * A document of the assistant's, into the history; marks are members that
- * stand before its role.
- */
-static void
-commit_message(
-    struct turn *t, const char *marks, const char *content, size_t len)
-{
-	char id[ID_SIZE];
-	struct buf doc;
-
-	id_make(id, "msg_");
-	buf_init(&doc, t->arena);
-	buf_printf(&doc, "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64, id,
-	    t->turn, clk_wall_ms());
-	buf_puts(&doc, marks);
-	buf_lit(&doc, ",\"role\":\"assistant\",\"content\":");
-	buf_add(&doc, content, len);
-	buf_putc(&doc, '}');
-	journal_op_message(&t->commit, t->lease.segment, doc.data, doc.len);
-	history_add(t->history, doc.data, doc.len);
+	turn_commit_event(t, EVENT_TOKEN_USAGE, b.data);
 }
 
 static void
@@ -92,51 +51,8 @@ commit_done(struct turn *t, const char *reason, const char *stop)
 	buf_printf(&b, ",\"reason\":\"%s\"", reason);
 	if (stop != NULL)
 		buf_printf(&b, ",\"stop\":\"%s\"", stop);
-	commit_event(t, EVENT_DONE, b.data);
+	turn_commit_event(t, EVENT_DONE, b.data);
 	journal_op_final(&t->commit);
-}
-
-/* The turn that a document of the inbox names: its second member. */
-static void
-turn_of_doc(const char *doc, char *out, size_t size)
-{
-	const char *p = strstr(doc, "\"turn\":\"");
-
-	if (p == NULL)
-		abort(); /* we did not write this */
-	p += 8;
-	snprintf(out, size, "%.*s", (int)strcspn(p, "\""), p);
-}
-
-/*
- * Before the events are shown: whoever sees done may send the next message,
- * and its turn should find the history in the cache.
- */
-static void
-on_committed(void *ctx, struct journal_commit *c)
-{
-	struct turn *t = ctx;
-
-	if (c->outcome == JOURNAL_IDLE)
-		turn_give_history(t);
-	if (c->outcome == JOURNAL_NEXT) {
-		turn_of_doc(c->next_doc, t->turn, sizeof(t->turn));
-		journal_log_set_turn(t->log, t->turn);
-		if (t->stop == STOP_INTERRUPT)
-			t->stop = STOP_NO; /* it was for the turn before */
-	}
-	turn_wake(t, TURN_NEXT);
-}
-
-/* Writes what was gathered. */
-static enum turn_step
-commit(struct turn *t)
-{
-	t->commit.on_done = on_committed;
-	t->commit.ctx = t;
-	crash_point("commit");
-	journal_commit(t->log, &t->commit);
-	return TURN_WAITS;
 }
 
 enum turn_step
@@ -146,14 +62,36 @@ step_answered(struct turn *t)
 		"content_filter", "refusal", "pause", "error", "other" };
 	const struct model_result *r = model_call_result(t->result);
 
-	commit_init(t);
+	journal_commit_init(&t->commit, t->arena);
 	/* A refusal is shown, but must not be sent back (providers.md §1). */
 	if (r->blocks > 0 && r->stop != MODEL_STOP_REFUSAL)
-		commit_message(t, "", r->content.data, r->content.len);
-	commit_usage(t, r);
-	commit_event(t, EVENT_STEP_COMPLETE, "");
+		turn_commit_message(
+		    t, "", "assistant", r->content.data, r->content.len);
+	turn_commit_usage(t, r);
+	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
 	commit_done(t, "completed", stops[r->stop]);
-	return commit(t);
+	return turn_commit(t, TURN_NEXT);
+}
+
+/* Every call has a result, so that the history stays valid. */
+static void
+seal_calls(struct turn *t)
+{
+	for (size_t i = 0; i < t->call_count; i++)
+		if (!CALL_IS_OVER(t->calls[i].state))
+			call_seal(&t->calls[i], "Interrupted by user");
+	calls_commit(t);
+	calls_commit_results(t);
+}
+
+/* The model would call tools for ever. */
+enum turn_step
+step_limit(struct turn *t)
+{
+	log_warn("the turn called tools %d times, the most allowed", t->rounds);
+	journal_commit_init(&t->commit, t->arena);
+	commit_done(t, "limit", NULL);
+	return turn_commit(t, TURN_NEXT);
 }
 
 enum turn_step
@@ -162,12 +100,17 @@ step_interrupted(struct turn *t)
 	const struct model_result *r =
 	    t->result == NULL ? NULL : model_call_result(t->result);
 
-	commit_init(t);
-	if (r != NULL && r->blocks > 0 && t->shown)
-		commit_message(t, ",\"interrupted\":true", r->content.data,
-		    r->content.len);
+	journal_commit_init(&t->commit, t->arena);
+	if (r != NULL && r->blocks > 0 && t->shown) {
+		turn_commit_message(t, ",\"interrupted\":true", "assistant",
+		    r->content.data, r->content.len);
+		turn_tools_open(t);
+		calls_from_answer(t, r);
+	}
+	if (t->call_count > 0)
+		seal_calls(t);
 	commit_done(t, "interrupted", NULL);
-	return commit(t);
+	return turn_commit(t, TURN_NEXT);
 }
 
 /* How the history says that a turn failed. */
@@ -204,11 +147,11 @@ step_failed(struct turn *t)
 	log_warn("the turn failed: %s: %s", f.type, f.message);
 	buf_init(&b, t->arena);
 	turn_add_failure(&b, &f);
-	commit_init(t);
-	commit_message(t, failure_marks(t, &f), "[]", 2);
-	commit_event(t, EVENT_ERROR, b.data);
+	journal_commit_init(&t->commit, t->arena);
+	turn_commit_message(t, failure_marks(t, &f), "assistant", "[]", 2);
+	turn_commit_event(t, EVENT_ERROR, b.data);
 	commit_done(t, "error", NULL);
-	return commit(t);
+	return turn_commit(t, TURN_NEXT);
 }
 
 static void
@@ -227,6 +170,9 @@ begin_next(struct turn *t)
 	free(t->commit.next_doc);
 	arena_reset(t->arena);
 	model_call_free(&t->result);
+	turn_tools_free(t);
+	t->tools = NULL;
+	t->rounds = 0;
 	t->step = 1;
 	t->attempt = 0;
 	t->lease.resumes = 0;

@@ -39,6 +39,14 @@ on_thinking(void *ctx, const char *text, size_t len)
 	journal_text(t->log, EVENT_THINK_CHUNK, t->step, text, len);
 }
 
+/* An id that no other call has, of this agent or another. */
+static void
+on_call_id(void *ctx, char out[64])
+{
+	(void)ctx;
+	id_make(out, "call_");
+}
+
 /* It may come before model_call_start returns. */
 static void
 on_model_end(void *ctx, struct model_call *call)
@@ -66,9 +74,9 @@ step_pre_model(struct turn *t)
 		.model = h->model,
 		.system = h->prompt,
 		.request_id = t->request_id,
-		.tools = "",
+		.tools = turn_tools(t)->advertised,
 		.messages = &h->text,
-		.sink = { on_text, on_thinking },
+		.sink = { on_text, on_thinking, on_call_id },
 		.on_end = on_model_end,
 		.ctx = t,
 	};
@@ -84,6 +92,7 @@ step_pre_model(struct turn *t)
 enum turn_step
 step_post_model(struct turn *t)
 {
+	const struct model_result *r;
 	const struct model_failure *f;
 	struct buf *text = &t->history->text;
 
@@ -92,9 +101,12 @@ step_post_model(struct turn *t)
 	buf_add(text, t->tail, MODEL_TAIL);
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
-	f = &model_call_result(t->result)->failure;
+	r = model_call_result(t->result);
+	f = &r->failure;
 	if (!f->failed)
-		return TURN_ANSWERED;
+		return calls_count(r) > 0 && r->stop != MODEL_STOP_REFUSAL
+			   ? TURN_CALLED
+			   : TURN_ANSWERED;
 	if (f->retryable && !t->shown &&
 	    t->attempt < t->runner->parts.conf->model_retries)
 		return TURN_RETRY;

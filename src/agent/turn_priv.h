@@ -5,6 +5,9 @@
 #include <uthash.h>
 
 #include "agent/runner.h"
+#include "agent/toolset.h"
+#include "agent/turn_call.h"
+#include "agent/turn_step.h"
 #include "base/lck.h"
 #include "base/loop.h"
 #include "model/call.h"
@@ -34,21 +37,6 @@ enum turn_stop {
 	STOP_INTERRUPT, /* somebody asked */
 	STOP_ABANDON,   /* the process stops: it is resumed elsewhere */
 	STOP_DEAD       /* nothing can be written any more */
-};
-
-enum turn_step {
-	TURN_LOAD,
-	TURN_FETCH,
-	TURN_PRE_MODEL,
-	TURN_POST_MODEL,
-	TURN_RETRY,
-	TURN_ANSWERED,
-	TURN_INTERRUPTED,
-	TURN_FAILED,
-	TURN_NEXT,
-	TURN_ABANDONED,
-	TURN_OVER,
-	TURN_WAITS /* for turn_wake */
 };
 
 /*
@@ -85,8 +73,44 @@ struct turn {
 	int shown;
 	struct loop_timer *timer; /* until the next attempt */
 
+	/* The tools of a step, in memory of its own. */
+	struct arena *round;
+	struct toolset *tools; /* the turn's; NULL: not made yet */
+	struct turn_call *calls;
+	size_t call_count;
+	int rounds;
+	char *todos; /* the list as it stands, JSON or "" */
+
 	struct journal_commit commit;
+	enum turn_step after; /* the step behind the commit */
+	int busy; /* a commit is under way: what else happens waits for it */
 };
+
+/* ---- turn_commit.c: what is written together ---- */
+
+void turn_commit_event(struct turn *t, enum event_kind kind, const char *rest);
+
+/* A document of the history; marks are members before its role. */
+void turn_commit_message(struct turn *t, const char *marks, const char *role,
+    const char *content, size_t len);
+
+/* Writes what was gathered, and goes on with after; or with TURN_NEXT, if it
+ * failed. */
+enum turn_step turn_commit(struct turn *t, enum turn_step after);
+
+/* ---- turn_tools.c: running them ---- */
+
+/* The agent's tools, made once a turn. */
+struct toolset *turn_tools(struct turn *t);
+
+/* Stops what runs; each call is sealed or finished. */
+void turn_tools_cancel(struct turn *t);
+
+/* Begins a round: memory for its calls. */
+void turn_tools_open(struct turn *t);
+
+/* Frees what the tools of a step used. */
+void turn_tools_free(struct turn *t);
 
 /* ---- turn.c: the table, and who walks along it ---- */
 
@@ -113,18 +137,11 @@ void turn_free(struct turn **t_p);
 
 /* ---- turn_model.c: calling the model, and trying again ---- */
 
-enum turn_step step_pre_model(struct turn *t);
-enum turn_step step_post_model(struct turn *t);
-enum turn_step step_retry(struct turn *t);
-
 /* Members of a failure, for retry and error events and the history. */
 void turn_add_failure(struct buf *b, const struct model_failure *f);
 
 /* ---- turn_end.c: what is written at the end ---- */
 
-enum turn_step step_answered(struct turn *t);
-enum turn_step step_interrupted(struct turn *t);
-enum turn_step step_failed(struct turn *t);
-enum turn_step step_next(struct turn *t);
+void turn_commit_usage(struct turn *t, const struct model_result *r);
 
 #endif

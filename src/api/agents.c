@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "agent/runner.h"
+#include "agent/toolset.h"
 #include "api/api_priv.h"
 #include "api/templates.h"
 #include "base/loop.h"
@@ -16,6 +17,7 @@
 #define PROMPT_MAX_BYTES (64 * 1024)
 #define MODEL_MAX_BYTES 128
 #define METADATA_MAX_BYTES (16 * 1024)
+#define PERMISSION_MAX_BYTES (64 * 1024)
 #define LIST_LIMIT 50
 #define LIST_LIMIT_MAX 200
 
@@ -50,6 +52,11 @@ respond_agent(struct api_call *c, int status, const struct store_agent *ag)
 	add_agent(b, ag);
 	if (*ag->prompt != '\0')
 		json_add_str(b, "systemPrompt", ag->prompt);
+	if (*ag->tools != '\0')
+		json_add_raw(b, "tools", ag->tools, strlen(ag->tools));
+	if (*ag->permission != '\0')
+		json_add_raw(
+		    b, "permission", ag->permission, strlen(ag->permission));
 	json_add_int(b, "messages", ag->messages);
 	json_add_int(b, "waiting", ag->waiting);
 	json_add_str(b, "last", ag->last);
@@ -97,18 +104,32 @@ body_prompt(const struct api_call *c, const char **out_r, struct err *err)
 	return rc;
 }
 
-/* What this version cannot give an agent is refused, not ignored. */
+/* The tools and the permission as they are kept: checked, as JSON. */
 static int
-refuse_unsupported(const struct api_call *c, struct err *err)
+body_tools(const struct api_call *c, struct store_agent *ag, struct err *err)
 {
-	static const char *const members[] = { "tools", "permission" };
+	const struct json *tools = json_get(c->body, "tools");
+	const struct json *permission = json_get(c->body, "permission");
+	struct buf b;
 
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		if (json_count(json_get(c->body, members[i])) > 0 ||
-		    json_str(json_get(c->body, members[i])) != NULL)
+	if (tools != NULL) {
+		if (toolset_check(tools, err) < 0)
+			return -1;
+		buf_init(&b, c->arena);
+		json_print(&b, tools);
+		ag->tools = b.data;
+	}
+	if (permission != NULL) {
+		if (permit_parse(c->arena, permission, err) == NULL)
+			return -1;
+		buf_init(&b, c->arena);
+		json_print(&b, permission);
+		if (b.len > PERMISSION_MAX_BYTES)
 			return err_set(err, ERR_INVALID,
-			    "%s: agents have no tools in this version",
-			    members[i]);
+			    "permission is longer than %d bytes",
+			    PERMISSION_MAX_BYTES);
+		ag->permission = b.data;
+	}
 	return 0;
 }
 
@@ -141,13 +162,15 @@ agents_create(void *call, struct err *err)
 		.template = "",
 		.prompt = "",
 		.model = "",
-		.metadata = "" };
+		.metadata = "",
+		.tools = "",
+		.permission = "" };
 	const char *key;
 	int rc = body_name(c, &ag.name, err);
 
 	if (rc == 0)
 		return err_set(err, ERR_INVALID, "name is missing");
-	if (rc < 0 || refuse_unsupported(c, err) < 0 ||
+	if (rc < 0 || body_tools(c, &ag, err) < 0 ||
 	    api_body_str(c, "template", NAME_MAX_BYTES, &ag.template, err) <
 		0 ||
 	    body_prompt(c, &ag.prompt, err) < 0 ||

@@ -28,6 +28,9 @@ enum field {
 	F_PROMPT,
 	F_MODEL,
 	F_METADATA,
+	F_TOOLS,
+	F_PERMISSION,
+	F_TODOS,
 	F_CREATED,
 	F_UPDATED,
 	F_VERSION,
@@ -38,8 +41,8 @@ enum field {
 };
 
 static const char *const fields[F_COUNT] = { "owner", "name", "template",
-	"prompt", "model", "metadata", "created", "updated", "version", "state",
-	"turn", "tail" };
+	"prompt", "model", "metadata", "tools", "permission", "todos",
+	"created", "updated", "version", "state", "turn", "tail" };
 
 static char *
 sub_key(struct arena *a, const char *base, const char *part)
@@ -87,6 +90,9 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
 	out->prompt = redis_text(&f[F_PROMPT]);
 	out->model = redis_text(&f[F_MODEL]);
 	out->metadata = redis_text(&f[F_METADATA]);
+	out->tools = redis_text(&f[F_TOOLS]);
+	out->permission = redis_text(&f[F_PERMISSION]);
+	out->todos = redis_text(&f[F_TODOS]);
 	out->created_ms = field_int(&f[F_CREATED]);
 	out->updated_ms = field_int(&f[F_UPDATED]);
 	out->version = field_int(&f[F_VERSION]);
@@ -112,6 +118,8 @@ cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		{ "prompt", ag->prompt },
 		{ "model", ag->model },
 		{ "metadata", ag->metadata },
+		{ "tools", ag->tools },
+		{ "permission", ag->permission },
 		{ "created", now },
 		{ "updated", now },
 		{ "version", "1" },

@@ -59,6 +59,8 @@ entry_free(struct entry *e)
 	free(e->h.prompt);
 	free(e->h.model);
 	free(e->h.template);
+	free(e->h.tools);
+	free(e->h.permission);
 	free(e);
 }
 
@@ -222,43 +224,51 @@ history_add(struct history *h, const char *doc, size_t len)
 }
 
 static void
-history_set_info(struct history *h, const char *prompt, const char *model,
-    const char *template, int64_t version)
+set_text(char **at, const char *text)
 {
-	free(h->prompt);
-	free(h->model);
-	free(h->template);
-	h->prompt = strdup(prompt);
-	h->model = strdup(model);
-	h->template = strdup(template);
-	if (h->prompt == NULL || h->model == NULL || h->template == NULL)
+	free(*at);
+	*at = strdup(text);
+	if (*at == NULL)
 		abort();
-	h->version = version;
 }
 
-/* The agent's prompt and model, if they changed since they were read. */
+static void
+history_set_info(struct history *h, const struct store_lease *lease)
+{
+	set_text(&h->prompt, lease->prompt);
+	set_text(&h->model, lease->model);
+	set_text(&h->template, lease->template);
+	set_text(&h->tools, lease->tools);
+	set_text(&h->permission, lease->permission);
+	h->version = lease->version;
+}
+
+/* The agent's prompt and tools, if they changed since they were read. */
 static int
 load_info(struct history *h, struct store *st, struct arena *a,
     const struct store_lease *lease, struct err *err)
 {
+	struct store_lease full = *lease;
 	const struct redis_reply *r;
 	struct redis_pipe p;
 
 	if (h->version == lease->version)
 		return 0;
 	if (lease->has_info) {
-		history_set_info(h, lease->prompt, lease->model,
-		    lease->template, lease->version);
+		history_set_info(h, lease);
 		return 0;
 	}
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "HMGET", arena_printf(a, "%s:info", lease->base),
-	    "prompt", "model", "template", NULL);
+	    "prompt", "model", "template", "tools", "permission", NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
-	history_set_info(h, redis_text(&r[0].items[0]),
-	    redis_text(&r[0].items[1]), redis_text(&r[0].items[2]),
-	    lease->version);
+	full.prompt = redis_text(&r[0].items[0]);
+	full.model = redis_text(&r[0].items[1]);
+	full.template = redis_text(&r[0].items[2]);
+	full.tools = redis_text(&r[0].items[3]);
+	full.permission = redis_text(&r[0].items[4]);
+	history_set_info(h, &full);
 	return 0;
 }
 

@@ -21,6 +21,8 @@ struct history {
 	char *prompt;
 	char *model;
 	char *template;
+	char *tools;
+	char *permission;
 
 	/*
 	 * {"messages":[ and the messages as providers take them, with commas

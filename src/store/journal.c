@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clk.h"
 #include "base/crash.h"
@@ -211,29 +212,6 @@ journal_text(struct journal_log *log, enum event_kind kind, int step,
 	}
 	json_escape(&w->rest, text, len);
 	log_schedule(log);
-}
-
-void
-journal_op_set(struct journal_commit *c, const char *field, const char *value)
-{
-	redis_args_add(&c->ops, "S", 1);
-	redis_args_add(&c->ops, field, strlen(field));
-	redis_args_add(&c->ops, value, strlen(value));
-}
-
-void
-journal_op_message(
-    struct journal_commit *c, const char *segment, const char *doc, size_t len)
-{
-	redis_args_add(&c->ops, "M", 1);
-	redis_args_add(&c->ops, segment, strlen(segment));
-	redis_args_add(&c->ops, doc, len);
-}
-
-void
-journal_op_final(struct journal_commit *c)
-{
-	redis_args_add(&c->ops, "F", 1);
 }
 
 void

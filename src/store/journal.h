@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "store/event.h"
-#include "store/redis.h"
+#include "store/journal_commit.h"
 
 struct conf;
 struct loop;
@@ -40,50 +40,6 @@ struct journal_spec {
 	void (*on_dead)(void *ctx, const struct err *why);
 	void *ctx;
 };
-
-/* What came of a commit. */
-enum journal_outcome {
-	JOURNAL_OK,
-	JOURNAL_IDLE,  /* the turn is over, the lease dropped */
-	JOURNAL_NEXT,  /* the turn is over, the next one has begun */
-	JOURNAL_FAILED /* err says why; the log is dead */
-};
-
-/* An event that a commit carries. */
-struct journal_event {
-	enum event_kind kind;
-	int step;
-	const char *rest; /* more members, ",a:1", or "" */
-};
-
-#define JOURNAL_EVENTS_MAX 8
-
-/*
- * Events and operations that are written together or not at all. The
- * caller's until on_done; then outcome is set, and after JOURNAL_NEXT
- * next_doc is the message whose turn has begun (the caller frees it).
- */
-struct journal_commit {
-	struct journal_event events[JOURNAL_EVENTS_MAX];
-	int event_count;       /* at least 1 */
-	struct redis_args ops; /* of commit.lua, by journal_op_* */
-	/* It must not close the log. The events are shown after it. */
-	void (*on_done)(void *ctx, struct journal_commit *c);
-	void *ctx;
-
-	enum journal_outcome outcome;
-	struct err err;
-	char *next_doc;
-
-	struct journal_commit *next; /* the journal's own */
-};
-
-/* Operations of a commit, in this order: fields, messages, the end. */
-void journal_op_set(
-    struct journal_commit *c, const char *field, const char *value);
-void journal_op_message(
-    struct journal_commit *c, const char *segment, const char *doc, size_t len);
-void journal_op_final(struct journal_commit *c);
 
 /* Shows what was written: to the hub. */
 typedef void journal_show_f(

@@ -113,19 +113,39 @@ call_link(struct journal *j, struct call *c)
 	j->calls = c;
 }
 
-/* All that waits in a log, up to the first commit. */
+/*
+ * How many of the events that wait go into one call: all up to the first
+ * commit; of those that wait for none, not too many.
+ */
+static size_t
+events_for_call(const struct journal_log *log)
+{
+	size_t n = 0;
+
+	for (const struct waiting *w = log->first; w != NULL; w = w->next) {
+		n++;
+		if (w->commit != NULL)
+			return n;
+	}
+	return n < EVENTS_PER_CALL ? n : EVENTS_PER_CALL;
+}
+
 struct call *
 call_new(struct journal_log *log)
 {
 	struct call *c = calloc(1, sizeof(*c));
 	char prev[EVENT_ID_SIZE];
+	size_t n;
 
 	if (c == NULL)
 		abort();
 	c->log = log;
 	event_id_print(prev, log->last);
-	while (log->first != NULL && c->commit == NULL &&
-	       c->frame_count < EVENTS_PER_CALL)
+	n = events_for_call(log);
+	c->frames = calloc(n, sizeof(struct frame *));
+	if (c->frames == NULL)
+		abort();
+	while ((size_t)c->frame_count < n)
 		c->frames[c->frame_count++] = log_take_frame(log, &c->commit);
 	redis_pipe_init(&c->resp, NULL);
 	call_write(c, prev);
@@ -145,6 +165,7 @@ call_free(struct call *c)
 		c->log->call = NULL;
 	for (int i = 0; i < c->frame_count; i++)
 		frame_unref(&c->frames[i]);
+	free(c->frames);
 	buf_fini(&c->resp.out);
 	free(c);
 }
@@ -167,7 +188,7 @@ next_frames(
 {
 	int n = 0;
 
-	for (size_t i = 0; i < list->elements && n < JOURNAL_EVENTS_MAX; i++) {
+	for (size_t i = 0; i < list->elements && n < NEXT_EVENTS_MAX; i++) {
 		frames[n] = frame_new(
 		    list->element[i]->str, (size_t)list->element[i]->len);
 		if (frames[n] == NULL)
@@ -180,7 +201,7 @@ next_frames(
 static void
 call_show(struct call *c, const redisReply *r)
 {
-	struct frame *more[JOURNAL_EVENTS_MAX];
+	struct frame *more[NEXT_EVENTS_MAX];
 	struct journal *j = c->log->journal;
 	int n;
 

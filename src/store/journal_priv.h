@@ -7,7 +7,8 @@
 #include "base/buf.h"
 #include "store/journal.h"
 
-#define EVENTS_PER_CALL 64
+#define EVENTS_PER_CALL 64 /* unless they go with one commit */
+#define NEXT_EVENTS_MAX 8
 
 /* Something that waits: an event, or a commit with its events before it. */
 struct waiting {
@@ -25,7 +26,7 @@ struct call {
 	struct call *next, **prev; /* of all open calls */
 	struct journal_log *log;
 	struct redis_pipe resp;
-	struct frame *frames[EVENTS_PER_CALL];
+	struct frame **frames;
 	int frame_count;
 	struct journal_commit *commit; /* or NULL */
 	int64_t first_sent_ms;

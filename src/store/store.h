@@ -52,7 +52,10 @@ struct store_agent {
 	const char *template;
 	const char *prompt;
 	const char *model;
-	const char *metadata; /* JSON, or "" */
+	const char *metadata;   /* JSON, or "" */
+	const char *tools;      /* JSON array of names, or "" */
+	const char *permission; /* JSON, or "" */
+	const char *todos;      /* JSON of the list, or "" */
 	int64_t created_ms;
 	int64_t updated_ms;
 	int64_t version;
@@ -146,6 +149,11 @@ struct store_lease {
 	const char *prompt;
 	const char *model;
 	const char *template;
+	const char *tools;        /* JSON array of names, or "" */
+	const char *permission;   /* JSON, or "" */
+	const char *todos;        /* JSON of the todo list, or "" */
+	const char *const *calls; /* RESUME: records of the step's tool calls */
+	size_t call_count;
 	const char *const *events; /* JSON of the first events of the epoch */
 	size_t event_count;
 };

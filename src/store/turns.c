@@ -40,7 +40,9 @@ enum started {
 	STARTED_MESSAGES,
 	STARTED_DOCS,
 	STARTED_EVENTS,
-	STARTED_MORE
+	STARTED_MORE,
+	STARTED_TODOS,
+	STARTED_CALLS
 };
 
 static void
@@ -66,7 +68,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
     const char *holder, int64_t known, struct store_lease *out)
 {
 	const struct redis_reply *f = r->items, *ev = &f[STARTED_EVENTS];
-	const struct redis_reply *more = f[STARTED_MORE].items;
+	const char *const *more;
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->base, sizeof(out->base), "%s", base);
@@ -85,9 +87,17 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	out->docs = texts(a, &f[STARTED_DOCS]);
 	out->doc_count = f[STARTED_DOCS].count;
 	out->has_info = out->version != known;
-	out->prompt = redis_text(&more[0]);
-	out->model = redis_text(&more[1]);
-	out->template = redis_text(&more[2]);
+	if (out->has_info) {
+		more = texts(a, &f[STARTED_MORE]);
+		out->prompt = more[0];
+		out->model = more[1];
+		out->template = more[2];
+		out->tools = more[3];
+		out->permission = more[4];
+	}
+	out->todos = redis_text(&f[STARTED_TODOS]);
+	out->calls = texts(a, &f[STARTED_CALLS]);
+	out->call_count = f[STARTED_CALLS].count;
 	out->event_count = ev->count;
 	out->events = texts(a, ev);
 }

@@ -42,6 +42,7 @@
 #include "store/redis_link.h"
 #include "store/script.h"
 #include "stream/hub.h"
+#include "tool/tool.h"
 #include "worker/accept.h"
 #include "worker/keeper.h"
 #include "worker/worker.h"
@@ -145,6 +146,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	struct app *app = &w->app;
 
 	script_init();
+	tools_init();
 	app->conf = c;
 	app->slot = slot;
 	app->board = scoreboard_open(WORKER_FD_BOARD, err);
@@ -277,6 +279,7 @@ worker_free(struct worker *w)
 	templates_free(&app->templates);
 	app_auth_fini(app);
 	scoreboard_free(&app->board);
+	tools_fini();
 }
 
 static int

@@ -26,11 +26,13 @@ if before then
 	if held == f.epoch .. ':' .. holder then
 		local first = redis.call('XRANGE', key('events'),
 		    f.epoch .. '-0', f.epoch .. '-1')
-		local begun = f.turn == t
+		local begun, events = f.turn == t, {}
+		for i, e in ipairs(first) do
+			events[i] = e[2][2]
+		end
 		return started(begun and 'BEGIN' or 'RESUME', f.epoch, after,
 		    f, f.turn, redis.call('LLEN', segment_key(f.tail)),
-		    begun and doc or '', { first[1][2][2], first[2][2][2] },
-		    known)
+		    begun and doc or '', events, known)
 	end
 	local over = f.turn ~= t
 	for _, waiting in ipairs(redis.call('LRANGE', inbox, 0, -1)) do

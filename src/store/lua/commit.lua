@@ -6,6 +6,8 @@
 -- arguments:
 --   S FIELD VALUE   sets a field of info
 --   M SEGMENT DOC   appends a message to the history
+--   C ID DOC        the first record of a tool call
+--   T ID DOC        a later one
 --   F               the turn is over: begins the next one, or drops the lease
 --
 -- Returns OK | FENCED | IDLE (after F) | NEXT doc events (after F).
@@ -64,6 +66,12 @@ while i <= #ARGV do
 		i = i + 3
 	elseif op == 'M' then
 		redis.call('RPUSH', segment_key(ARGV[i + 1]), ARGV[i + 2])
+		i = i + 3
+	elseif op == 'C' or op == 'T' then
+		redis.call('HSET', key('tools'), ARGV[i + 1], ARGV[i + 2])
+		if op == 'C' then
+			redis.call('RPUSH', key('calls'), ARGV[i + 1])
+		end
 		i = i + 3
 	else
 		redis.call('HSET', info, 'turn', '', 'state', 'READY',

@@ -51,7 +51,7 @@ local function begin(out, keep, epoch, seq, now, tail, doc)
 	local length = redis.call('RPUSH', segment_key(tail), doc)
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
 	    'step', 1, 'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '',
-	    'epoch', epoch)
+	    'calls', '', 'epoch', epoch)
 	emit(out, keep, epoch .. '-' .. seq, 'progress', 'message_accepted',
 	    turn, 0, now, ',"messageId":"' .. message .. '","content":' ..
 	    content)
@@ -60,35 +60,54 @@ local function begin(out, keep, epoch, seq, now, tail, doc)
 	return length, turn
 end
 
--- Resumes the turn that was cut short: events EPOCH-0 and EPOCH-1. A viewer
--- drops the partial text of the step.
+-- Resumes the turn that was cut short: event EPOCH-0, and EPOCH-1 if the model
+-- is called again: a viewer drops the partial text of the step.
 local function resume(out, keep, epoch, now, f)
 	redis.call('HSET', key('info'), 'epoch', epoch)
 	redis.call('HINCRBY', key('info'), 'resumes', 1)
 	emit(out, keep, epoch .. '-0', 'monitor', 'agent_resumed', f.turn,
 	    f.step, now, ',"state":"' .. f.state .. '"')
-	emit(out, keep, epoch .. '-1', 'progress', 'stream_reset', f.turn,
-	    f.step, now, '')
+	if f.calls == '' then
+		emit(out, keep, epoch .. '-1', 'progress', 'stream_reset',
+		    f.turn, f.step, now, '')
+	end
 	return redis.call('LLEN', segment_key(f.tail)), f.turn
 end
 
 -- What scripts read of an agent; owner is false if there is none.
 local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
-	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch')
+	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
+	    'todos')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
-	    state = v[8], epoch = tonumber(v[9] or 0) }
+	    state = v[8], epoch = tonumber(v[9] or 0), calls = v[10] or '',
+	    todos = v[11] or '' }
+end
+
+-- The records of the tool calls of the step that was cut short.
+local function call_records(f)
+	local ids = {}
+	for id in string.gmatch(f.calls, '%S+') do
+		ids[#ids + 1] = id
+	end
+	if #ids == 0 then
+		return {}
+	end
+	return redis.call('HMGET', key('tools'), unpack(ids))
 end
 
 -- The answer to whoever was given the lease. known is what it has seen of
 -- the agent: if the version is another, prompt and model come along, and of
 -- the history what is new, unless that is much. doc is the last of it, or ''.
 local function started(word, epoch, prev, f, turn, length, doc, out, known)
-	local more, docs = { '', '', '' }, {}
+	local more, docs = {}, {}
 	if known.version ~= f.version then
 		more = redis.call('HMGET', key('info'), 'prompt', 'model',
-		    'template')
+		    'template', 'tools', 'permission')
+		for i = 1, 5 do
+			more[i] = more[i] or ''
+		end
 	end
 	local new = length - known.messages
 	if new == 1 and doc ~= '' then
@@ -98,7 +117,7 @@ local function started(word, epoch, prev, f, turn, length, doc, out, known)
 	end
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
-	    out, more }
+	    out, more, f.todos, call_records(f) }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there
@@ -114,7 +133,7 @@ local function start(f, holder, ms, keep, now, prev, doc, known)
 		doc = ''
 		length, turn = resume(out, keep, epoch, now, f)
 	else
-		f.step, f.resumes, f.interrupt = 1, 0, ''
+		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
 		length, turn = begin(out, keep, epoch, 0, now, f.tail, doc)
 	end
 	publish(prev, out)

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* Which tools an agent has, and which of them its model is told of. */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/toolset.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/json.h"
+
+#define TOOLS_MAX 256
+#define DEPTH 16
+
+static void
+advertise(struct arena *a, struct toolset *ts)
+{
+	struct buf b;
+
+	buf_init(&b, a);
+	buf_putc(&b, '[');
+	for (size_t i = 0; i < ts->count; i++) {
+		const struct tool *tool = ts->tools[i];
+
+		if (!permit_advertised(ts->permit, tool->name, tool->effect))
+			continue;
+		json_open(&b, NULL, '{');
+		json_add_str(&b, "name", tool->name);
+		json_add_str(&b, "description", tool->description);
+		json_add_raw(
+		    &b, "input_schema", tool->schema, strlen(tool->schema));
+		json_close(&b, '}');
+	}
+	buf_putc(&b, ']');
+	ts->advertised = b.len > 2 ? b.data : "";
+}
+
+static const struct json *
+parse(struct arena *a, const char *text)
+{
+	return *text == '\0' ? NULL
+			     : json_parse(a, text, strlen(text), DEPTH, NULL);
+}
+
+struct toolset *
+toolset_make(struct arena *a, const char *names, const char *permission)
+{
+	struct toolset *ts = arena_new(a, struct toolset);
+	const struct json *list = parse(a, names);
+
+	ts->count = 0;
+	ts->tools = arena_alloc(a, (json_count(list) + 1) * sizeof(*ts->tools));
+	ts->permit = permit_parse(a, parse(a, permission), NULL);
+	if (ts->permit == NULL)
+		abort(); /* it was read when the agent was made */
+	for (const struct json *n = json_first(list); n != NULL;
+	     n = json_next(n)) {
+		if (toolset_find(ts, json_str(n)) != NULL)
+			continue; /* named twice */
+		ts->tools[ts->count] = tool_find(json_str(n));
+		ts->count += ts->tools[ts->count] != NULL;
+	}
+	advertise(a, ts);
+	return ts;
+}
+
+static int
+complain(const char *name, struct err *err)
+{
+	const struct tool *t;
+	char all[256] = "";
+
+	for (size_t i = 0; (t = tool_at(i)) != NULL; i++) {
+		if (strlen(all) + strlen(t->name) + 3 > sizeof(all))
+			break;
+		strcat(all, i == 0 ? "" : ", ");
+		strcat(all, t->name);
+	}
+	return err_set(err, ERR_INVALID,
+	    "tools: there is no tool \"%.60s\"; there are %s", name, all);
+}
+
+int
+toolset_check(const struct json *names, struct err *err)
+{
+	if (!json_is(names, JSON_ARRAY) || json_count(names) > TOOLS_MAX)
+		return err_set(err, ERR_INVALID,
+		    "tools is a list of at most %d names", TOOLS_MAX);
+	for (const struct json *n = json_first(names); n != NULL;
+	     n = json_next(n)) {
+		if (json_str(n) == NULL)
+			return err_set(
+			    err, ERR_INVALID, "tools is a list of names");
+		if (tool_find(json_str(n)) == NULL)
+			return complain(json_str(n), err);
+	}
+	return 0;
+}
+
+const struct tool *
+toolset_find(const struct toolset *ts, const char *name)
+{
+	for (size_t i = 0; i < ts->count; i++)
+		if (strcmp(ts->tools[i]->name, name) == 0)
+			return ts->tools[i];
+	return NULL;
+}

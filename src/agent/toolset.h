@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_TOOLSET_H
+#define AGENT_TOOLSET_H
+
+#include <stddef.h>
+
+#include "tool/tool.h"
+
+struct arena;
+struct err;
+struct json;
+
+/* The tools that an agent has, and its permission. */
+struct toolset {
+	const struct tool **tools;
+	size_t count;
+	const struct permit *permit;
+	const char *advertised; /* JSON array for the model, or "" */
+};
+
+/*
+ * Of the names (a JSON array, or "") and the permission (JSON, or "") as they
+ * are kept with the agent. Names that are none any more are left out. The
+ * arena's.
+ */
+struct toolset *toolset_make(
+    struct arena *a, const char *names, const char *permission);
+
+/* 0, or -1 and ERR_INVALID with the names that there are. */
+int toolset_check(const struct json *names, struct err *err);
+
+/* The tool of that name, or NULL. */
+const struct tool *toolset_find(const struct toolset *ts, const char *name);
+
+#endif

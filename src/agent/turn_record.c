@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* Records of tool calls: read, written, and told of in events. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/turn_priv.h"
+#include "base/arena.h"
+#include "base/json.h"
+
+#define PREVIEW_BYTES 200
+
+/* ---- the record ---- */
+
+static void
+add_input(struct buf *b, const struct turn_call *c)
+{
+	if (c->args != NULL)
+		json_add_raw(b, "input", c->input, c->input_len);
+	else
+		json_add_strn(b, "inputText", c->input,
+		    json_utf8_whole(c->input, c->input_len));
+}
+
+/* The members that records and events share. */
+static void
+add_common(struct buf *b, const struct turn_call *c)
+{
+	json_add_str(b, "id", c->id);
+	json_add_str(b, "name", c->name);
+	json_add_str(b, "state", call_state_name(c->state));
+	if (c->reason != NULL)
+		json_add_str(b, "reason", c->reason);
+	if (c->error != NULL)
+		json_add_str(b, "error", c->error);
+	json_add_int(b, "createdAt", c->created_ms);
+	if (c->started_ms > 0)
+		json_add_int(b, "startedAt", c->started_ms);
+	if (c->completed_ms > 0)
+		json_add_int(b, "completedAt", c->completed_ms);
+	if (c->started_ms > 0 && c->completed_ms > 0)
+		json_add_int(b, "durationMs", c->completed_ms - c->started_ms);
+}
+
+static void
+record_write(struct buf *b, const struct turn_call *c)
+{
+	json_open(b, NULL, '{');
+	add_common(b, c);
+	json_add_str(b, "turn", c->turn->turn);
+	json_add_int(b, "step", c->turn->step);
+	add_input(b, c);
+	if (c->result != NULL)
+		json_add_raw(b, "result", c->result, strlen(c->result));
+	json_open(b, "audit", '[');
+	json_add_raw(b, NULL, buf_str(&c->audit), c->audit.len);
+	json_close(b, ']');
+	json_close(b, '}');
+}
+
+/* ---- from records ---- */
+
+static const char *
+print(struct arena *a, const struct json *j)
+{
+	struct buf b;
+
+	buf_init(&b, a);
+	json_print(&b, j);
+	return b.data;
+}
+
+static void
+read_audit(struct turn_call *c, const struct json *list)
+{
+	for (const struct json *e = json_first(list); e != NULL;
+	     e = json_next(e))
+		json_add_json(&c->audit, NULL, e);
+}
+
+static void
+call_from_record(struct turn_call *c, const char *text)
+{
+	struct arena *a = c->turn->round;
+	const struct json *j =
+	    json_parse(a, text, strlen(text), JSON_DEPTH_MAX, NULL);
+	const struct json *input = json_get(j, "input");
+
+	if (j == NULL || json_get_str(j, "id") == NULL ||
+	    json_get_str(j, "name") == NULL)
+		abort(); /* we did not write this */
+	snprintf(c->id, sizeof(c->id), "%s", json_get_str(j, "id"));
+	c->name = json_get_str(j, "name");
+	c->input =
+	    input != NULL ? print(a, input) : json_get_str(j, "inputText");
+	if (c->input == NULL)
+		c->input = "";
+	c->input_len = strlen(c->input);
+	c->args = input;
+	c->tool = toolset_find(c->turn->tools, c->name);
+	c->state = call_state_find(json_get_str(j, "state"));
+	c->reason = json_get_str(j, "reason");
+	c->error = json_get_str(j, "error");
+	if (json_get(j, "result") != NULL)
+		c->result = print(a, json_get(j, "result"));
+	json_get_int(j, "createdAt", &c->created_ms);
+	json_get_int(j, "startedAt", &c->started_ms);
+	json_get_int(j, "completedAt", &c->completed_ms);
+	read_audit(c, json_get(j, "audit"));
+}
+
+void
+calls_from_records(struct turn *t)
+{
+	struct turn_call *c = calls_alloc(t, t->lease.call_count);
+
+	for (size_t i = 0; i < t->lease.call_count; i++)
+		call_from_record(&c[i], t->lease.calls[i]);
+}
+
+/* ---- writing ---- */
+
+/* ,"call":{...} for an event. */
+static const char *
+snapshot(const struct turn_call *c, int with_result)
+{
+	size_t cut = c->input_len;
+	struct buf b;
+
+	buf_init(&b, c->turn->round);
+	buf_lit(&b, ",\"call\":");
+	buf_putc(&b, '{');
+	add_common(&b, c);
+	if (cut > PREVIEW_BYTES)
+		cut = PREVIEW_BYTES;
+	json_add_strn(
+	    &b, "inputPreview", c->input, json_utf8_whole(c->input, cut));
+	if (with_result && c->result != NULL)
+		json_add_raw(&b, "result", c->result, strlen(c->result));
+	json_close(&b, '}');
+	return b.data;
+}
+
+static void
+commit_events(struct turn *t, struct turn_call *c)
+{
+	if (c->is_new)
+		turn_commit_event(t, EVENT_TOOL_START, snapshot(c, 0));
+	if (c->state == CALL_APPROVAL_REQUIRED)
+		turn_commit_event(t, EVENT_PERMISSION_REQUIRED, snapshot(c, 0));
+	if (!CALL_IS_OVER(c->state)) {
+		if (!c->is_new && c->state != CALL_APPROVAL_REQUIRED)
+			turn_commit_event(t, EVENT_TOOL_AUDIT, snapshot(c, 0));
+		return;
+	}
+	if (c->state == CALL_FAILED)
+		turn_commit_event(t, EVENT_TOOL_ERROR, snapshot(c, 0));
+	turn_commit_event(t, EVENT_TOOL_COMPLETE, snapshot(c, 1));
+}
+
+/* The todo list that a call has made. */
+static void
+commit_todos(struct turn *t, struct turn_call *c)
+{
+	struct buf b;
+
+	if (c->run.new_todos == NULL)
+		return;
+	buf_init(&b, t->round);
+	buf_printf(&b, ",\"previous\":%s,\"current\":%s",
+	    *t->todos == '\0' ? "null" : t->todos, c->run.new_todos);
+	turn_commit_event(t, EVENT_TODO_CHANGED, b.data);
+	journal_op_set(&t->commit, "todos", c->run.new_todos);
+	free(t->todos);
+	t->todos = strdup(c->run.new_todos);
+	if (t->todos == NULL)
+		abort();
+	c->run.new_todos = NULL;
+}
+
+void
+calls_commit(struct turn *t)
+{
+	struct buf doc;
+
+	for (size_t i = 0; i < t->call_count; i++) {
+		struct turn_call *c = &t->calls[i];
+
+		if (!c->unwritten)
+			continue;
+		buf_init(&doc, t->round);
+		record_write(&doc, c);
+		commit_events(t, c);
+		commit_todos(t, c);
+		journal_op_call(
+		    &t->commit, c->id, doc.data, doc.len, c->is_new);
+		c->is_new = 0;
+		c->unwritten = 0;
+	}
+}
+
+int
+calls_over(const struct turn *t)
+{
+	for (size_t i = 0; i < t->call_count; i++)
+		if (!CALL_IS_OVER(t->calls[i].state))
+			return 0;
+	return 1;
+}
+
+void
+calls_commit_results(struct turn *t)
+{
+	struct buf b;
+
+	buf_init(&b, t->round);
+	buf_putc(&b, '[');
+	for (size_t i = 0; i < t->call_count; i++) {
+		const struct turn_call *c = &t->calls[i];
+
+		json_open(&b, NULL, '{');
+		json_add_str(&b, "type", "tool_result");
+		json_add_str(&b, "tool_use_id", c->id);
+		if (c->error != NULL)
+			json_add_bool(&b, "is_error", 1);
+		json_add_str(&b, "content", c->result);
+		json_close(&b, '}');
+	}
+	buf_putc(&b, ']');
+	turn_commit_message(
+	    t, ",\"kind\":\"tool_results\"", "user", b.data, b.len);
+	journal_op_set(&t->commit, "calls", "");
+	t->call_count = 0;
+}

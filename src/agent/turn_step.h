@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_TURN_STEP_H
+#define AGENT_TURN_STEP_H
+
+/*
+ * The steps of a turn. Each does what is to be done now and returns the next,
+ * or TURN_WAITS; turn.c has their table.
+ */
+struct turn;
+
+enum turn_step {
+	TURN_LOAD,
+	TURN_FETCH,
+	TURN_PRE_MODEL,
+	TURN_POST_MODEL,
+	TURN_CALLED,
+	TURN_RECOVER,
+	TURN_TOOLS,
+	TURN_LIMIT,
+	TURN_RETRY,
+	TURN_ANSWERED,
+	TURN_INTERRUPTED,
+	TURN_FAILED,
+	TURN_NEXT,
+	TURN_ABANDONED,
+	TURN_OVER,
+	TURN_WAITS /* for turn_wake */
+};
+
+/* turn_model.c: calling the model, and trying again */
+enum turn_step step_pre_model(struct turn *t);
+enum turn_step step_post_model(struct turn *t);
+enum turn_step step_retry(struct turn *t);
+
+/* turn_tools.c: its calls, from an answer or from their records */
+enum turn_step step_called(struct turn *t);
+enum turn_step step_recover(struct turn *t);
+enum turn_step step_tools(struct turn *t);
+
+/* turn_end.c: what is written at the end */
+enum turn_step step_answered(struct turn *t);
+enum turn_step step_interrupted(struct turn *t);
+enum turn_step step_failed(struct turn *t);
+enum turn_step step_limit(struct turn *t);
+enum turn_step step_next(struct turn *t);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tools of a step: decided, run some at a time, recorded, and answered in
+ * the order of their calls.
+ *
+ * A call that is to run becomes EXECUTING in a commit and starts when that is
+ * durable; its end goes into the next commit. While one is under way, what
+ * else ends waits for it, so calls that end together are written together.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/turn_priv.h"
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/crash.h"
+#include "base/log.h"
+#include "conf/conf.h"
+
+#define ROUND_BYTES 16384
+
+void
+turn_tools_open(struct turn *t)
+{
+	turn_tools_free(t);
+	t->round = arena_open(ROUND_BYTES);
+}
+
+void
+turn_tools_free(struct turn *t)
+{
+	t->calls = NULL;
+	t->call_count = 0;
+	arena_close(&t->round);
+}
+
+static const struct conf *
+conf_of(const struct turn *t)
+{
+	return t->runner->parts.conf;
+}
+
+struct toolset *
+turn_tools(struct turn *t)
+{
+	if (t->tools == NULL)
+		t->tools = toolset_make(
+		    t->arena, t->history->tools, t->history->permission);
+	return t->tools;
+}
+
+/* ---- runs ---- */
+
+static void
+on_run_end(void *ctx, struct tool_run *r)
+{
+	struct turn_call *c = ctx;
+	struct turn *t = c->turn;
+	struct buf b;
+
+	c->running = 0;
+	crash_point("tool-ended");
+	if (r->failed == TOOL_ERROR_ABORTED && t->stop != STOP_NO) {
+		call_seal(c, "sealed due to interrupt");
+	} else {
+		buf_init(&b, t->round);
+		tool_envelope(r, (size_t)conf_of(t)->tool_max_output_bytes, &b);
+		c->result = buf_str(&b);
+		c->error = r->failed == TOOL_ERROR_NONE ? NULL : r->error;
+		call_set(c, c->error == NULL ? CALL_COMPLETED : CALL_FAILED,
+		    c->error == NULL ? "execution complete"
+				     : "tool reported failure");
+	}
+	if (!t->busy)
+		turn_wake(t, TURN_TOOLS);
+}
+
+static void
+run_start(struct turn_call *c)
+{
+	struct turn *t = c->turn;
+
+	c->run = (struct tool_run){
+		.tool = c->tool,
+		.arena = t->round,
+		.args = c->args,
+		.todos = t->todos,
+		.now_ms = clk_wall_ms(),
+		.on_end = on_run_end,
+		.ctx = c,
+	};
+	c->running = 1;
+	crash_point("tool-start");
+	tool_run_start(&c->run);
+}
+
+void
+turn_tools_cancel(struct turn *t)
+{
+	t->busy = 1; /* nobody wakes the turn for it */
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].running)
+			tool_run_cancel(&t->calls[i].run);
+	t->busy = 0;
+}
+
+/* What was committed as EXECUTING runs now. */
+static void
+start_recorded(struct turn *t)
+{
+	t->busy = 1;
+	for (size_t i = 0; i < t->call_count; i++) {
+		struct turn_call *c = &t->calls[i];
+
+		if (c->state == CALL_EXECUTING && !c->unwritten && !c->running)
+			run_start(c);
+	}
+	t->busy = 0;
+}
+
+/* As many of those that may run as there is room for. */
+static void
+choose_next(struct turn *t)
+{
+	int64_t room = conf_of(t)->tool_concurrency;
+
+	for (size_t i = 0; i < t->call_count; i++)
+		room -= t->calls[i].state == CALL_EXECUTING;
+	for (size_t i = 0; i < t->call_count && room > 0; i++) {
+		if (t->calls[i].state != CALL_APPROVED)
+			continue;
+		call_set(&t->calls[i], CALL_EXECUTING, "execution start");
+		room--;
+	}
+}
+
+static int
+any_unwritten(const struct turn *t)
+{
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].unwritten)
+			return 1;
+	return 0;
+}
+
+/* ---- steps ---- */
+
+static const char *
+call_ids(struct turn *t)
+{
+	struct buf b;
+
+	buf_init(&b, t->round);
+	for (size_t i = 0; i < t->call_count; i++)
+		buf_printf(&b, "%s%s", i > 0 ? " " : "", t->calls[i].id);
+	return buf_str(&b);
+}
+
+/* The results into the history: the model is asked again. */
+static enum turn_step
+finish_round(struct turn *t)
+{
+	char step[16];
+
+	journal_commit_init(&t->commit, t->round);
+	calls_commit(t);
+	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
+	calls_commit_results(t);
+	t->step++;
+	t->attempt = 0;
+	snprintf(step, sizeof(step), "%d", t->step);
+	journal_op_set(&t->commit, "step", step);
+	journal_op_set(&t->commit, "state", "PRE_MODEL");
+	return turn_commit(t, ++t->rounds >= conf_of(t)->tool_rounds
+				  ? TURN_LIMIT
+				  : TURN_PRE_MODEL);
+}
+
+/* Whatever of the calls is not written yet. */
+static enum turn_step
+commit_calls(struct turn *t, const char *state)
+{
+	journal_commit_init(&t->commit, t->round);
+	calls_commit(t);
+	journal_op_set(&t->commit, "state", state);
+	return turn_commit(t, TURN_TOOLS);
+}
+
+enum turn_step
+step_tools(struct turn *t)
+{
+	if (t->busy)
+		return TURN_WAITS;
+	if (t->stop != STOP_NO) {
+		turn_tools_cancel(t);
+		return turn_stopped_step(t);
+	}
+	start_recorded(t);
+	choose_next(t);
+	if (calls_over(t))
+		return finish_round(t);
+	if (any_unwritten(t))
+		return commit_calls(t, "EXECUTING");
+	return TURN_WAITS;
+}
+
+/* The answer and the records of its calls, in one commit. */
+enum turn_step
+step_called(struct turn *t)
+{
+	const struct model_result *r = model_call_result(t->result);
+
+	turn_tools_open(t);
+	turn_tools(t);
+	calls_from_answer(t, r);
+	choose_next(t);
+	journal_commit_init(&t->commit, t->round);
+	turn_commit_message(
+	    t, "", "assistant", r->content.data, r->content.len);
+	turn_commit_usage(t, r);
+	journal_op_set(&t->commit, "calls", call_ids(t));
+	calls_commit(t);
+	journal_op_set(&t->commit, "state", "TOOL_PENDING");
+	model_call_free(&t->result);
+	return turn_commit(t, TURN_TOOLS);
+}
+
+/* A call that had begun when its worker died. */
+static void
+recover_call(struct turn_call *c)
+{
+	if (CALL_IS_OVER(c->state))
+		return;
+	if (c->tool == NULL)
+		call_seal(c, "the tool is gone");
+	else if (c->state == CALL_EXECUTING && c->tool->effect != TOOL_READS)
+		call_seal(c, "auto seal: outcome unknown");
+	else if (c->state == CALL_EXECUTING)
+		call_set(c, CALL_APPROVED, "it only reads: run again");
+	else if (c->state == CALL_PENDING)
+		call_set(c, CALL_APPROVED, NULL);
+}
+
+enum turn_step
+step_recover(struct turn *t)
+{
+	turn_tools_open(t);
+	turn_tools(t);
+	calls_from_records(t);
+	if (t->stop != STOP_NO)
+		return turn_stopped_step(t);
+	for (size_t i = 0; i < t->call_count; i++)
+		recover_call(&t->calls[i]);
+	log_info("%zu tool calls are taken up again", t->call_count);
+	return TURN_TOOLS;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What is written together: gathered by a turn, sent by the journal. */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "store/journal_commit.h"
+
+void
+journal_commit_init(struct journal_commit *c, struct arena *a)
+{
+	memset(c, 0, sizeof(*c));
+	c->arena = a;
+	redis_args_init(&c->ops, a);
+}
+
+void
+journal_commit_event(
+    struct journal_commit *c, enum event_kind kind, int step, const char *rest)
+{
+	struct journal_event *more;
+
+	if (c->event_count == c->event_cap) {
+		c->event_cap = c->event_cap == 0 ? 8 : 2 * c->event_cap;
+		more =
+		    arena_alloc(c->arena, (size_t)c->event_cap * sizeof(*more));
+		if (c->event_count > 0)
+			memcpy(more, c->events,
+			    (size_t)c->event_count * sizeof(*more));
+		c->events = more;
+	}
+	c->events[c->event_count++] =
+	    (struct journal_event){ kind, step, rest };
+}
+
+void
+journal_op_call(struct journal_commit *c, const char *id, const char *doc,
+    size_t len, int is_new)
+{
+	redis_args_add(&c->ops, is_new ? "C" : "T", 1);
+	redis_args_add(&c->ops, id, strlen(id));
+	redis_args_add(&c->ops, doc, len);
+}
+
+void
+journal_op_set(struct journal_commit *c, const char *field, const char *value)
+{
+	redis_args_add(&c->ops, "S", 1);
+	redis_args_add(&c->ops, field, strlen(field));
+	redis_args_add(&c->ops, value, strlen(value));
+}
+
+void
+journal_op_message(
+    struct journal_commit *c, const char *segment, const char *doc, size_t len)
+{
+	redis_args_add(&c->ops, "M", 1);
+	redis_args_add(&c->ops, segment, strlen(segment));
+	redis_args_add(&c->ops, doc, len);
+}
+
+void
+journal_op_final(struct journal_commit *c)
+{
+	redis_args_add(&c->ops, "F", 1);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_JOURNAL_COMMIT_H
+#define STORE_JOURNAL_COMMIT_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+#include "store/event.h"
+#include "store/redis.h"
+
+struct arena;
+
+/* What came of a commit. */
+enum journal_outcome {
+	JOURNAL_OK,
+	JOURNAL_IDLE,  /* the turn is over, the lease dropped */
+	JOURNAL_NEXT,  /* the turn is over, the next one has begun */
+	JOURNAL_FAILED /* err says why; the log is dead */
+};
+
+/* An event that a commit carries. */
+struct journal_event {
+	enum event_kind kind;
+	int step;
+	const char *rest; /* more members, ",a:1", or "" */
+};
+
+/*
+ * Events and operations that are written together or not at all. The
+ * caller's until on_done; then outcome is set, and after JOURNAL_NEXT
+ * next_doc is the message whose turn has begun (the caller frees it).
+ */
+struct journal_commit {
+	struct arena *arena;
+	struct journal_event *events;
+	int event_count, event_cap;
+	struct redis_args ops; /* of commit.lua, by journal_op_* */
+	/* It must not close the log. The events are shown after it. */
+	void (*on_done)(void *ctx, struct journal_commit *c);
+	void *ctx;
+
+	enum journal_outcome outcome;
+	struct err err;
+	char *next_doc;
+
+	struct journal_commit *next; /* the journal's own */
+};
+
+/* An empty commit, whose memory is the arena's. */
+void journal_commit_init(struct journal_commit *c, struct arena *a);
+
+/* An event; at least one. rest must stay. */
+void journal_commit_event(
+    struct journal_commit *c, enum event_kind kind, int step, const char *rest);
+
+/* Operations of commit.lua. The end, if it is one, comes last. */
+void journal_op_set(
+    struct journal_commit *c, const char *field, const char *value);
+void journal_op_message(
+    struct journal_commit *c, const char *segment, const char *doc, size_t len);
+void journal_op_final(struct journal_commit *c);
+
+/* The record of a tool call; is_new: its first. */
+void journal_op_call(struct journal_commit *c, const char *id, const char *doc,
+    size_t len, int is_new);
+
+#endif

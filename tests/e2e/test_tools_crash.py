@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: MIT
+"""Workers that die while a turn calls tools: the history stays valid, and every call is answered exactly once."""
+
+import json
+import signal
+
+import pytest
+from conftest import close
+from stack import Stack, event_id, kill, wait_for, words
+from test_crash import crash_points, killer
+from test_tools import LIST, calls
+
+SCENARIOS = calls("^work$", {"text": words(4), "pace_ms": 5}, {"call": "todo_write", "input": {"todos": LIST}},
+                  {"call": "todo_read"}, {"call": "nosuch"}, {"call": "todo_read"}, {"call": "todo_read"},
+                  after="and so: ${words:8}")
+
+# The counts go over all commits of such a turn, and beyond: then nobody is killed.
+POINTS = [(name, n) for name in crash_points() if not name.startswith("t") or name.startswith("tool-") for n in (1, 2, 3, 4, 5)]
+
+
+@pytest.fixture(scope="module")
+def stack():
+    stack = Stack(scenarios=SCENARIOS, conf={"store.sweep": "200ms"})
+    yield stack
+    close(stack)
+
+
+@pytest.mark.parametrize("name, n", POINTS, ids=[f"{name}-{n}" for name, n in POINTS])
+def test_kill_while_tools_run(stack, name, n):
+    """W1: a kill at any commit, and between them; the model refuses a history in which calls and results do not pair."""
+    stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = stack.user().agent(tools=["todo_read", "todo_write"])
+    with killer(stack) as killed, agent.follow() as view:
+        sent = agent.say_surely("work")
+        view.wait(sent["turn"], seconds=30)
+    assert killed or n > 1, f"{name} was not reached"
+    assert view.dones == {sent["turn"]: "completed"}
+    ids = [event_id(i) for i in agent.log_ids()]
+    assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
+    history = agent.history()
+    assert [m["role"] for m in history] == ["user", "assistant", "user", "assistant"]
+    uses = [b["id"] for b in history[1]["content"] if b["type"] == "tool_use"]
+    assert [b["tool_use_id"] for b in history[2]["content"]] == uses and len(set(uses)) == 5
+    results = [json.loads(b["content"]) for b in history[2]["content"]]
+    assert [r["ok"] for r in results] == [True, True, False, True, True]
+    completed = [f["call"]["id"] for f in view.frames if f.kind == "tool:complete"]
+    assert sorted(completed) == sorted(uses), "each call is completed once"
+    assert [f.kind for f in view.frames].count("todo_changed") == 1
+    assert agent.info()["busy"] is False
+    wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
+
+
+def test_again_and_again(stack):
+    """A turn whose workers die at each of its steps is finished all the same."""
+    agent = stack.user().agent(tools=["todo_read", "todo_write"])
+    stack.restart_pool({"AGENT_FPM_CRASH_AT": "commit-answered:1"})
+    with agent.follow() as view:
+        sent = agent.say_surely("work")
+        wait_for(lambda: [f for f in view.frames if f.kind == "agent_resumed"], 20, "nobody took it up")
+        stack.restart_pool({})
+        view.wait(sent["turn"], seconds=30)
+    assert view.dones == {sent["turn"]: "completed"}
+    assert [m["role"] for m in agent.history()] == ["user", "assistant", "user", "assistant"]
