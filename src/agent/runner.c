@@ -255,6 +255,7 @@ lease_copy(
 	}
 	out->todos = arena_strdup(a, lease->todos);
 	out->calls = texts_copy(a, lease->calls, lease->call_count);
+	out->decided = texts_copy(a, lease->decided, lease->call_count);
 	out->events = texts_copy(a, lease->events, lease->event_count);
 }
 
@@ -347,6 +348,48 @@ turn_open(struct turn *t)
 	HASH_ADD_STR(r->turns, lease.agent, t);
 	turn_show_first(t);
 	turn_wake(t, TURN_LOAD);
+}
+
+static void
+on_open(void *arg)
+{
+	turn_open(arg);
+}
+
+int
+runner_take(struct runner *r, struct arena *a, const char *base,
+    const char *value, struct err *err)
+{
+	struct store_lease lease;
+	enum store_start start;
+	struct err no_room;
+
+	if (runner_reserve(r, "", 1, &no_room) < 0)
+		return 0; /* somebody else, or later */
+	if (store_take(r->parts.store, a, base, value, &start, &lease, err) <
+	    0) {
+		runner_release(r, "");
+		return -1;
+	}
+	if (start != STORE_BEGIN && start != STORE_RESUME) {
+		runner_release(r, "");
+		return 0;
+	}
+	log_info("takes up agent %s, turn %s", lease.agent, lease.turn);
+	lease.user[0] = '\0'; /* the room was reserved for nobody */
+	loop_post(r->parts.loop, "take up", on_open, turn_new(r, &lease, ""));
+	return 1;
+}
+
+void
+runner_answer(
+    struct runner *r, const char *agent, const char *call, const char *decision)
+{
+	struct turn *t;
+
+	HASH_FIND_STR(r->turns, agent, t);
+	if (t != NULL)
+		turn_answer(t, call, decision);
 }
 
 int

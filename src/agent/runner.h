@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "store/store.h"
 
+struct arena;
 struct conf;
 struct history_cache;
 struct journal;
@@ -71,6 +72,19 @@ void turn_open(struct turn *t);
  * one that runs.
  */
 int runner_interrupt(struct runner *r, const char *agent, const char *turn);
+
+/*
+ * Takes the lease of an agent that nobody runs any more, or whose turn was
+ * parked and may go on, and runs it here. value is the lease that may be
+ * replaced, "" for none. 1 it runs here, 0 it need not or there is no room,
+ * -1. Blocks for the store. Any thread but the loop's.
+ */
+int runner_take(struct runner *r, struct arena *a, const char *base,
+    const char *value, struct err *err);
+
+/* On the loop's thread: a decision (JSON) on a tool call of a turn here. */
+void runner_answer(struct runner *r, const char *agent, const char *call,
+    const char *decision);
 
 /* No turn is begun any more; those that run go on. Any thread. */
 void runner_drain(struct runner *r);

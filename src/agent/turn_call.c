@@ -181,7 +181,11 @@ call_decide(struct turn_call *c)
 	case PERMIT_ALLOW:
 		c->state = CALL_APPROVED;
 		return;
-	case PERMIT_ASK: /* nobody can be asked yet */
+	case PERMIT_ASK:
+		c->reason = a.reason;
+		c->asked_ms = clk_wall_ms();
+		call_set(c, CALL_APPROVAL_REQUIRED, "awaiting approval");
+		return;
 	case PERMIT_DENY:
 		break;
 	}

@@ -44,11 +44,15 @@ struct turn_call {
 	const struct json *args; /* NULL: the input is no JSON object */
 	const struct tool *tool; /* NULL: there is none of that name */
 	enum call_state state;
-	int unwritten;      /* Redis does not know this state yet */
-	int is_new;         /* nor any other */
-	const char *result; /* the envelope, when it is over */
-	const char *error;  /* NULL: it went well */
-	const char *reason; /* why it was denied, or must be asked */
+	int unwritten;             /* Redis does not know this state yet */
+	int is_new;                /* nor any other */
+	const char *result;        /* the envelope, when it is over */
+	const char *error;         /* NULL: it went well */
+	const char *reason;        /* why it was denied, or must be asked */
+	int64_t asked_ms;          /* when a human was asked, or 0 */
+	int asked;                 /* Redis has the question still */
+	const struct json *answer; /* what was decided, or NULL */
+	int answer_is_new;         /* no event has told of it */
 	int64_t created_ms, started_ms, completed_ms;
 	struct buf audit; /* JSON values with commas between */
 	struct tool_run run;
@@ -76,6 +80,15 @@ void call_fail(struct turn_call *c, enum call_state state, enum tool_error type,
 
 /* Seals a call that was cut short, in the words of spec/kode.md 1.5. */
 void call_seal(struct turn_call *c, const char *note);
+
+/* What a human decided on a call that waits for it: turn_approve.c. */
+void call_answer(struct turn_call *c, const char *decision);
+
+/* Denies the calls that nobody decided on in time. */
+void calls_expire(struct turn *t);
+
+/* 1 if all that is left is to wait for a human. */
+int calls_wait(const struct turn *t);
 
 /* Puts into t->commit what of the calls is not in Redis yet. */
 void calls_commit(struct turn *t);

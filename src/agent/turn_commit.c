@@ -62,7 +62,7 @@ on_committed(void *ctx, struct journal_commit *c)
 {
 	struct turn *t = ctx;
 
-	if (c->outcome == JOURNAL_IDLE)
+	if (c->outcome == JOURNAL_IDLE || c->outcome == JOURNAL_PARKED)
 		turn_give_history(t);
 	if (c->outcome == JOURNAL_NEXT) {
 		turn_of_doc(c->next_doc, t->turn, sizeof(t->turn));
@@ -70,8 +70,15 @@ on_committed(void *ctx, struct journal_commit *c)
 		if (t->stop == STOP_INTERRUPT)
 			t->stop = STOP_NO; /* it was for the turn before */
 	}
+	for (size_t i = 0; i + 1 < c->decided_count; i += 2)
+		turn_answer(t, c->decided[i], c->decided[i + 1]);
+	if (c->interrupted && t->stop == STOP_NO)
+		t->stop = STOP_INTERRUPT;
 	t->busy = 0;
-	turn_wake(t, c->outcome == JOURNAL_FAILED ? TURN_NEXT : t->after);
+	turn_wake(
+	    t, c->outcome == JOURNAL_FAILED || c->outcome == JOURNAL_PARKED
+		   ? TURN_NEXT
+		   : t->after);
 }
 
 enum turn_step

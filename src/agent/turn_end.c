@@ -189,7 +189,10 @@ step_next(struct turn *t)
 	case JOURNAL_IDLE:
 		count_done(t);
 		return TURN_OVER;
+	case JOURNAL_PARKED:
+		return TURN_OVER;
 	case JOURNAL_OK:
+	case JOURNAL_DECIDED:
 	case JOURNAL_FAILED:
 		break;
 	}

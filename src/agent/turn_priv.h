@@ -98,6 +98,14 @@ void turn_commit_message(struct turn *t, const char *marks, const char *role,
  * failed. */
 enum turn_step turn_commit(struct turn *t, enum turn_step after);
 
+/* ---- turn_approve.c: waiting for a human ---- */
+
+/* Gives the agent up until something is decided. */
+enum turn_step turn_park(struct turn *t);
+
+/* A decision on one of its calls, if it waits for one. */
+void turn_answer(struct turn *t, const char *call, const char *decision);
+
 /* ---- turn_tools.c: running them ---- */
 
 /* The agent's tools, made once a turn. */

@@ -24,6 +24,18 @@ add_input(struct buf *b, const struct turn_call *c)
 		    json_utf8_whole(c->input, c->input_len));
 }
 
+static void
+add_approval(struct buf *b, const struct turn_call *c)
+{
+	json_open(b, "approval", '{');
+	json_add_bool(b, "required", 1);
+	json_add_int(b, "askedAt", c->asked_ms);
+	for (const struct json *m = json_first(c->answer); m != NULL;
+	     m = json_next(m))
+		json_add_json(b, json_name(m), m);
+	json_close(b, '}');
+}
+
 /* The members that records and events share. */
 static void
 add_common(struct buf *b, const struct turn_call *c)
@@ -35,6 +47,8 @@ add_common(struct buf *b, const struct turn_call *c)
 		json_add_str(b, "reason", c->reason);
 	if (c->error != NULL)
 		json_add_str(b, "error", c->error);
+	if (c->asked_ms > 0)
+		add_approval(b, c);
 	json_add_int(b, "createdAt", c->created_ms);
 	if (c->started_ms > 0)
 		json_add_int(b, "startedAt", c->started_ms);
@@ -81,6 +95,27 @@ read_audit(struct turn_call *c, const struct json *list)
 }
 
 static void
+read_approval(struct turn_call *c, const struct json *approval)
+{
+	struct buf b;
+
+	json_get_int(approval, "askedAt", &c->asked_ms);
+	c->asked = c->state == CALL_APPROVAL_REQUIRED;
+	if (json_get(approval, "decision") == NULL)
+		return;
+	buf_init(&b, c->turn->round);
+	json_open(&b, NULL, '{');
+	for (const struct json *m = json_first(approval); m != NULL;
+	     m = json_next(m))
+		if (strcmp(json_name(m), "required") != 0 &&
+		    strcmp(json_name(m), "askedAt") != 0)
+			json_add_json(&b, json_name(m), m);
+	json_close(&b, '}');
+	c->answer =
+	    json_parse(c->turn->round, b.data, b.len, JSON_DEPTH_MAX, NULL);
+}
+
+static void
 call_from_record(struct turn_call *c, const char *text)
 {
 	struct arena *a = c->turn->round;
@@ -109,6 +144,7 @@ call_from_record(struct turn_call *c, const char *text)
 	json_get_int(j, "startedAt", &c->started_ms);
 	json_get_int(j, "completedAt", &c->completed_ms);
 	read_audit(c, json_get(j, "audit"));
+	read_approval(c, json_get(j, "approval"));
 }
 
 void
@@ -150,14 +186,28 @@ commit_events(struct turn *t, struct turn_call *c)
 		turn_commit_event(t, EVENT_TOOL_START, snapshot(c, 0));
 	if (c->state == CALL_APPROVAL_REQUIRED)
 		turn_commit_event(t, EVENT_PERMISSION_REQUIRED, snapshot(c, 0));
-	if (!CALL_IS_OVER(c->state)) {
-		if (!c->is_new && c->state != CALL_APPROVAL_REQUIRED)
-			turn_commit_event(t, EVENT_TOOL_AUDIT, snapshot(c, 0));
-		return;
-	}
+	else if (c->answer_is_new)
+		turn_commit_event(t, EVENT_APPROVAL_RESPONSE, snapshot(c, 0));
+	else if (!c->is_new && !CALL_IS_OVER(c->state))
+		turn_commit_event(t, EVENT_TOOL_AUDIT, snapshot(c, 0));
 	if (c->state == CALL_FAILED)
 		turn_commit_event(t, EVENT_TOOL_ERROR, snapshot(c, 0));
-	turn_commit_event(t, EVENT_TOOL_COMPLETE, snapshot(c, 1));
+	if (CALL_IS_OVER(c->state))
+		turn_commit_event(t, EVENT_TOOL_COMPLETE, snapshot(c, 1));
+	c->answer_is_new = 0;
+}
+
+/* Questions are asked and withdrawn with the states that go with them. */
+static void
+commit_question(struct turn *t, struct turn_call *c)
+{
+	int asked = c->state == CALL_APPROVAL_REQUIRED;
+
+	if (asked && !c->asked)
+		journal_op_ask(&t->commit, c->id);
+	if (!asked && c->asked)
+		journal_op_answered(&t->commit, c->id);
+	c->asked = asked;
 }
 
 /* The todo list that a call has made. */
@@ -193,6 +243,7 @@ calls_commit(struct turn *t)
 		buf_init(&doc, t->round);
 		record_write(&doc, c);
 		commit_events(t, c);
+		commit_question(t, c);
 		commit_todos(t, c);
 		journal_op_call(
 		    &t->commit, c->id, doc.data, doc.len, c->is_new);

@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/crash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "conf/conf.h"
 
@@ -88,6 +89,7 @@ run_start(struct turn_call *c)
 		.arena = t->round,
 		.args = c->args,
 		.todos = t->todos,
+		.note = json_get_str(c->answer, "note"),
 		.now_ms = clk_wall_ms(),
 		.on_end = on_run_end,
 		.ctx = c,
@@ -202,6 +204,8 @@ step_tools(struct turn *t)
 	choose_next(t);
 	if (calls_over(t))
 		return finish_round(t);
+	if (calls_wait(t))
+		return turn_park(t);
 	if (any_unwritten(t))
 		return commit_calls(t, "EXECUTING");
 	return TURN_WAITS;
@@ -252,8 +256,11 @@ step_recover(struct turn *t)
 	calls_from_records(t);
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
-	for (size_t i = 0; i < t->call_count; i++)
+	for (size_t i = 0; i < t->call_count; i++) {
 		recover_call(&t->calls[i]);
+		call_answer(&t->calls[i], t->lease.decided[i]);
+	}
+	calls_expire(t);
 	log_info("%zu tool calls are taken up again", t->call_count);
 	return TURN_TOOLS;
 }

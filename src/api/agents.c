@@ -158,7 +158,8 @@ int
 agents_create(void *call, struct err *err)
 {
 	struct api_call *c = call;
-	struct store_agent ag = { .name = "",
+	struct store_agent ag = { .tenant = c->tenant,
+		.name = "",
 		.template = "",
 		.prompt = "",
 		.model = "",

@@ -33,6 +33,9 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/agents/:id/messages", messages_post, API_JSON },
 	{ "GET", "/api/agents/:id/messages", messages_get, 0 },
 	{ "POST", "/api/agents/:id/interrupt", interrupt_post, 0 },
+	{ "GET", "/api/agents/:id/approvals", approvals_get, 0 },
+	{ "POST", "/api/agents/:id/approvals/:call", approvals_post, API_JSON },
+	{ "GET", "/api/agents/:id/tool-calls", tool_calls_get, 0 },
 	{ "GET", "/api/agents/:id/events", events_get,
 	    API_TICKET | API_SSE | API_BOTH },
 	{ "POST", "/api/tickets", tickets_post, 0 },
@@ -371,9 +374,12 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 	struct arena *a = arena_open(8192);
 	struct http_request rq;
 	struct http_response rs;
-	struct api_call c = {
-		.app = app, .rq = &rq, .rs = &rs, .arena = a, .user = ""
-	};
+	struct api_call c = { .app = app,
+		.rq = &rq,
+		.rs = &rs,
+		.arena = a,
+		.user = "",
+		.tenant = "" };
 	struct err err;
 
 	err_clear(&err);

@@ -25,6 +25,8 @@ struct api_call {
 	struct http_response *rs;
 	struct arena *arena;
 	const char *user;
+	const char *tenant;      /* "": none */
+	int decides;             /* for the tenant's other users */
 	const struct json *body; /* API_JSON */
 	int wants_json;          /* API_BOTH: Accept prefers it */
 };
@@ -48,6 +50,13 @@ int api_query_int(const struct api_call *c, const char *name, int64_t min,
 /* The member message as a JSON array of content blocks (message.c). */
 int api_body_message(
     const struct api_call *c, struct buf *out, struct err *err);
+
+/*
+ * Tells the holder of the lease of this request's agent what to do; if nobody
+ * holds it, its turn waits for a human, and is taken up here. What cannot be
+ * told or taken is found by the next sweep.
+ */
+void api_tell(struct api_call *c, const char *lease, const char *what);
 
 /* 1 if Accept admits type. */
 int api_accepts(const struct api_call *c, const char *type);
@@ -77,6 +86,9 @@ int messages_post(void *call, struct err *err);
 int messages_get(void *call, struct err *err);
 int interrupt_post(void *call, struct err *err);
 int events_get(void *call, struct err *err);
+int approvals_get(void *call, struct err *err);
+int approvals_post(void *call, struct err *err);
+int tool_calls_get(void *call, struct err *err);
 int tickets_post(void *call, struct err *err);
 int templates_get(void *call, struct err *err);
 int health_get(void *call, struct err *err);

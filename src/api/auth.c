@@ -79,6 +79,9 @@ app_auth_init(struct app *app, const struct conf *c, struct err *err)
 		.issuer = c->jwt_issuer,
 		.audience = c->jwt_audience,
 		.user_claim = c->jwt_user_claim,
+		.tenant_claim = c->jwt_tenant_claim,
+		.roles_claim = c->jwt_roles_claim,
+		.decider_role = c->approval_role,
 		.leeway_s = (int)(c->jwt_leeway_ms / 1000),
 	};
 	if (add_secret(app, c, err) < 0 || add_public_key(app, c, err) < 0)
@@ -154,5 +157,7 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 	if (check_token(c, h, &id, err) < 0)
 		return -1;
 	c->user = arena_strdup(c->arena, id.user);
+	c->tenant = arena_strdup(c->arena, id.tenant);
+	c->decides = id.decides;
 	return 0;
 }

@@ -16,6 +16,7 @@
 
 #include "agent/runner.h"
 #include "api/api_priv.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "stream/hub.h"
@@ -58,6 +59,23 @@ chat_start_new(struct app *app)
 		abort();
 	s->app = app;
 	return s;
+}
+
+void
+api_tell(struct api_call *c, const char *lease, const char *what)
+{
+	struct app *app = c->app;
+	struct err err;
+	int rc;
+
+	if (*lease != '\0')
+		rc = store_tell(app->store, c->arena, lease, what, &err);
+	else
+		rc = runner_take(app->runner, c->arena,
+		    store_base(app->store, c->arena, c->rq->param[0]), "",
+		    &err);
+	if (rc < 0)
+		log_warn("%s", err.text);
 }
 
 /* ---- the message ---- */
@@ -121,10 +139,9 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 		    c->rq->param[0]);
 		snprintf(start->stop_turn, sizeof(start->stop_turn), "%s",
 		    acc->running);
-		store_tell(app->store, c->arena, acc->holder,
+		api_tell(c, acc->holder,
 		    arena_printf(c->arena, "interrupt %s %s", c->rq->param[0],
-			acc->running),
-		    err);
+			acc->running));
 	}
 	return 0;
 }
@@ -280,8 +297,8 @@ interrupt_post(void *call, struct err *err)
 	interrupt_body(&c->rs->body, rc, rc > 0 ? turn : "");
 	if (rc == 0)
 		return 0;
-	store_tell(c->app->store, c->arena, lease,
-	    arena_printf(c->arena, "interrupt %s %s", agent, turn), err);
+	api_tell(
+	    c, lease, arena_printf(c->arena, "interrupt %s %s", agent, turn));
 	s = chat_start_new(c->app);
 	v = &s->viewer;
 	v->mode = HUB_AWAIT;

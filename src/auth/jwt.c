@@ -194,6 +194,60 @@ check_user(const struct check *c, struct err *err)
 	return 0;
 }
 
+static int
+check_tenant(const struct check *c, struct err *err)
+{
+	const char *name = c->options->tenant_claim;
+	const struct json *j = is_set(name) ? json_get(c->claims, name) : NULL;
+	const char *tenant = json_str(j);
+
+	if (j == NULL)
+		return 0;
+	if (tenant == NULL || strlen(tenant) > IDENTITY_TENANT_MAX_BYTES ||
+	    !is_printable(tenant))
+		return err_set(err, ERR_UNAUTHORIZED,
+		    "claim %s is no text of at most %d printable ASCII "
+		    "characters without spaces",
+		    name, IDENTITY_TENANT_MAX_BYTES);
+	memcpy(c->out->tenant, tenant, strlen(tenant) + 1);
+	return 0;
+}
+
+/* Whether a text of words has one of them. */
+static int
+has_word(const char *text, const char *word)
+{
+	size_t n;
+
+	for (; *text != '\0'; text += n + (text[n] == ' ')) {
+		n = strcspn(text, " ");
+		if (n == strlen(word) && memcmp(text, word, n) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+/* Never an error: who has no role has none. */
+static int
+check_role(const struct check *c, struct err *err)
+{
+	const char *role = c->options->decider_role;
+	const struct json *j;
+
+	(void)err;
+	if (!is_set(role) || !is_set(c->options->roles_claim))
+		return 0;
+	j = json_get(c->claims, c->options->roles_claim);
+	if (json_str(j) != NULL)
+		c->out->decides = has_word(json_str(j), role);
+	for (const struct json *e = json_is(j, JSON_ARRAY) ? json_first(j)
+							   : NULL;
+	     e != NULL; e = json_next(e))
+		if (json_str(e) != NULL && strcmp(json_str(e), role) == 0)
+			c->out->decides = 1;
+	return 0;
+}
+
 static int (*const checks[])(const struct check *, struct err *) = {
 	check_exp,
 	check_nbf,
@@ -201,6 +255,8 @@ static int (*const checks[])(const struct check *, struct err *) = {
 	check_aud,
 	check_iss,
 	check_user,
+	check_tenant,
+	check_role,
 };
 
 /* Why a payload is not a strict JSON object. Returns -1. */

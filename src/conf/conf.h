@@ -35,6 +35,8 @@ struct conf {
 	char *jwt_issuer;
 	char *jwt_audience;
 	char *jwt_user_claim;
+	char *jwt_tenant_claim;
+	char *jwt_roles_claim;
 	int64_t jwt_leeway_ms;
 	int64_t jwt_cache;
 
@@ -76,6 +78,9 @@ struct conf {
 	int64_t tool_concurrency;
 	int64_t tool_rounds;
 	int64_t tool_max_output_bytes;
+
+	char *approval_role;
+	int64_t approval_timeout_ms;
 
 	int64_t limits_body_bytes;
 	int64_t limits_json_depth;

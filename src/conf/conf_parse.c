@@ -38,6 +38,7 @@ static const struct unit time_units[] = {
 	{ "s", 1000 },
 	{ "m", 60 * 1000 },
 	{ "h", 3600 * 1000 },
+	{ "d", 24 * 3600 * 1000 },
 	{ NULL, 0 },
 };
 
@@ -137,7 +138,8 @@ static const struct {
 	[SETTING_STRING] = { NULL, NULL },
 	[SETTING_INT] = { parse_int, "a whole number" },
 	[SETTING_BYTES] = { parse_bytes, "a size such as 512, 64k or 1m" },
-	[SETTING_TIME] = { parse_time, "a time such as 15ms, 30s, 5m or 1h" },
+	[SETTING_TIME] = { parse_time,
+	    "a time such as 15ms, 30s, 5m, 1h or 7d" },
 	[SETTING_MODE] = { parse_mode, "an octal mode such as 0660" },
 	[SETTING_BOOL] = { parse_bool, "yes or no" },
 	[SETTING_CHOICE] = { parse_choice, NULL },

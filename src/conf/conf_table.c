@@ -35,6 +35,7 @@ const struct setting_section setting_sections[] = {
 	{ "model", "The model" },
 	{ "events", "Event streams" },
 	{ "tool", "Tools" },
+	{ "approval", "Questions to a human" },
 	{ "limits", "Bounds" },
 };
 
@@ -96,6 +97,12 @@ const struct setting settings[] = {
 	STRING("jwt.user_claim", jwt_user_claim, "sub",
 	    "The claim that names the user: 1 to 255 printable ASCII "
 	    "characters without spaces."),
+	STRING("jwt.tenant_claim", jwt_tenant_claim, "tenant",
+	    "The claim that names the user's tenant, if tokens have one: an "
+	    "organisation whose members may decide for each other, see "
+	    "approval.role."),
+	STRING("jwt.roles_claim", jwt_roles_claim, "roles",
+	    "The claim with the user's roles: a list, or words of a text."),
 	NUMBER("jwt.leeway", SETTING_TIME, jwt_leeway_ms, "30s", 0, 600 * 1000,
 	    "How far clocks may differ when exp, nbf and iat are checked."),
 	NUMBER("jwt.cache", SETTING_INT, jwt_cache, "4096", 0, 1 << 20,
@@ -210,6 +217,14 @@ const struct setting settings[] = {
 	    1024, 16 * MIB,
 	    "The longest result that the model is given; what is longer is "
 	    "cut, with a note."),
+
+	STRING("approval.role", approval_role, "",
+	    "Who has this role may answer the questions of all agents of the "
+	    "own tenant. Empty: only an agent's owner answers."),
+	NUMBER("approval.timeout", SETTING_TIME, approval_timeout_ms, "7d", 0,
+	    366 * 24 * HOUR_MS,
+	    "How long a tool call waits for its answer; then it is denied. 0 "
+	    "waits for ever. A turn that waits costs nothing."),
 
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,

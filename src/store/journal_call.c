@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/clk.h"
 #include "base/crash.h"
@@ -214,6 +215,18 @@ call_show(struct call *c, const redisReply *r)
 		frame_unref(&more[i]);
 }
 
+/* What was decided while the turn wanted to wait for it. */
+static void
+commit_take_decided(struct journal_commit *c, const redisReply *r)
+{
+	c->interrupted = r->element[1]->integer != 0;
+	c->decided_count = 0;
+	c->decided = arena_alloc(c->arena, r->elements * sizeof(*c->decided));
+	for (size_t i = 2; i < r->elements; i++)
+		c->decided[c->decided_count++] =
+		    arena_strdup(c->arena, reply_text(r, i));
+}
+
 static void
 commit_done(struct journal_commit *c, const redisReply *r)
 {
@@ -225,6 +238,12 @@ commit_done(struct journal_commit *c, const redisReply *r)
 	if (strcmp(what, "NEXT") == 0) {
 		c->outcome = JOURNAL_NEXT;
 		c->next_doc = strdup(reply_text(r, 1));
+	}
+	if (strcmp(what, "PARKED") == 0)
+		c->outcome = JOURNAL_PARKED;
+	if (strcmp(what, "DECIDED") == 0) {
+		c->outcome = JOURNAL_DECIDED;
+		commit_take_decided(c, r);
 	}
 	c->on_done(c->ctx, c);
 }

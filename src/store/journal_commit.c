@@ -2,6 +2,8 @@
 /* What is written together: gathered by a turn, sent by the journal. */
 #include "config.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -64,4 +66,28 @@ void
 journal_op_final(struct journal_commit *c)
 {
 	redis_args_add(&c->ops, "F", 1);
+}
+
+void
+journal_op_ask(struct journal_commit *c, const char *id)
+{
+	redis_args_add(&c->ops, "A", 1);
+	redis_args_add(&c->ops, id, strlen(id));
+}
+
+void
+journal_op_answered(struct journal_commit *c, const char *id)
+{
+	redis_args_add(&c->ops, "D", 1);
+	redis_args_add(&c->ops, id, strlen(id));
+}
+
+void
+journal_op_park(struct journal_commit *c, int64_t deadline_ms)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, deadline_ms);
+	redis_args_add(&c->ops, "P", 1);
+	redis_args_add(&c->ops, text, strlen(text));
 }

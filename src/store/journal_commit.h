@@ -13,9 +13,11 @@ struct arena;
 /* What came of a commit. */
 enum journal_outcome {
 	JOURNAL_OK,
-	JOURNAL_IDLE,  /* the turn is over, the lease dropped */
-	JOURNAL_NEXT,  /* the turn is over, the next one has begun */
-	JOURNAL_FAILED /* err says why; the log is dead */
+	JOURNAL_IDLE,    /* the turn is over, the lease dropped */
+	JOURNAL_NEXT,    /* the turn is over, the next one has begun */
+	JOURNAL_PARKED,  /* it waits for a human, the lease dropped */
+	JOURNAL_DECIDED, /* it need not wait: it was decided meanwhile */
+	JOURNAL_FAILED   /* err says why; the log is dead */
 };
 
 /* An event that a commit carries. */
@@ -43,6 +45,12 @@ struct journal_commit {
 	struct err err;
 	char *next_doc;
 
+	/* JOURNAL_DECIDED: call ids and decisions by turns, the arena's; and
+	 * whether somebody wants the turn stopped. */
+	const char **decided;
+	size_t decided_count;
+	int interrupted;
+
 	struct journal_commit *next; /* the journal's own */
 };
 
@@ -59,6 +67,14 @@ void journal_op_set(
 void journal_op_message(
     struct journal_commit *c, const char *segment, const char *doc, size_t len);
 void journal_op_final(struct journal_commit *c);
+
+/* A human is asked about a call; the answer is applied, or not wanted. */
+void journal_op_ask(struct journal_commit *c, const char *id);
+void journal_op_answered(struct journal_commit *c, const char *id);
+
+/* The end of this holder's part: somebody takes the agent up when there is a
+ * decision, or at a wall time. */
+void journal_op_park(struct journal_commit *c, int64_t deadline_ms);
 
 /* The record of a tool call; is_new: its first. */
 void journal_op_call(struct journal_commit *c, const char *id, const char *doc,

@@ -56,6 +56,7 @@ struct store_agent {
 	const char *tools;      /* JSON array of names, or "" */
 	const char *permission; /* JSON, or "" */
 	const char *todos;      /* JSON of the list, or "" */
+	const char *tenant;     /* of its owner; create alone */
 	int64_t created_ms;
 	int64_t updated_ms;
 	int64_t version;
@@ -127,7 +128,8 @@ enum store_start {
 	STORE_BEGIN,  /* the lease is ours; a turn has begun */
 	STORE_RESUME, /* the lease is ours; a turn goes on */
 	STORE_IDLE,   /* nothing to do */
-	STORE_HELD    /* somebody has the lease */
+	STORE_HELD,   /* somebody has the lease */
+	STORE_PARKED  /* the turn waits for a human, without a lease */
 };
 
 /* What taking a lease gives. */
@@ -154,7 +156,8 @@ struct store_lease {
 	const char *todos;        /* JSON of the todo list, or "" */
 	const char *const *calls; /* RESUME: records of the step's tool calls */
 	size_t call_count;
-	const char *const *events; /* JSON of the first events of the epoch */
+	const char *const *decided; /* and decisions on them, or "" */
+	const char *const *events;  /* JSON of the first events of the epoch */
 	size_t event_count;
 };
 
@@ -181,10 +184,10 @@ struct store_accepted {
 	enum store_start start;
 	const char *message;
 	const char *turn;
-	const char *after;        /* the event just before the message */
-	int over;                 /* STORE_REPEAT: its turn has ended */
-	const char *holder;       /* STORE_QUEUED: the lease of who runs it */
-	const char *running;      /* and the turn that runs */
+	const char *after;   /* the event just before the message */
+	int over;            /* STORE_REPEAT: its turn has ended */
+	const char *holder;  /* STORE_QUEUED: the lease, "" if it is parked */
+	const char *running; /* and the turn that runs */
 	struct store_lease lease; /* BEGIN and RESUME */
 };
 
@@ -199,7 +202,7 @@ int store_accept(struct store *st, struct arena *a, const char *user,
 
 /*
  * Takes the lease of an agent if nobody holds it, or if its value is
- * expected. BEGIN, RESUME, IDLE or HELD in *start_r.
+ * expected. BEGIN, RESUME, IDLE, HELD or PARKED in *start_r.
  */
 int store_take(struct store *st, struct arena *a, const char *base,
     const char *expected, enum store_start *start_r,
@@ -207,7 +210,7 @@ int store_take(struct store *st, struct arena *a, const char *base,
 
 /*
  * Marks the running turn as interrupted. 1 and the turn, the lease of its
- * holder and the newest event id; 0 if none runs; -1.
+ * holder ("" if it is parked) and the newest event id; 0 if none runs; -1.
  */
 int store_interrupt(struct store *st, struct arena *a, const char *user,
     const char *agent, const char **turn_r, const char **lease_r,
@@ -220,11 +223,40 @@ int store_tell(struct store *st, struct arena *a, const char *lease,
 /* A lease on record: whose deadline is before wall time before_ms. */
 struct store_leased {
 	const char *base;
-	const char *value; /* "" if it ran out */
+	const char *value;   /* "" if it ran out, or the turn is parked */
+	int64_t deadline_ms; /* wall time */
 };
 
 int store_leases(struct store *st, struct arena *a, int64_t before_ms,
     struct store_leased **list_r, size_t *count_r, struct err *err);
+
+/* ---- tool calls and approvals ---- */
+
+/* Who asks, where it need not be the agent's owner. */
+struct store_caller {
+	const char *user;
+	const char *tenant; /* it may decide for this tenant; "" for none */
+};
+
+/* What is asked of a human and not answered: the calls' records. */
+int store_approvals(struct store *st, struct arena *a,
+    const struct store_caller *who, const char *agent, struct store_page *out,
+    struct err *err);
+
+/*
+ * Keeps the answer to a question; decision is JSON. 0, with the lease of who
+ * runs the agent in *lease_r, or "" if nobody does and somebody should take
+ * it. ERR_FORBIDDEN, ERR_NOT_FOUND (nothing was asked), ERR_CONFLICT (it was
+ * answered, or withdrawn).
+ */
+int store_decide(struct store *st, struct arena *a,
+    const struct store_caller *who, const char *agent, const char *call,
+    const char *decision, const char **lease_r, struct err *err);
+
+/* At most limit records of tool calls from index on, or the last if < 0. */
+int store_tool_calls(struct store *st, struct arena *a, const char *user,
+    const char *agent, int64_t from, int limit, struct store_page *out,
+    struct err *err);
 
 /* ---- tickets ---- */
 

@@ -42,7 +42,8 @@ enum started {
 	STARTED_EVENTS,
 	STARTED_MORE,
 	STARTED_TODOS,
-	STARTED_CALLS
+	STARTED_CALLS,
+	STARTED_DECIDED
 };
 
 static void
@@ -98,6 +99,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	out->todos = redis_text(&f[STARTED_TODOS]);
 	out->calls = texts(a, &f[STARTED_CALLS]);
 	out->call_count = f[STARTED_CALLS].count;
+	out->decided = texts(a, &f[STARTED_DECIDED]);
 	out->event_count = ev->count;
 	out->events = texts(a, ev);
 }
@@ -204,6 +206,7 @@ start_of(const struct redis_reply *r)
 		{ "RESUME", STORE_RESUME },
 		{ "IDLE", STORE_IDLE },
 		{ "HELD", STORE_HELD },
+		{ "PARKED", STORE_PARKED },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -301,9 +304,11 @@ store_interrupt(struct store *st, struct arena *a, const char *user,
 	if (!id_valid(agent, "agt_"))
 		return store_forbidden(err);
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_INTERRUPT, 1, 1);
+	redis_script(&p, SCRIPT_INTERRUPT, 2, 2);
 	redis_arg(&p, store_base(st, a, agent));
+	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, user);
+	redis_argi(&p, clk_wall_ms());
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	if (redis_is(&r[0].items[0], "FORBIDDEN"))
@@ -343,24 +348,27 @@ store_leases(struct store *st, struct arena *a, int64_t before_ms,
 
 	snprintf(max, sizeof(max), "%" PRId64, before_ms);
 	redis_pipe_init(&p, a);
-	redis_cmd(
-	    &p, "ZRANGEBYSCORE", store_key(st, a, "leases"), "-inf", max, NULL);
+	redis_cmd(&p, "ZRANGEBYSCORE", store_key(st, a, "leases"), "-inf", max,
+	    "WITHSCORES", NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	bases = &r[0];
-	*count_r = bases->count;
-	*list_r = arena_alloc(a, (bases->count + 1) * sizeof(**list_r));
-	if (bases->count == 0)
+	*count_r = bases->count / 2;
+	*list_r = arena_alloc(a, (*count_r + 1) * sizeof(**list_r));
+	if (*count_r == 0)
 		return 0;
 	redis_pipe_clear(&p);
-	for (size_t i = 0; i < bases->count; i++)
+	for (size_t i = 0; i < *count_r; i++)
 		redis_cmd(&p, "GET",
-		    arena_printf(a, "%s:lease", bases->items[i].text), NULL);
+		    arena_printf(a, "%s:lease", bases->items[2 * i].text),
+		    NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
-	for (size_t i = 0; i < bases->count; i++) {
-		(*list_r)[i].base = bases->items[i].text;
+	for (size_t i = 0; i < *count_r; i++) {
+		(*list_r)[i].base = bases->items[2 * i].text;
 		(*list_r)[i].value = redis_text(&r[i]);
+		(*list_r)[i].deadline_ms =
+		    (int64_t)strtod(redis_text(&bases->items[2 * i + 1]), NULL);
 	}
 	return 0;
 }

@@ -94,5 +94,7 @@ tool_envelope(const struct tool_run *r, size_t max, struct buf *out)
 	} else if (r->data.len > 0) {
 		json_add_raw(out, "data", r->data.data, r->data.len);
 	}
+	if (r->note != NULL)
+		json_add_str(out, "note", r->note);
 	json_close(out, '}');
 }

@@ -42,6 +42,7 @@ struct tool_run {
 	struct arena *arena;
 	const struct json *args; /* valid by the schema */
 	const char *todos;       /* the agent's todo list, JSON or "" */
+	const char *note; /* for the model too, of who allowed it; or NULL */
 	int64_t now_ms;
 	void (*on_end)(void *ctx, struct tool_run *r);
 	void *ctx;

@@ -22,7 +22,6 @@
 #include "base/clk.h"
 #include "base/lck.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "conf/conf.h"
 #include "store/store.h"
 #include "worker/keeper.h"
@@ -37,38 +36,14 @@ struct keeper {
 	int stop;
 };
 
-static void
-on_open(void *arg)
-{
-	turn_open(arg);
-}
-
-/* Takes one lease, if there is room for its turn. 0 or -1. */
+/* Nobody holds it, nor will: it ran out, or its holder is dead. A turn that
+ * waits for a human has no lease either, but a deadline to come. */
 static int
-take_over(struct keeper *k, struct arena *a, const struct store_leased *l)
+is_left(struct keeper *k, const struct store_leased *l)
 {
-	struct app *app = k->app;
-	struct store_lease lease;
-	enum store_start start;
-	struct err err;
-
-	if (runner_reserve(app->runner, "", 1, &err) < 0)
-		return 0; /* no room here; somebody else, or later */
-	if (store_take(app->store, a, l->base, l->value, &start, &lease, &err) <
-	    0) {
-		runner_release(app->runner, "");
-		log_warn("taking over a turn: %s", err.text);
-		return -1;
-	}
-	if (start != STORE_BEGIN && start != STORE_RESUME) {
-		runner_release(app->runner, "");
-		return 0;
-	}
-	log_info("takes over agent %s, turn %s", lease.agent, lease.turn);
-	lease.user[0] = '\0'; /* the room was reserved for nobody */
-	loop_post(
-	    app->loop, "take over", on_open, turn_new(app->runner, &lease, ""));
-	return 0;
+	if (*l->value == '\0')
+		return l->deadline_ms <= clk_wall_ms();
+	return store_holder_dead(k->app->store, l->value);
 }
 
 /* One look at the leases whose deadline is before a time. 0 or -1. */
@@ -87,12 +62,14 @@ sweep(struct keeper *k, int64_t before_ms)
 		rc = -1;
 		count = 0;
 	}
-	for (size_t i = 0; i < count && rc == 0; i++)
-		if (*list[i].value == '\0' ||
-		    store_holder_dead(k->app->store, list[i].value))
-			rc = take_over(k, a, &list[i]);
+	for (size_t i = 0; i < count && rc >= 0; i++)
+		if (is_left(k, &list[i]))
+			rc = runner_take(k->app->runner, a, list[i].base,
+			    list[i].value, &err);
+	if (rc < 0 && count > 0)
+		log_warn("taking over a turn: %s", err.text);
 	arena_close(&a);
-	return rc;
+	return rc < 0 ? -1 : 0;
 }
 
 /* Sleeps. 1 the worker stops. */

@@ -98,15 +98,19 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 	frame_unref(&f);
 }
 
-/* "interrupt AGENT TURN" or "deleted AGENT". */
+/* "interrupt AGENT TURN", "decided AGENT CALL JSON" or "deleted AGENT". */
 static void
 on_order(void *ctx, const char *text)
 {
 	struct worker *w = ctx;
-	char agent[40], turn[40];
+	char agent[40], turn[40], call[64];
+	int at;
 
 	if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2) {
 		runner_interrupt(w->app.runner, agent, turn);
+	} else if (sscanf(text, "decided %39s %63s %n", agent, call, &at) ==
+		   2) {
+		runner_answer(w->app.runner, agent, call, text + at);
 	} else if (sscanf(text, "deleted %39s", agent) == 1) {
 		runner_interrupt(w->app.runner, agent, "");
 		hub_gone(w->app.hub, agent);

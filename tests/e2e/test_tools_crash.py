@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Workers that die while a turn calls tools: the history stays valid, and every call is answered exactly once."""
 
+import contextlib
+import http.client
 import json
-import signal
+import threading
 
 import pytest
 from conftest import close
-from stack import Stack, event_id, kill, wait_for, words
+from stack import Stack, event_id, wait_for, words
 from test_crash import crash_points, killer
 from test_tools import LIST, calls
 
@@ -25,7 +27,10 @@ def stack():
     close(stack)
 
 
-@pytest.mark.parametrize("name, n", POINTS, ids=[f"{name}-{n}" for name, n in POINTS])
+UNASKED = [(name, n) for name, n in POINTS if name != "tool-decided"]
+
+
+@pytest.mark.parametrize("name, n", UNASKED, ids=[f"{name}-{n}" for name, n in UNASKED])
 def test_kill_while_tools_run(stack, name, n):
     """W1: a kill at any commit, and between them; the model refuses a history in which calls and results do not pair."""
     stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
@@ -47,6 +52,51 @@ def test_kill_while_tools_run(stack, name, n):
     assert sorted(completed) == sorted(uses), "each call is completed once"
     assert [f.kind for f in view.frames].count("todo_changed") == 1
     assert agent.info()["busy"] is False
+    wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
+
+
+@contextlib.contextmanager
+def decider(agent):
+    """Somebody who allows whatever is asked, and tries again while the server is away."""
+    done, answered = threading.Event(), []
+
+    def run():
+        while not done.is_set():
+            try:
+                got = agent.user.get(f"{agent.path}/approvals")
+                for question in got.json["approvals"] if got.status == 200 else []:
+                    answered.append((question["id"], agent.decide(question["id"]).status))
+            except (OSError, http.client.HTTPException):
+                pass
+            done.wait(0.005)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield answered
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("name, n", POINTS, ids=[f"{name}-{n}" for name, n in POINTS])
+def test_kill_while_asking(stack, name, n):
+    """W2, W5: the same where each writing call is asked about; each question is answered once and its call runs once."""
+    stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = stack.user().agent(tools=["todo_read", "todo_write"], permission={"mode": "auto", "requireApprovalTools": ["todo_write"]})
+    with killer(stack) as killed, decider(agent) as answered, agent.follow() as view:
+        sent = agent.say_surely("work")
+        view.wait(sent["turn"], seconds=30)
+    assert killed or n > 1, f"{name} was not reached"
+    assert view.dones == {sent["turn"]: "completed"}
+    ids = [event_id(i) for i in agent.log_ids()]
+    assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
+    results = [json.loads(b["content"]) for b in agent.history()[2]["content"]]
+    assert [r["ok"] for r in results] == [True, True, False, True, True]
+    assert [status for _, status in answered].count(200) <= 1
+    kinds = [f.kind for f in view.frames]
+    assert kinds.count("permission_required") == kinds.count("approval_response") == kinds.count("todo_changed") == 1
+    assert kinds.count("tool:complete") == 5
     wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
 
 

@@ -417,9 +417,9 @@ class Follower(threading.Thread):
 class User:
     """Somebody with a token, and what they do."""
 
-    def __init__(self, stack, name):
+    def __init__(self, stack, name, **claims):
         self.stack, self.name = stack, name
-        self.token = stack.token(name)
+        self.token = stack.token(name, **claims)
 
     def http(self, method, path, json=None, **options):
         return self.stack.http(method, path, user=self, json=json, **options)
@@ -510,6 +510,31 @@ class Agent:
         got = self.user.post(f"{self.path}/interrupt")
         assert got.status == 200, got
         return got.json
+
+    def seen_by(self, user):
+        """The same agent in the hands of somebody else."""
+        return Agent(user, self.id)
+
+    def approvals(self):
+        """What is asked of a human."""
+        got = self.user.get(f"{self.path}/approvals")
+        assert got.status == 200, got
+        return got.json["approvals"]
+
+    def asked(self, count=1, seconds=10):
+        """The same, when so many questions are open and nobody runs the agent."""
+        wait_for(lambda: self.info()["state"] == "AWAITING_APPROVAL" and self.lease() is None and len(self.approvals()) == count,
+                 seconds, lambda: f"not parked: {self.info()}, {self.approvals()}")
+        return self.approvals()
+
+    def decide(self, call, decision="allow", **more):
+        """The answer to a question; the response."""
+        return self.user.post(f"{self.path}/approvals/{call}", {"decision": decision, **more})
+
+    def tool_calls(self):
+        got = self.user.get(f"{self.path}/tool-calls?limit=500")
+        assert got.status == 200, got
+        return got.json["toolCalls"]
 
     def history(self):
         got = self.user.get(f"{self.path}/messages?limit=100")
@@ -986,9 +1011,9 @@ class Stack:
         self.tokens.append(token)
         return token
 
-    def user(self, name="user"):
+    def user(self, name="user", **claims):
         """Somebody whom no other test knows."""
-        return User(self, f"{name}-{secrets.token_hex(4)}")
+        return User(self, f"{name}-{secrets.token_hex(4)}", **claims)
 
     def redis(self):
         """A client for the stack's Redis."""

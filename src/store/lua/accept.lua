@@ -7,7 +7,7 @@
 -- that it has seen.
 --
 -- Returns FORBIDDEN | FULL | BUSY | OVERLOAD | REPEAT message turn after over |
--- QUEUED after lease turn | BEGIN or RESUME as start() does.
+-- QUEUED after lease turn ('' for lease: it waits for a human) | BEGIN or RESUME as start() does.
 local user, doc, message, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local holder, ms, now, keep = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local known = { version = ARGV[14], messages = tonumber(ARGV[15]) }
@@ -48,7 +48,8 @@ end
 if waiting >= tonumber(ARGV[7]) then
 	return { 'FULL' }
 end
-if not held and ARGV[13] ~= '1' then
+local parked = is_parked(f, held)
+if not held and not parked and ARGV[13] ~= '1' then
 	return { 'OVERLOAD' }
 end
 
@@ -58,7 +59,7 @@ if not busy then
 	return start(f, holder, ms, keep, now, prev, doc, known)
 end
 redis.call('RPUSH', inbox, doc)
-if not held then
+if not held and not parked then
 	-- Its holder is gone. What it left comes first.
 	local first = ''
 	if f.turn == '' then
@@ -68,5 +69,8 @@ if not held then
 end
 if ARGV[8] == 'interrupt' and f.turn ~= '' then
 	redis.call('HSET', key('info'), 'interrupt', f.turn)
+	if parked then
+		redis.call('ZADD', KEYS[2], now, base)
+	end
 end
-return { 'QUEUED', prev, held, f.turn }
+return { 'QUEUED', prev, held or '', f.turn }

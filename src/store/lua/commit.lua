@@ -8,15 +8,33 @@
 --   M SEGMENT DOC   appends a message to the history
 --   C ID DOC        the first record of a tool call
 --   T ID DOC        a later one
+--   A ID            asks a human whether a tool call may run
+--   D ID            it was decided, and the decision is applied
 --   F               the turn is over: begins the next one, or drops the lease
+--   P DEADLINE      drops the lease until something is decided, or a time
 --
--- Returns OK | FENCED | IDLE (after F) | NEXT doc events (after F).
+-- Returns OK | FENCED | IDLE (after F) | NEXT doc events (after F) | PARKED
+-- (after P) | DECIDED interrupted id decision ... (after P: it need not wait).
+
 local events, info = key('events'), key('info')
 local n = tonumber(ARGV[5])
 local first, last = ARGV[6], ARGV[4 + 2 * n]
 
 local function is_final()
-	return ARGV[#ARGV] == 'F'
+	return ARGV[#ARGV] == 'F' or ARGV[#ARGV - 1] == 'P'
+end
+
+-- After P: what was decided since the turn looked last, or that somebody
+-- wants it stopped; nil if there is nothing.
+local function why_not_park()
+	local turn, interrupt =
+	    unpack(redis.call('HMGET', info, 'turn', 'interrupt'))
+	local found = decisions()
+	local stop = turn == interrupt
+	if #found == 0 and not stop then
+		return nil
+	end
+	return { 'DECIDED', stop and 1 or 0, unpack(found) }
 end
 
 -- The answer to a commit that was applied before its connection broke.
@@ -25,7 +43,10 @@ local function repeated(held)
 		return { 'OK' }
 	end
 	if held ~= ARGV[1] then
-		return { 'IDLE' }
+		return { ARGV[#ARGV] == 'F' and 'IDLE' or 'PARKED' }
+	end
+	if ARGV[#ARGV] ~= 'F' then
+		return why_not_park() or { 'DECIDED', 0 }
 	end
 	local out = {}
 	for _, e in ipairs(redis.call('XRANGE', events, '(' .. last, '+')) do
@@ -73,6 +94,22 @@ while i <= #ARGV do
 			redis.call('RPUSH', key('calls'), ARGV[i + 1])
 		end
 		i = i + 3
+	elseif op == 'A' then
+		redis.call('HSETNX', key('approvals'), ARGV[i + 1], '')
+		i = i + 2
+	elseif op == 'D' then
+		redis.call('HDEL', key('approvals'), ARGV[i + 1])
+		i = i + 2
+	elseif op == 'P' then
+		result = why_not_park()
+		if not result then
+			redis.call('HSET', info, 'state', 'AWAITING_APPROVAL',
+			    'updated', ARGV[4])
+			redis.call('DEL', key('lease'))
+			redis.call('ZADD', KEYS[2], ARGV[i + 1], base)
+			result = { 'PARKED' }
+		end
+		i = i + 2
 	else
 		redis.call('HSET', info, 'turn', '', 'state', 'READY',
 		    'interrupt', '', 'updated', ARGV[4])

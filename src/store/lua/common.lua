@@ -74,6 +74,14 @@ local function resume(out, keep, epoch, now, f)
 	return redis.call('LLEN', segment_key(f.tail)), f.turn
 end
 
+-- The turn waited for a human, without a lease; it goes on.
+local function unpark(out, keep, epoch, now, f)
+	redis.call('HSET', key('info'), 'epoch', epoch, 'state', 'PRE_TOOL')
+	emit(out, keep, epoch .. '-0', 'monitor', 'state_change', f.turn,
+	    f.step, now, ',"state":"PRE_TOOL"')
+	return redis.call('LLEN', segment_key(f.tail)), f.turn
+end
+
 -- What scripts read of an agent; owner is false if there is none.
 local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
@@ -85,16 +93,38 @@ local function agent_read()
 	    todos = v[11] or '' }
 end
 
--- The records of the tool calls of the step that was cut short.
+-- A turn that waits for a human: nobody holds the agent, and nobody needs to.
+local function is_parked(f, held)
+	return not held and f.state == 'AWAITING_APPROVAL'
+end
+
+-- The records of the tool calls of the step that was cut short, and what was
+-- decided of each ('' nothing).
 local function call_records(f)
 	local ids = {}
 	for id in string.gmatch(f.calls, '%S+') do
 		ids[#ids + 1] = id
 	end
 	if #ids == 0 then
-		return {}
+		return {}, {}
 	end
-	return redis.call('HMGET', key('tools'), unpack(ids))
+	local decided = redis.call('HMGET', key('approvals'), unpack(ids))
+	for i = 1, #ids do
+		decided[i] = decided[i] or ''
+	end
+	return redis.call('HMGET', key('tools'), unpack(ids)), decided
+end
+
+-- What was decided and not applied yet: call id and JSON, by turns.
+local function decisions()
+	local all, out = redis.call('HGETALL', key('approvals')), {}
+	for i = 1, #all, 2 do
+		if all[i + 1] ~= '' then
+			out[#out + 1] = all[i]
+			out[#out + 1] = all[i + 1]
+		end
+	end
+	return out
 end
 
 -- The answer to whoever was given the lease. known is what it has seen of
@@ -115,9 +145,10 @@ local function started(word, epoch, prev, f, turn, length, doc, out, known)
 	elseif new > 0 and new <= 8 then
 		docs = redis.call('LRANGE', segment_key(f.tail), -new, -1)
 	end
+	local records, decided = call_records(f)
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
-	    out, more, f.todos, call_records(f) }
+	    out, more, f.todos, records, decided }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there
@@ -131,7 +162,8 @@ local function start(f, holder, ms, keep, now, prev, doc, known)
 	if f.turn ~= '' then
 		word = 'RESUME'
 		doc = ''
-		length, turn = resume(out, keep, epoch, now, f)
+		local go_on = is_parked(f, false) and unpark or resume
+		length, turn = go_on(out, keep, epoch, now, f)
 	else
 		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
 		length, turn = begin(out, keep, epoch, 0, now, f.tail, doc)

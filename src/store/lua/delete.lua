@@ -14,7 +14,7 @@ for _, reference in ipairs(redis.call('LRANGE', key('segments'), 0, -1)) do
 	end
 end
 for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
-    'calls', 'checkpoints', 'lease' }) do
+    'calls', 'approvals', 'checkpoints', 'lease' }) do
 	redis.call('DEL', key(part))
 end
 redis.call('ZREM', KEYS[2], base)

@@ -1,7 +1,7 @@
 -- interrupt: marks the running turn, for its holder and for its heirs.
--- ARGV: user. Returns FORBIDDEN | IDLE | TURN turn lease last-event-id.
-local owner, turn =
-    unpack(redis.call('HMGET', key('info'), 'owner', 'turn'))
+-- ARGV: user, now ms. Returns FORBIDDEN | IDLE | TURN turn lease last-event-id.
+local owner, turn, state =
+    unpack(redis.call('HMGET', key('info'), 'owner', 'turn', 'state'))
 if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
@@ -9,5 +9,8 @@ if turn == '' then
 	return { 'IDLE' }
 end
 redis.call('HSET', key('info'), 'interrupt', turn)
-return { 'TURN', turn, redis.call('GET', key('lease')) or '',
-    last_event_id() }
+local held = redis.call('GET', key('lease'))
+if is_parked({ state = state }, held) then
+	redis.call('ZADD', KEYS[2], ARGV[2], base)
+end
+return { 'TURN', turn, held or '', last_event_id() }

@@ -3,12 +3,20 @@
 -- ARGV: the lease value that may be replaced ('' for none: only if nobody
 -- holds it), UUID:HOLDER, lease ms, now ms, keep.
 --
--- Returns HELD | IDLE (nothing to do; it is forgotten) | BEGIN or RESUME.
+-- Returns HELD | IDLE (nothing to do; it is forgotten) | PARKED (it waits for
+-- a human) | BEGIN or RESUME.
 local held = redis.call('GET', key('lease'))
 if held and held ~= ARGV[1] then
 	return { 'HELD' }
 end
 local f = agent_read()
+if is_parked(f, held) then
+	local deadline = redis.call('ZSCORE', KEYS[2], base)
+	if deadline and tonumber(deadline) > tonumber(ARGV[4]) and
+	    f.interrupt ~= f.turn and #decisions() == 0 then
+		return { 'PARKED' }
+	end
+end
 local doc = ''
 if f.turn == '' then
 	doc = redis.call('LPOP', key('inbox'))

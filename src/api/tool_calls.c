@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* Tool calls: what was called, and what is asked of a human about it. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "agent/runner.h"
+#include "api/api_priv.h"
+#include "base/clk.h"
+
+#define PAGE 100
+#define PAGE_MAX 500
+#define NOTE_MAX_BYTES 2000
+
+static void
+add_docs(struct buf *b, const char *name, const struct store_page *page)
+{
+	json_open(b, name, '[');
+	for (size_t i = 0; i < page->count; i++)
+		json_add_raw(b, NULL, page->docs[i], strlen(page->docs[i]));
+	json_close(b, ']');
+}
+
+int
+tool_calls_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct buf *b = &c->rs->body;
+	struct store_page page;
+	int64_t limit = PAGE, from = 0;
+
+	if (api_query_int(c, "limit", 1, PAGE_MAX, &limit, err) < 0 ||
+	    api_query_int(c, "from", -1, INT64_MAX / 2, &from, err) < 0 ||
+	    store_tool_calls(c->app->store, c->arena, c->user, c->rq->param[0],
+		from, (int)limit, &page, err) < 0)
+		return -1;
+	http_json(c->rs, 200);
+	buf_putc(b, '{');
+	add_docs(b, "toolCalls", &page);
+	json_add_int(b, "from", page.from);
+	json_add_int(b, "total", page.total);
+	buf_putc(b, '}');
+	if (page.from + limit < page.total)
+		http_header_add(c->rs, "Link",
+		    "</api/agents/%s/tool-calls?limit=%" PRId64 "&from=%" PRId64
+		    ">; rel=\"next\"",
+		    c->rq->param[0], limit, page.from + limit);
+	return 0;
+}
+
+static struct store_caller
+caller_of(const struct api_call *c)
+{
+	return (struct store_caller){ c->user, c->decides ? c->tenant : "" };
+}
+
+int
+approvals_get(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct store_caller who = caller_of(c);
+	struct store_page page;
+
+	if (store_approvals(
+		c->app->store, c->arena, &who, c->rq->param[0], &page, err) < 0)
+		return -1;
+	http_json(c->rs, 200);
+	buf_putc(&c->rs->body, '{');
+	add_docs(&c->rs->body, "approvals", &page);
+	buf_putc(&c->rs->body, '}');
+	return 0;
+}
+
+/* The answer as it is kept. */
+static int
+body_decision(const struct api_call *c, struct buf *b, struct err *err)
+{
+	const char *decision = "", *note = "";
+
+	if (api_body_str(c, "decision", 16, &decision, err) < 0 ||
+	    api_body_str(c, "note", NOTE_MAX_BYTES, &note, err) < 0)
+		return -1;
+	if (strcmp(decision, "allow") != 0 && strcmp(decision, "deny") != 0)
+		return err_set(err, ERR_INVALID, "decision is allow or deny");
+	json_open(b, NULL, '{');
+	json_add_str(b, "decision", decision);
+	json_add_str(b, "decidedBy", c->user);
+	json_add_int(b, "decidedAt", clk_wall_ms());
+	if (*note != '\0')
+		json_add_str(b, "note", note);
+	json_close(b, '}');
+	return 0;
+}
+
+int
+approvals_post(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct store_caller who = caller_of(c);
+	const char *agent = c->rq->param[0], *id = c->rq->param[1], *lease;
+	struct buf decision;
+
+	buf_init(&decision, c->arena);
+	if (body_decision(c, &decision, err) < 0 ||
+	    store_decide(c->app->store, c->arena, &who, agent, id,
+		decision.data, &lease, err) < 0)
+		return -1;
+	api_tell(c, lease,
+	    arena_printf(
+		c->arena, "decided %s %s %s", agent, id, decision.data));
+	http_json(c->rs, 200);
+	buf_add(&c->rs->body, decision.data, decision.len);
+	return 0;
+}
