@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/turn_step.h"
 #include "base/buf.h"
 #include "tool/tool.h"
 
@@ -15,6 +16,7 @@
  * All of the loop's thread, in the memory of turn->round.
  */
 struct turn;
+struct toolset;
 struct model_result;
 
 /* Its place in the record's life: spec/kode.md, section 1.1. */
@@ -98,5 +100,27 @@ int calls_over(const struct turn *t);
 
 /* Puts the message with all results into t->commit, and forgets the calls. */
 void calls_commit_results(struct turn *t);
+
+/* ---- turn_approve.c: waiting for a human ---- */
+
+/* Gives the agent up until something is decided. */
+enum turn_step turn_park(struct turn *t);
+
+/* A decision on one of its calls, if it waits for one. */
+void turn_answer(struct turn *t, const char *call, const char *decision);
+
+/* ---- turn_tools.c: running them ---- */
+
+/* The agent's tools, made once a turn. */
+struct toolset *turn_tools(struct turn *t);
+
+/* Stops what runs; each call is sealed or finished. */
+void turn_tools_cancel(struct turn *t);
+
+/* Begins a round: memory for its calls. */
+void turn_tools_open(struct turn *t);
+
+/* Frees what the tools of a step used. */
+void turn_tools_free(struct turn *t);
 
 #endif

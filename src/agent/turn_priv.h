@@ -98,28 +98,6 @@ void turn_commit_message(struct turn *t, const char *marks, const char *role,
  * failed. */
 enum turn_step turn_commit(struct turn *t, enum turn_step after);
 
-/* ---- turn_approve.c: waiting for a human ---- */
-
-/* Gives the agent up until something is decided. */
-enum turn_step turn_park(struct turn *t);
-
-/* A decision on one of its calls, if it waits for one. */
-void turn_answer(struct turn *t, const char *call, const char *decision);
-
-/* ---- turn_tools.c: running them ---- */
-
-/* The agent's tools, made once a turn. */
-struct toolset *turn_tools(struct turn *t);
-
-/* Stops what runs; each call is sealed or finished. */
-void turn_tools_cancel(struct turn *t);
-
-/* Begins a round: memory for its calls. */
-void turn_tools_open(struct turn *t);
-
-/* Frees what the tools of a step used. */
-void turn_tools_free(struct turn *t);
-
 /* ---- turn.c: the table, and who walks along it ---- */
 
 /* It goes on with this step, at the end of the tick. The loop's thread. */

@@ -886,7 +886,15 @@ class Stack:
             raise AssertionError(f"the pool does not end\n{self.tails()}") from None
 
     def restart_pool(self, env=None):
-        self.stop_pool()
+        """Stops the pool, also if a worker stands still at a crash point, and starts it."""
+        self._pool.send_signal(signal.SIGTERM)
+
+        def ended():
+            for pid in children(self._pool.pid):
+                self.cont(pid)
+            return self._pool.poll() is not None
+
+        wait_for(ended, 15, lambda: f"the pool does not end\n{self.tails()}")
         self.start_pool(env)
 
     def kill_nginx(self):
