@@ -271,6 +271,7 @@ turn_new(
 	t->lease_arena = arena_open(2048);
 	lease_copy(t->lease_arena, &t->lease, lease);
 	snprintf(t->turn, sizeof(t->turn), "%s", lease->turn);
+	snprintf(t->room, sizeof(t->room), "%s", lease->user);
 	snprintf(t->request_id, sizeof(t->request_id), "%s", request_id);
 	t->step = lease->step > 0 ? (int)lease->step : 1;
 	t->todos = strdup(t->lease.todos);
@@ -363,6 +364,7 @@ runner_take(struct runner *r, struct arena *a, const char *base,
 	struct store_lease lease;
 	enum store_start start;
 	struct err no_room;
+	struct turn *t;
 
 	if (runner_reserve(r, "", 1, &no_room) < 0)
 		return 0; /* somebody else, or later */
@@ -376,8 +378,9 @@ runner_take(struct runner *r, struct arena *a, const char *base,
 		return 0;
 	}
 	log_info("takes up agent %s, turn %s", lease.agent, lease.turn);
-	lease.user[0] = '\0'; /* the room was reserved for nobody */
-	loop_post(r->parts.loop, "take up", on_open, turn_new(r, &lease, ""));
+	t = turn_new(r, &lease, "");
+	t->room[0] = '\0'; /* it was reserved for nobody */
+	loop_post(r->parts.loop, "take up", on_open, t);
 	return 1;
 }
 

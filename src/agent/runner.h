@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "store/store.h"
+#include "tool/tool.h"
 
 struct arena;
 struct conf;
@@ -14,6 +15,7 @@ struct journal;
 struct loop;
 struct models;
 struct scoreboard;
+struct templates;
 struct turn;
 
 /*
@@ -28,6 +30,8 @@ struct runner_parts {
 	struct store *store;
 	struct journal *journal;
 	struct models *models;
+	const struct templates *templates;
+	struct tool_host tools;
 	struct scoreboard *board;
 	int slot; /* this worker's row */
 

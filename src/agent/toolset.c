@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/templates.h"
 #include "agent/toolset.h"
 #include "base/arena.h"
 #include "base/err.h"
@@ -43,13 +44,25 @@ parse(struct arena *a, const char *text)
 			     : json_parse(a, text, strlen(text), DEPTH, NULL);
 }
 
+/* One of the server's, or of the template's. */
+static const struct tool *
+find_any(const struct agent_template *t, const char *name)
+{
+	for (size_t i = 0; t != NULL && i < t->http_tool_count; i++)
+		if (strcmp(t->http_tools[i].name, name) == 0)
+			return &t->http_tools[i];
+	return tool_find(name);
+}
+
 struct toolset *
-toolset_make(struct arena *a, const char *names, const char *permission)
+toolset_make(struct arena *a, const struct agent_template *t, const char *names,
+    const char *permission)
 {
 	struct toolset *ts = arena_new(a, struct toolset);
 	const struct json *list = parse(a, names);
 
 	ts->count = 0;
+	ts->template = t;
 	ts->tools = arena_alloc(a, (json_count(list) + 1) * sizeof(*ts->tools));
 	ts->permit = permit_parse(a, parse(a, permission), NULL);
 	if (ts->permit == NULL)
@@ -58,7 +71,7 @@ toolset_make(struct arena *a, const char *names, const char *permission)
 	     n = json_next(n)) {
 		if (toolset_find(ts, json_str(n)) != NULL)
 			continue; /* named twice */
-		ts->tools[ts->count] = tool_find(json_str(n));
+		ts->tools[ts->count] = find_any(t, json_str(n));
 		ts->count += ts->tools[ts->count] != NULL;
 	}
 	advertise(a, ts);
@@ -66,23 +79,27 @@ toolset_make(struct arena *a, const char *names, const char *permission)
 }
 
 static int
-complain(const char *name, struct err *err)
+complain(const struct agent_template *t, const char *name, struct err *err)
 {
-	const struct tool *t;
+	const struct tool *tool;
 	char all[256] = "";
+	size_t own = t == NULL ? 0 : t->http_tool_count;
 
-	for (size_t i = 0; (t = tool_at(i)) != NULL; i++) {
-		if (strlen(all) + strlen(t->name) + 3 > sizeof(all))
+	for (size_t i = 0;; i++) {
+		tool = i < own ? &t->http_tools[i] : tool_at(i - own);
+		if (tool == NULL ||
+		    strlen(all) + strlen(tool->name) + 3 > sizeof(all))
 			break;
 		strcat(all, i == 0 ? "" : ", ");
-		strcat(all, t->name);
+		strcat(all, tool->name);
 	}
 	return err_set(err, ERR_INVALID,
 	    "tools: there is no tool \"%.60s\"; there are %s", name, all);
 }
 
 int
-toolset_check(const struct json *names, struct err *err)
+toolset_check(
+    const struct agent_template *t, const struct json *names, struct err *err)
 {
 	if (!json_is(names, JSON_ARRAY) || json_count(names) > TOOLS_MAX)
 		return err_set(err, ERR_INVALID,
@@ -92,8 +109,8 @@ toolset_check(const struct json *names, struct err *err)
 		if (json_str(n) == NULL)
 			return err_set(
 			    err, ERR_INVALID, "tools is a list of names");
-		if (tool_find(json_str(n)) == NULL)
-			return complain(json_str(n), err);
+		if (find_any(t, json_str(n)) == NULL)
+			return complain(t, json_str(n), err);
 	}
 	return 0;
 }

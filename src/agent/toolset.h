@@ -6,6 +6,7 @@
 
 #include "tool/tool.h"
 
+struct agent_template;
 struct arena;
 struct err;
 struct json;
@@ -15,19 +16,21 @@ struct toolset {
 	const struct tool **tools;
 	size_t count;
 	const struct permit *permit;
+	const struct agent_template *template; /* or NULL */
 	const char *advertised; /* JSON array for the model, or "" */
 };
 
 /*
  * Of the names (a JSON array, or "") and the permission (JSON, or "") as they
- * are kept with the agent. Names that are none any more are left out. The
- * arena's.
+ * are kept with the agent, and its template (NULL: none). Names that are none
+ * any more are left out. The arena's.
  */
-struct toolset *toolset_make(
-    struct arena *a, const char *names, const char *permission);
+struct toolset *toolset_make(struct arena *a, const struct agent_template *t,
+    const char *names, const char *permission);
 
 /* 0, or -1 and ERR_INVALID with the names that there are. */
-int toolset_check(const struct json *names, struct err *err);
+int toolset_check(
+    const struct agent_template *t, const struct json *names, struct err *err);
 
 /* The tool of that name, or NULL. */
 const struct tool *toolset_find(const struct toolset *ts, const char *name);

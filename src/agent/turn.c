@@ -66,6 +66,8 @@ turn_stop(struct turn *t, enum turn_stop why)
 		t->stop = why;
 	if (t->call != NULL) {
 		model_call_cancel(t->call);
+	} else if (t->hook != NULL) {
+		webhook_cancel(t->hook);
 	} else if (t->timer != NULL) {
 		loop_timer_free(&t->timer);
 		turn_wake(t, turn_stopped_step(t));
@@ -130,7 +132,7 @@ turn_close(struct turn *t)
 {
 	struct runner *r = t->runner;
 	struct turn *own;
-	char user[sizeof(t->lease.user)];
+	char room[sizeof(t->room)];
 
 	turn_tools_cancel(t);
 	turn_tools_free(t);
@@ -144,9 +146,9 @@ turn_close(struct turn *t)
 		r->parts.on_closed(r->parts.ctx, t->lease.agent,
 		    t->dead.code == ERR_NONE ? NULL : &t->dead);
 	}
-	strcpy(user, t->lease.user);
+	strcpy(room, t->room);
 	turn_free(&t);
-	runner_release(r, user);
+	runner_release(r, room);
 }
 
 static enum turn_step

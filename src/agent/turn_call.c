@@ -52,22 +52,26 @@ call_state_find(const char *name)
 /* ---- states ---- */
 
 void
-call_set(struct turn_call *c, enum call_state state, const char *note)
+call_note(struct turn_call *c, const char *note)
 {
-	int64_t now = clk_wall_ms();
-
-	c->state = state;
-	c->unwritten = 1;
-	if (state == CALL_EXECUTING)
-		c->started_ms = now;
-	if (CALL_IS_OVER(state))
-		c->completed_ms = now;
 	json_open(&c->audit, NULL, '{');
-	json_add_str(&c->audit, "state", state_names[state]);
-	json_add_int(&c->audit, "at", now);
+	json_add_str(&c->audit, "state", state_names[c->state]);
+	json_add_int(&c->audit, "at", clk_wall_ms());
 	if (note != NULL)
 		json_add_str(&c->audit, "note", note);
 	json_close(&c->audit, '}');
+}
+
+void
+call_set(struct turn_call *c, enum call_state state, const char *note)
+{
+	c->state = state;
+	c->unwritten = 1;
+	if (state == CALL_EXECUTING)
+		c->started_ms = clk_wall_ms();
+	if (CALL_IS_OVER(state))
+		c->completed_ms = clk_wall_ms();
+	call_note(c, note);
 }
 
 void
@@ -170,29 +174,39 @@ call_check(struct turn_call *c)
 	return 0;
 }
 
-static void
+void
+call_ask(struct turn_call *c, const char *reason)
+{
+	c->reason = reason;
+	c->asked_ms = clk_wall_ms();
+	call_set(c, CALL_APPROVAL_REQUIRED, "awaiting approval");
+}
+
+void
+call_go_on(struct turn_call *c)
+{
+	if (c->must_ask)
+		call_ask(c, c->reason);
+	else
+		c->state = CALL_APPROVED;
+}
+
+void
 call_decide(struct turn_call *c)
 {
 	struct permit_call asked = { c->name, c->tool->effect, c->args };
 	struct permit_answer a =
 	    permit_evaluate(c->turn->tools->permit, &asked);
 
-	switch (a.decision) {
-	case PERMIT_ALLOW:
-		c->state = CALL_APPROVED;
-		return;
-	case PERMIT_ASK:
-		c->reason = a.reason;
-		c->asked_ms = clk_wall_ms();
-		call_set(c, CALL_APPROVAL_REQUIRED, "awaiting approval");
-		return;
-	case PERMIT_DENY:
-		break;
-	}
-	c->reason = a.reason;
-	call_fail(c, CALL_DENIED, TOOL_ERROR_LOGICAL,
-	    arena_printf(c->turn->round, "Tool denied by policy: %s", a.reason),
-	    "policy deny");
+	c->reason = a.decision == PERMIT_ALLOW ? NULL : a.reason;
+	c->must_ask = a.decision == PERMIT_ASK;
+	if (a.decision == PERMIT_DENY)
+		call_fail(c, CALL_DENIED, TOOL_ERROR_LOGICAL,
+		    arena_printf(
+			c->turn->round, "Tool denied by policy: %s", a.reason),
+		    "policy deny");
+	else if (!turn_has_hook(c->turn, HOOK_PRE_TOOL))
+		call_go_on(c);
 }
 
 static void

@@ -5,8 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/templates.h"
 #include "agent/turn_step.h"
 #include "base/buf.h"
+#include "net/webhook.h"
 #include "tool/tool.h"
 
 /*
@@ -57,8 +59,11 @@ struct turn_call {
 	int answer_is_new;         /* no event has told of it */
 	int64_t created_ms, started_ms, completed_ms;
 	struct buf audit; /* JSON values with commas between */
+	int must_ask;     /* a human, if no hook decides */
 	struct tool_run run;
-	int running;
+	int running; /* until its result is taken */
+	struct webhook hook;
+	int hooking;
 };
 
 /* Memory for the calls of a step, in t->calls. */
@@ -76,9 +81,19 @@ void calls_from_records(struct turn *t);
 /* A new state, with a line in the audit trail. */
 void call_set(struct turn_call *c, enum call_state state, const char *note);
 
+/* One more line in the audit trail, in the state it is in. */
+void call_note(struct turn_call *c, const char *note);
+
 /* It is over: the envelope says so to the model. */
 void call_fail(struct turn_call *c, enum call_state state, enum tool_error type,
     const char *error, const char *note);
+
+/* Evaluates the permission: it is denied, or a hook is to be asked, or else. */
+void call_decide(struct turn_call *c);
+
+/* What the permission says: a human is asked, or it runs. */
+void call_go_on(struct turn_call *c);
+void call_ask(struct turn_call *c, const char *reason);
 
 /* Seals a call that was cut short, in the words of spec/kode.md 1.5. */
 void call_seal(struct turn_call *c, const char *note);
@@ -110,6 +125,11 @@ enum turn_step turn_park(struct turn *t);
 void turn_answer(struct turn *t, const char *call, const char *decision);
 
 /* ---- turn_tools.c: running them ---- */
+
+/* It is over: with what its tool said, or with a value in its place. */
+void call_take_result(struct turn_call *c);
+void call_finish(
+    struct turn_call *c, const struct json *data, const char *note);
 
 /* The agent's tools, made once a turn. */
 struct toolset *turn_tools(struct turn *t);

@@ -131,12 +131,21 @@ failure_marks(struct turn *t, const struct model_failure *f)
 }
 
 enum turn_step
+turn_fail(struct turn *t, const char *type, const char *why)
+{
+	t->failure = (struct model_failure){ .failed = 1 };
+	snprintf(t->failure.type, sizeof(t->failure.type), "%s", type);
+	snprintf(t->failure.message, sizeof(t->failure.message), "%s", why);
+	return TURN_FAILED;
+}
+
+enum turn_step
 step_failed(struct turn *t)
 {
-	struct model_failure f = { .failed = 1 };
+	struct model_failure f = t->failure;
 	struct buf b;
 
-	if (t->result != NULL)
+	if (!f.failed && t->result != NULL)
 		f = model_call_result(t->result)->failure;
 	if (f.message[0] == '\0') {
 		strcpy(f.type, "resumed");
@@ -173,6 +182,8 @@ begin_next(struct turn *t)
 	turn_tools_free(t);
 	t->tools = NULL;
 	t->rounds = 0;
+	t->hooked = 0;
+	t->failure.failed = 0;
 	t->step = 1;
 	t->attempt = 0;
 	t->lease.resumes = 0;

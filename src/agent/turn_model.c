@@ -68,6 +68,12 @@ step_pre_model(struct turn *t)
 		return turn_stopped_step(t);
 	if (t->lease.resumes > RESUMES_MAX)
 		return TURN_FAILED;
+	if (t->hooked != t->step) {
+		t->hooked = t->step;
+		t->extra = "";
+		if (turn_has_hook(t, HOOK_PRE_MODEL))
+			return turn_ask_model_hook(t);
+	}
 	t->messages_len = h->text.len;
 	memcpy(t->tail, h->text.data + h->text.len - MODEL_TAIL, MODEL_TAIL);
 	t->rq = (struct model_request){
@@ -75,6 +81,7 @@ step_pre_model(struct turn *t)
 		.system = h->prompt,
 		.request_id = t->request_id,
 		.tools = turn_tools(t)->advertised,
+		.extra = t->extra,
 		.messages = &h->text,
 		.sink = { on_text, on_thinking, on_call_id },
 		.on_end = on_model_end,

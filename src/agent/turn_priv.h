@@ -7,6 +7,7 @@
 #include "agent/runner.h"
 #include "agent/toolset.h"
 #include "agent/turn_call.h"
+#include "agent/turn_hook.h"
 #include "agent/turn_step.h"
 #include "base/lck.h"
 #include "base/loop.h"
@@ -49,7 +50,8 @@ struct turn {
 	struct runner *runner;
 	struct arena *lease_arena; /* what lease points to */
 	struct store_lease lease;
-	char turn[40]; /* the one that runs now */
+	char turn[40];  /* the one that runs now */
+	char room[256]; /* the user whose room it takes; "" nobody's */
 	char request_id[64];
 	struct journal_log *log;
 
@@ -72,6 +74,10 @@ struct turn {
 	char tail[MODEL_TAIL]; /* its last bytes, which the request changes */
 	int shown;
 	struct loop_timer *timer; /* until the next attempt */
+	struct webhook *hook;     /* the one before the model, while it runs */
+	const char *extra;        /* what it said */
+	int hooked;               /* the step it was asked for */
+	struct model_failure failure; /* why the turn fails, if not the model */
 
 	/* The tools of a step, in memory of its own. */
 	struct arena *round;
@@ -111,6 +117,9 @@ void turn_stop(struct turn *t, enum turn_stop why);
 
 /* Puts the history back into the cache, or drops it. */
 void turn_give_history(struct turn *t);
+
+/* It fails for a reason of ours. Returns TURN_FAILED. */
+enum turn_step turn_fail(struct turn *t, const char *type, const char *why);
 
 /* Where a turn goes that was asked to stop. */
 enum turn_step turn_stopped_step(const struct turn *t);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/templates.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/clk.h"
@@ -48,12 +49,41 @@ struct toolset *
 turn_tools(struct turn *t)
 {
 	if (t->tools == NULL)
-		t->tools = toolset_make(
-		    t->arena, t->history->tools, t->history->permission);
+		t->tools = toolset_make(t->arena,
+		    templates_find(
+			t->runner->parts.templates, t->history->template),
+		    t->history->tools, t->history->permission);
 	return t->tools;
 }
 
 /* ---- runs ---- */
+
+void
+call_take_result(struct turn_call *c)
+{
+	struct tool_run *r = &c->run;
+	int failed = r->failed != TOOL_ERROR_NONE;
+	struct buf b;
+
+	buf_init(&b, c->turn->round);
+	tool_envelope(r, (size_t)conf_of(c->turn)->tool_max_output_bytes, &b);
+	c->result = buf_str(&b);
+	c->error = failed ? r->error : NULL;
+	call_set(c, failed ? CALL_FAILED : CALL_COMPLETED,
+	    failed ? "tool reported failure" : "execution complete");
+}
+
+void
+call_finish(struct turn_call *c, const struct json *data, const char *note)
+{
+	struct tool_run *r = &c->run;
+
+	r->failed = TOOL_ERROR_NONE;
+	buf_init(&r->data, c->turn->round);
+	json_print(&r->data, data);
+	call_take_result(c);
+	call_note(c, note);
+}
 
 static void
 on_run_end(void *ctx, struct tool_run *r)
@@ -62,19 +92,19 @@ on_run_end(void *ctx, struct tool_run *r)
 	struct turn *t = c->turn;
 	struct buf b;
 
-	c->running = 0;
 	crash_point("tool-ended");
 	if (r->failed == TOOL_ERROR_ABORTED && t->stop != STOP_NO) {
 		call_seal(c, "sealed due to interrupt");
-	} else {
+	} else if (turn_has_hook(t, HOOK_POST_TOOL)) {
 		buf_init(&b, t->round);
 		tool_envelope(r, (size_t)conf_of(t)->tool_max_output_bytes, &b);
 		c->result = buf_str(&b);
-		c->error = r->failed == TOOL_ERROR_NONE ? NULL : r->error;
-		call_set(c, c->error == NULL ? CALL_COMPLETED : CALL_FAILED,
-		    c->error == NULL ? "execution complete"
-				     : "tool reported failure");
+		call_ask_post_hook(c);
+		return;
+	} else {
+		call_take_result(c);
 	}
+	c->running = 0;
 	if (!t->busy)
 		turn_wake(t, TURN_TOOLS);
 }
@@ -86,6 +116,11 @@ run_start(struct turn_call *c)
 
 	c->run = (struct tool_run){
 		.tool = c->tool,
+		.host = &t->runner->parts.tools,
+		.call = c->id,
+		.agent = t->lease.agent,
+		.user = t->lease.user,
+		.turn = t->turn,
 		.arena = t->round,
 		.args = c->args,
 		.todos = t->todos,
@@ -103,13 +138,15 @@ void
 turn_tools_cancel(struct turn *t)
 {
 	t->busy = 1; /* nobody wakes the turn for it */
-	for (size_t i = 0; i < t->call_count; i++)
+	for (size_t i = 0; i < t->call_count; i++) {
+		call_cancel_hook(&t->calls[i]);
 		if (t->calls[i].running)
 			tool_run_cancel(&t->calls[i].run);
+	}
 	t->busy = 0;
 }
 
-/* What was committed as EXECUTING runs now. */
+/* What was committed as EXECUTING runs now; hooks hear of what is PENDING. */
 static void
 start_recorded(struct turn *t)
 {
@@ -117,8 +154,12 @@ start_recorded(struct turn *t)
 	for (size_t i = 0; i < t->call_count; i++) {
 		struct turn_call *c = &t->calls[i];
 
-		if (c->state == CALL_EXECUTING && !c->unwritten && !c->running)
+		if (c->unwritten || c->running || c->hooking)
+			continue;
+		if (c->state == CALL_EXECUTING)
 			run_start(c);
+		else if (c->state == CALL_PENDING)
+			call_ask_pre_hook(c);
 	}
 	t->busy = 0;
 }
@@ -245,7 +286,7 @@ recover_call(struct turn_call *c)
 	else if (c->state == CALL_EXECUTING)
 		call_set(c, CALL_APPROVED, "it only reads: run again");
 	else if (c->state == CALL_PENDING)
-		call_set(c, CALL_APPROVED, NULL);
+		call_decide(c);
 }
 
 enum turn_step

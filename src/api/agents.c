@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "agent/runner.h"
+#include "agent/templates.h"
 #include "agent/toolset.h"
 #include "api/api_priv.h"
-#include "api/templates.h"
 #include "base/loop.h"
 
 #define NAME_MAX_BYTES 200
@@ -106,14 +106,15 @@ body_prompt(const struct api_call *c, const char **out_r, struct err *err)
 
 /* The tools and the permission as they are kept: checked, as JSON. */
 static int
-body_tools(const struct api_call *c, struct store_agent *ag, struct err *err)
+body_tools(const struct api_call *c, const struct agent_template *t,
+    struct store_agent *ag, struct err *err)
 {
 	const struct json *tools = json_get(c->body, "tools");
 	const struct json *permission = json_get(c->body, "permission");
 	struct buf b;
 
 	if (tools != NULL) {
-		if (toolset_check(tools, err) < 0)
+		if (toolset_check(t, tools, err) < 0)
 			return -1;
 		buf_init(&b, c->arena);
 		json_print(&b, tools);
@@ -133,24 +134,57 @@ body_tools(const struct api_call *c, struct store_agent *ag, struct err *err)
 	return 0;
 }
 
-/* What the template says, where the request says nothing. */
+/* The template that is named, or NULL in *t_r. */
 static int
-apply_template(
-    const struct api_call *c, struct store_agent *ag, struct err *err)
+body_template(const struct api_call *c, const struct agent_template **t_r,
+    struct err *err)
 {
-	const struct agent_template *t;
+	const char *name = "";
 
-	if (*ag->template == '\0')
+	*t_r = NULL;
+	if (api_body_str(c, "template", NAME_MAX_BYTES, &name, err) < 0)
+		return -1;
+	if (*name == '\0')
 		return 0;
-	t = templates_find(c->app->templates, ag->template);
-	if (t == NULL)
+	*t_r = templates_find(c->app->templates, name);
+	if (*t_r == NULL)
 		return err_set(err, ERR_INVALID,
 		    "there is no template of that name; GET /api/templates "
 		    "lists them");
+	return 0;
+}
+
+/* What the request says, and the template where it says nothing. */
+static int
+body_agent(const struct api_call *c, struct store_agent *ag, struct err *err)
+{
+	static const struct agent_template none = { .prompt = "",
+		.model = "",
+		.tools = "",
+		.permission = "",
+		.name = "" };
+	const struct agent_template *t;
+	int rc = body_name(c, &ag->name, err);
+
+	if (rc == 0)
+		return err_set(err, ERR_INVALID, "name is missing");
+	if (rc < 0 || body_template(c, &t, err) < 0 ||
+	    body_tools(c, t, ag, err) < 0 ||
+	    body_prompt(c, &ag->prompt, err) < 0 ||
+	    api_body_str(c, "model", MODEL_MAX_BYTES, &ag->model, err) < 0 ||
+	    body_metadata(c, &ag->metadata, err) < 0)
+		return -1;
+	if (t == NULL)
+		t = &none;
+	ag->template = t->name;
 	if (*ag->prompt == '\0')
 		ag->prompt = t->prompt;
 	if (*ag->model == '\0')
 		ag->model = t->model;
+	if (*ag->tools == '\0')
+		ag->tools = t->tools;
+	if (*ag->permission == '\0')
+		ag->permission = t->permission;
 	return 0;
 }
 
@@ -167,17 +201,8 @@ agents_create(void *call, struct err *err)
 		.tools = "",
 		.permission = "" };
 	const char *key;
-	int rc = body_name(c, &ag.name, err);
 
-	if (rc == 0)
-		return err_set(err, ERR_INVALID, "name is missing");
-	if (rc < 0 || body_tools(c, &ag, err) < 0 ||
-	    api_body_str(c, "template", NAME_MAX_BYTES, &ag.template, err) <
-		0 ||
-	    body_prompt(c, &ag.prompt, err) < 0 ||
-	    api_body_str(c, "model", MODEL_MAX_BYTES, &ag.model, err) < 0 ||
-	    body_metadata(c, &ag.metadata, err) < 0 ||
-	    apply_template(c, &ag, err) < 0 || api_idem_key(c, &key, err) < 0)
+	if (body_agent(c, &ag, err) < 0 || api_idem_key(c, &key, err) < 0)
 		return -1;
 	if (store_agent_create(
 		c->app->store, c->arena, c->user, &ag, key, err) < 0)

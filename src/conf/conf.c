@@ -51,6 +51,8 @@ static const struct secret secrets[] = {
 	    "AGENT_FPM_JWT_SECRET" },
 	{ "store.password", offsetof(struct conf, store_password_file),
 	    "AGENT_FPM_STORE_PASSWORD" },
+	{ "tool.secret", offsetof(struct conf, tool_secret_file),
+	    "AGENT_FPM_TOOL_SECRET" },
 	{ "model.api_key", offsetof(struct conf, model_api_key_file),
 	    "ANTHROPIC_API_KEY" },
 };

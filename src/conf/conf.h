@@ -75,6 +75,8 @@ struct conf {
 	int64_t model_idle_timeout_ms;
 	int64_t model_total_timeout_ms;
 
+	char *tool_secret_file;
+	char *tool_networks;
 	int64_t tool_concurrency;
 	int64_t tool_rounds;
 	int64_t tool_max_output_bytes;

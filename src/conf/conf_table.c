@@ -208,6 +208,15 @@ const struct setting settings[] = {
 	    "What may wait for a viewer that reads too slowly. Beyond it the "
 	    "stream is closed; the viewer can come back with its cursor."),
 
+	STRING("tool.secret_file", tool_secret_file, "",
+	    "File with the secret that requests to tools and hooks over HTTP "
+	    "are signed with, at least 24 bytes, or whsec_ and base64 as the "
+	    "Standard Webhooks specification has it. Without it the "
+	    "credential tool.secret or the variable AGENT_FPM_TOOL_SECRET is "
+	    "used."),
+	STRING("tool.networks", tool_networks, "",
+	    "Networks that such requests may go to besides public addresses, "
+	    "separated by spaces: 127.0.0.1 10.0.0.0/8 fd00::/8."),
 	NUMBER("tool.concurrency", SETTING_INT, tool_concurrency, "3", 1, 64,
 	    "How many calls of one answer run at the same time."),
 	NUMBER("tool.rounds", SETTING_INT, tool_rounds, "50", 1, 10000,

@@ -17,8 +17,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "agent/templates.h"
 #include "api/app.h"
-#include "api/templates.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -26,6 +26,7 @@
 #include "main/token.h"
 #include "master/master.h"
 #include "master/pool.h"
+#include "net/webhook.h"
 #include "worker/worker.h"
 
 #define DEFAULT_CONF "/etc/agent-fpm/agent-fpm.conf"
@@ -74,6 +75,7 @@ static int
 check_parts(const struct conf *c, struct err *err)
 {
 	struct templates *t;
+	struct webhooks *hooks;
 	struct app app;
 	struct buf key;
 	int rc;
@@ -86,7 +88,11 @@ check_parts(const struct conf *c, struct err *err)
 	t = templates_load(c->templates, err);
 	if (t == NULL)
 		return -1;
+	hooks = webhooks_new(NULL, c, templates_call_out(t), err);
 	templates_free(&t);
+	if (hooks == NULL)
+		return -1;
+	webhooks_free(&hooks);
 	if (c->model_provider != CONF_PROVIDER_ANTHROPIC)
 		return 0;
 	rc = conf_secret(c, "model.api_key", &key, err);

@@ -108,6 +108,18 @@ mark_last_message(struct buf *b)
 	buf_lit(b, end);
 }
 
+/* One block more in the last message, behind what the provider may cache. */
+static void
+add_extra(struct buf *b, const char *extra)
+{
+	if (*extra == '\0' || b->len < 3)
+		return;
+	b->len -= 2; /* ]} */
+	buf_lit(b, ",{\"type\":\"text\",\"text\":\"");
+	json_escape(b, extra, strlen(extra));
+	buf_lit(b, "\"}]}");
+}
+
 static void
 add_system(struct buf *b, const char *system, int mark)
 {
@@ -127,6 +139,7 @@ body_finish(struct buf *b, const struct conf *c, const struct model_request *rq)
 {
 	if (c->model_cache_markers)
 		mark_last_message(b);
+	add_extra(b, rq->extra);
 	buf_lit(b, "],\"model\":\"");
 	json_escape(b, *rq->model == '\0' ? c->model_name : rq->model,
 	    strlen(*rq->model == '\0' ? c->model_name : rq->model));

@@ -26,6 +26,8 @@ struct model_request {
 	const char *system;     /* the system prompt, or "" */
 	const char *request_id; /* goes along as x-request-id, or "" */
 	const char *tools;      /* JSON array of what it may call, or "" */
+	const char *extra; /* text behind the last message, for this request
+			      alone, or "" */
 
 	/*
 	 * {"messages":[...  with all messages, without ]. The provider puts

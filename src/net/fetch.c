@@ -15,14 +15,17 @@
 #include "config.h"
 
 #include <curl/curl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "net/address.h"
 #include "net/fetch.h"
 
 #define IDLE_HANDLES_MAX 64
@@ -64,7 +67,8 @@ struct fetch {
 	int64_t first_byte_ms, idle_ms;
 	int64_t last_ms; /* when something last arrived, or it started */
 	int began;       /* the body did */
-	struct err err;  /* why on_body gave up */
+	struct err err;  /* why on_body gave up, or no socket was opened */
+	const struct networks *networks;
 	struct fetch_head head;
 	int (*on_body)(void *, const struct fetch_head *, const char *, size_t,
 	    struct err *);
@@ -211,6 +215,25 @@ watch_get(struct fetcher *f, curl_socket_t fd)
 	return w;
 }
 
+/* curl wants a socket for an address it has found. */
+static curl_socket_t
+on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	struct fetch *r = arg;
+	char text[NI_MAXHOST] = "?";
+
+	(void)purpose;
+	if (!networks_admit(r->networks, &a->addr)) {
+		getnameinfo(&a->addr, a->addrlen, text, sizeof(text), NULL, 0,
+		    NI_NUMERICHOST);
+		err_set(&r->err, ERR_FORBIDDEN,
+		    "the address %s is not public, and not in tool.networks",
+		    text);
+		return CURL_SOCKET_BAD;
+	}
+	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+}
+
 /* curl closes a socket: its watch goes first. */
 static int
 on_close_socket(void *arg, curl_socket_t fd)
@@ -305,7 +328,7 @@ fetch_end_by_curl(struct fetch *r, CURLcode rc)
 	r->head.status = (int)status;
 	if (rc == CURLE_OK) {
 		end.code = ERR_NONE;
-	} else if (rc == CURLE_WRITE_ERROR && r->err.code != ERR_NONE) {
+	} else if (r->err.code != ERR_NONE) {
 		end.code = r->err.code;
 		snprintf(end.text, sizeof(end.text), "%.190s", r->err.text);
 	} else {
@@ -421,6 +444,12 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+	if (spec->networks != NULL) {
+		r->networks = spec->networks;
+		curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
+		curl_easy_setopt(e, CURLOPT_PROXY, "");
+	}
 	if (spec->ca_file != NULL && *spec->ca_file != '\0')
 		curl_easy_setopt(e, CURLOPT_CAINFO, spec->ca_file);
 }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 struct loop;
+struct networks;
 
 /*
  * HTTP requests of a process, on its loop, by libcurl's multi interface: one
@@ -42,6 +43,11 @@ struct fetch_spec {
 	const char *body; /* sent by POST; must stay until the end */
 	size_t body_len;
 	const char *ca_file; /* "" the system's */
+
+	/* Only public addresses and these are connected to, and no proxy is
+	 * used; must outlive the fetch. NULL: any, and the environment's
+	 * proxy. A fetcher's connections are shared by all its requests. */
+	const struct networks *networks;
 	int64_t connect_ms, first_byte_ms, idle_ms, total_ms;
 
 	/* The body as it arrives; -1 gives up and ends it with err. */

@@ -10,7 +10,9 @@
 
 struct arena;
 struct json;
+struct tool_http;
 struct tool_kind;
+struct webhooks;
 
 /*
  * Tools: what a model may call. A tool is a row of a table, and a run of it
@@ -24,6 +26,12 @@ struct tool {
 	const struct json *schema_doc;
 	enum tool_effect effect;
 	const struct tool_kind *kind;
+	const struct tool_http *http; /* of http_kind */
+};
+
+/* What runs need of the process. */
+struct tool_host {
+	struct webhooks *webhooks;
 };
 
 /* Why a run failed: the model's envelope has it as errorType. */
@@ -40,9 +48,11 @@ struct tool_run {
 	/* Set by whoever starts it; must stay until its end. */
 	const struct tool *tool;
 	struct arena *arena;
-	const struct json *args; /* valid by the schema */
-	const char *todos;       /* the agent's todo list, JSON or "" */
-	const char *note; /* for the model too, of who allowed it; or NULL */
+	const struct tool_host *host;
+	const struct json *args;                /* valid by the schema */
+	const char *call, *agent, *user, *turn; /* whose it is */
+	const char *todos; /* the agent's todo list, JSON or "" */
+	const char *note;  /* for the model too, of who allowed it; or NULL */
 	int64_t now_ms;
 	void (*on_end)(void *ctx, struct tool_run *r);
 	void *ctx;

@@ -27,8 +27,8 @@
 #include <unistd.h>
 
 #include "agent/runner.h"
+#include "agent/templates.h"
 #include "api/app.h"
-#include "api/templates.h"
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -37,6 +37,7 @@
 #include "master/pool.h"
 #include "model/call.h"
 #include "net/fetch.h"
+#include "net/webhook.h"
 #include "store/journal.h"
 #include "store/live.h"
 #include "store/redis_link.h"
@@ -55,6 +56,7 @@ struct worker {
 	struct loop *loop;
 	pthread_t loop_thread;
 	struct fetcher *fetcher;
+	struct webhooks *webhooks;
 	struct redis_link *link;
 	struct journal *journal;
 	struct live *live;
@@ -139,6 +141,8 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.store = app->store;
 	parts.journal = w->journal;
 	parts.models = w->models;
+	parts.templates = app->templates;
+	parts.tools.webhooks = w->webhooks;
 	parts.board = app->board;
 	parts.slot = app->slot;
 	app->runner = runner_new(&parts);
@@ -162,7 +166,9 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	w->loop = app->loop = loop_new();
 	w->fetcher = fetcher_new(w->loop);
 	w->models = models_new(w->loop, w->fetcher, c, err);
-	if (w->models == NULL)
+	w->webhooks =
+	    webhooks_new(w->loop, c, templates_call_out(app->templates), err);
+	if (w->models == NULL || w->webhooks == NULL)
 		return -1;
 	app->store = store_new(c);
 	worker_parts_new(w, c);
@@ -277,6 +283,7 @@ worker_free(struct worker *w)
 	journal_free(&w->journal);
 	redis_link_free(&w->link);
 	fetcher_free(&w->fetcher);
+	webhooks_free(&w->webhooks);
 	models_free(&w->models);
 	loop_free(&w->loop);
 	store_free(&app->store);

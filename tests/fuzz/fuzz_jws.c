@@ -96,8 +96,14 @@ backends_check(struct arena *a, const struct buf *t)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct jwt_options options = { "https://id.example",
-		"agents", "sub", 30, 0 };
+	static const struct jwt_options options = { .issuer =
+							"https://id.example",
+		.audience = "agents",
+		.user_claim = "sub",
+		.tenant_claim = "tenant",
+		.roles_claim = "roles",
+		.decider_role = "admin",
+		.leeway_s = 30 };
 	struct arena *a = arena_open(16384);
 	const char *text = arena_memdup(a, data, size);
 	const char *nl = memchr(text, '\n', size);

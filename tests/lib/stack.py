@@ -664,7 +664,7 @@ def certificate():
 
 class Stack:
     def __init__(self, workers=2, conf=None, env=None, scenarios=None, limits="off", without_nginx=False,
-                 redis_args=(), redis_password=None, start=True, wait_ready=True):
+                 redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None):
         self.dir = tempfile.mkdtemp(prefix="af-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.limits, self.without_nginx, self.redis_args, self.wait_ready = limits, without_nginx, redis_args, wait_ready
@@ -693,6 +693,8 @@ class Stack:
             "model.api_key_file": self.write("api.key", self.api_key),
             **(conf or {}),
         }
+        for name, document in (templates or {}).items():
+            self.write(f"templates.d/{name}.json", json.dumps(document))
         live_stacks.append(self)
         atexit.register(self.close)
         try:
@@ -846,6 +848,15 @@ class Stack:
         pid = self.workers()[i or 0]
         kill(pid, signal.SIGKILL)
         return pid
+
+    def kill_worker_of(self, agent):
+        """kill -9 of the worker that runs an agent's turn."""
+        kill(agent.holder(), signal.SIGKILL)
+
+    def check_conf(self):
+        """What agent-fpm -t says of the configuration."""
+        return subprocess.run([BINARY, "-t", "-c", self.write_conf()], env=self.pool_env(), capture_output=True, text=True, check=False,
+                              timeout=scaled(20))
 
     def kill_workers(self):
         """kill -9 of all workers at once."""

@@ -278,7 +278,7 @@ test_bad_values(void **state)
 		{ "limits.body = 9999999999999g", "is not a size" },
 		{ "limits.body = 1023", "out of range: 1024 to" },
 		{ "drain_timeout = 30", "is not a time such as 15ms, 30s" },
-		{ "drain_timeout = 1d", "is not a time" },
+		{ "drain_timeout = 1w", "is not a time" },
 		{ "drain_timeout = s", "is not a time" },
 		{ "drain_timeout = 1.5s", "is not a time" },
 		{ "drain_timeout = 61m", "out of range: 0 to 3600000 ms" },
@@ -367,7 +367,7 @@ test_all_mistakes(void **state)
 	    ":1: workers: \"x\" is not a whole number\n" FILE_NAME
 	    ":4: store.database: \"y\" is not a whole number\n" FILE_NAME
 	    ":5: store.lease: \"1\" is not a time such as 15ms, 30s, "
-	    "5m or 1h\n");
+	    "5m, 1h or 7d\n");
 }
 
 static void

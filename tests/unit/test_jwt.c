@@ -50,7 +50,9 @@ static const struct jwt_options full = {
 	.lifetime_max_s = 7200,
 };
 static const struct jwt_options mail = { .user_claim = "email" };
-static const struct jwt_options empty = { "", "", "", 30, 0 };
+static const struct jwt_options empty = {
+	.issuer = "", .audience = "", .user_claim = "", .leeway_s = 30
+};
 
 static void
 token_make(struct buf *t, const char *header, const char *claims, size_t len)

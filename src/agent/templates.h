@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_TEMPLATES_H
+#define AGENT_TEMPLATES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "tool/tool.h"
+
+/*
+ * Agent templates: files NAME.json of one folder, read once. A file is an
+ * object with any of description, systemPrompt, model, tools, permission,
+ * httpTools and hooks. Agents copy all but the last two when they are made,
+ * so that changing a file changes no agent; what an agent calls over HTTP
+ * stays the administrator's.
+ */
+struct templates;
+
+/* Where the site's own code takes part in a turn. */
+enum hook_kind { HOOK_PRE_TOOL, HOOK_POST_TOOL, HOOK_PRE_MODEL, HOOK_COUNT };
+
+enum hook_failure { HOOK_DENIES, HOOK_ALLOWS, HOOK_ASKS };
+
+struct hook {
+	const char *url; /* NULL: there is none */
+	int64_t timeout_ms;
+	enum hook_failure on_failure; /* what counts when it does not answer */
+};
+
+struct agent_template {
+	const char *name;
+	const char *description;
+	const char *prompt;
+	const char *model;
+	const char *tools;      /* JSON array of names, httpTools too; or "" */
+	const char *permission; /* JSON, or "" */
+	const struct tool *http_tools;
+	size_t http_tool_count;
+	struct hook hooks[HOOK_COUNT];
+};
+
+/*
+ * Reads dir; one that is missing holds none. NULL and ERR_CONFIG, with the
+ * file's name and the member, if a template is not valid.
+ */
+struct templates *templates_load(const char *dir, struct err *err);
+void templates_free(struct templates **t_p);
+
+/* NULL if there is none of that name. */
+const struct agent_template *templates_find(
+    const struct templates *t, const char *name);
+
+/* The i-th by name, NULL behind the last. */
+const struct agent_template *templates_at(const struct templates *t, size_t i);
+
+/* 1 if one of them makes requests over HTTP. */
+int templates_call_out(const struct templates *t);
+
+#endif
