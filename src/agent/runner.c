@@ -309,10 +309,11 @@ on_dead(void *ctx, const struct err *why)
 static void
 turn_show_first(struct turn *t)
 {
-	struct frame *frames[4];
+	struct frame **frames = arena_alloc(
+	    t->lease_arena, (t->lease.event_count + 1) * sizeof(*frames));
 	int n = 0;
 
-	for (size_t i = 0; i < t->lease.event_count && n < 4; i++) {
+	for (size_t i = 0; i < t->lease.event_count; i++) {
 		frames[n] =
 		    frame_new(t->lease.events[i], strlen(t->lease.events[i]));
 		if (frames[n] == NULL)
@@ -348,6 +349,7 @@ turn_open(struct turn *t)
 	t->log = journal_log_open(r->parts.journal, &spec);
 	HASH_ADD_STR(r->turns, lease.agent, t);
 	turn_show_first(t);
+	turn_watch(t);
 	turn_wake(t, TURN_LOAD);
 }
 
@@ -393,6 +395,17 @@ runner_answer(
 	HASH_FIND_STR(r->turns, agent, t);
 	if (t != NULL)
 		turn_answer(t, call, decision);
+}
+
+void
+runner_withdrawn(struct runner *r, const char *agent, const char *turn)
+{
+	struct turn *t;
+
+	HASH_FIND_STR(r->turns, agent, t);
+	if (t != NULL)
+		journal_event_of(
+		    t->log, turn, EVENT_DONE, ",\"reason\":\"withdrawn\"");
 }
 
 int

@@ -31,6 +31,9 @@
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/log.h"
+#include "conf/conf.h"
+
+#define WATCH_MIN_MS 20
 
 static enum turn_step step_load(struct turn *t);
 static enum turn_step step_fetch(struct turn *t);
@@ -77,9 +80,68 @@ turn_stop(struct turn *t, enum turn_stop why)
 }
 
 enum turn_step
-turn_stopped_step(const struct turn *t)
+turn_stopped_step(struct turn *t)
 {
-	return t->stop == STOP_INTERRUPT ? TURN_INTERRUPTED : TURN_ABANDONED;
+	switch (t->stop) {
+	case STOP_INTERRUPT:
+		return TURN_INTERRUPTED;
+	case STOP_TIMEOUT:
+		return turn_limit(t, "turn.timeout");
+	case STOP_STALLED:
+		return turn_fail(
+		    t, "stalled", "nothing happened for turn.stall_timeout");
+	case STOP_NO:
+	case STOP_ABANDON:
+	case STOP_DEAD:
+		break;
+	}
+	return TURN_ABANDONED;
+}
+
+/* ---- the watch ---- */
+
+void
+turn_moved(struct turn *t)
+{
+	t->moved_ms = loop_now_ms(t->runner->parts.loop);
+}
+
+/* What waits for Redis has the store's timeouts. */
+static void
+on_watch(void *arg)
+{
+	struct turn *t = arg;
+	const struct conf *c = t->runner->parts.conf;
+	int64_t now = loop_now_ms(t->runner->parts.loop);
+
+	if (t->busy || t->stop != STOP_NO || steps[t->at].blocks)
+		return;
+	if (turn_tools_run(t))
+		turn_moved(t); /* they have timeouts of their own */
+	log_context_set(t->request_id, t->lease.agent, t->turn);
+	if (now - t->moved_ms >= c->turn_stall_timeout_ms)
+		turn_stop(t, STOP_STALLED);
+	else if (c->turn_timeout_ms > 0 &&
+		 now - t->began_ms >= c->turn_timeout_ms)
+		turn_stop(t, STOP_TIMEOUT);
+	log_context_set("", "", "");
+}
+
+void
+turn_watch(struct turn *t)
+{
+	const struct conf *c = t->runner->parts.conf;
+	int64_t every = c->turn_stall_timeout_ms;
+
+	if (c->turn_timeout_ms > 0 && c->turn_timeout_ms < every)
+		every = c->turn_timeout_ms;
+	every = every / 8 > WATCH_MIN_MS ? every / 8 : WATCH_MIN_MS;
+	if (t->watch == NULL)
+		t->watch = loop_timer_new(
+		    t->runner->parts.loop, "turn watch", on_watch, t);
+	loop_timer_start(t->watch, every, every);
+	turn_moved(t);
+	t->began_ms = t->moved_ms;
 }
 
 static enum turn_step
@@ -134,6 +196,7 @@ turn_close(struct turn *t)
 	struct turn *own;
 	char room[sizeof(t->room)];
 
+	loop_timer_free(&t->watch);
 	turn_tools_cancel(t);
 	turn_tools_free(t);
 	model_call_free(&t->result);
@@ -166,6 +229,7 @@ turn_run(void *arg)
 	enum turn_step next = t->at;
 
 	log_context_set(t->request_id, t->lease.agent, t->turn);
+	turn_moved(t);
 	while (next < TURN_OVER && !steps[next].blocks) {
 		t->at = next;
 		next = run_step(t);

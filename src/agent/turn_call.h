@@ -134,6 +134,9 @@ void call_finish(
 /* The agent's tools, made once a turn. */
 struct toolset *turn_tools(struct turn *t);
 
+/* 1 while a tool runs, or a hook is asked about one. */
+int turn_tools_run(const struct turn *t);
+
 /* Stops what runs; each call is sealed or finished. */
 void turn_tools_cancel(struct turn *t);
 

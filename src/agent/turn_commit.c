@@ -65,10 +65,18 @@ on_committed(void *ctx, struct journal_commit *c)
 	if (c->outcome == JOURNAL_IDLE || c->outcome == JOURNAL_PARKED)
 		turn_give_history(t);
 	if (c->outcome == JOURNAL_NEXT) {
-		turn_of_doc(c->next_doc, t->turn, sizeof(t->turn));
+		turn_of_doc(c->next_docs[0], t->turn, sizeof(t->turn));
 		journal_log_set_turn(t->log, t->turn);
-		if (t->stop == STOP_INTERRUPT)
+		if (t->stop != STOP_ABANDON)
 			t->stop = STOP_NO; /* it was for the turn before */
+	}
+	for (size_t i = 0; i < c->next_count; i++)
+		history_add(
+		    t->history, c->next_docs[i], strlen(c->next_docs[i]));
+	if (c->outcome == JOURNAL_STEERED && c->ends) {
+		model_call_free(&t->result); /* it is written */
+		t->step++;
+		t->attempt = 0;
 	}
 	for (size_t i = 0; i + 1 < c->decided_count; i += 2)
 		turn_answer(t, c->decided[i], c->decided[i + 1]);

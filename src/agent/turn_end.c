@@ -26,6 +26,18 @@ add_count(struct buf *b, const char *name, int64_t n)
 		buf_printf(b, ",\"%s\":%" PRId64, name, n);
 }
 
+/* Over all steps, for turn.max_tokens; kept with the turn. */
+static void
+count_tokens(struct turn *t, const struct model_usage *u)
+{
+	char text[24];
+
+	t->lease.tokens += u->input > 0 ? u->input : 0;
+	t->lease.tokens += u->output > 0 ? u->output : 0;
+	snprintf(text, sizeof(text), "%" PRId64, t->lease.tokens);
+	journal_op_set(&t->commit, "tokens", text);
+}
+
 void
 turn_commit_usage(struct turn *t, const struct model_result *r)
 {
@@ -40,10 +52,11 @@ turn_commit_usage(struct turn *t, const struct model_result *r)
 	json_escape(&b, r->model, strlen(r->model));
 	buf_putc(&b, '"');
 	turn_commit_event(t, EVENT_TOKEN_USAGE, b.data);
+	count_tokens(t, &r->usage);
 }
 
 static void
-commit_done(struct turn *t, const char *reason, const char *stop)
+commit_done(struct turn *t, const char *reason, const char *stop, int steerable)
 {
 	struct buf b;
 
@@ -52,7 +65,7 @@ commit_done(struct turn *t, const char *reason, const char *stop)
 	if (stop != NULL)
 		buf_printf(&b, ",\"stop\":\"%s\"", stop);
 	turn_commit_event(t, EVENT_DONE, b.data);
-	journal_op_final(&t->commit);
+	journal_op_final(&t->commit, steerable);
 }
 
 enum turn_step
@@ -69,47 +82,68 @@ step_answered(struct turn *t)
 		    t, "", "assistant", r->content.data, r->content.len);
 	turn_commit_usage(t, r);
 	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
-	commit_done(t, "completed", stops[r->stop]);
+	commit_done(t, "completed", stops[r->stop], 1);
 	return turn_commit(t, TURN_NEXT);
 }
 
 /* Every call has a result, so that the history stays valid. */
 static void
-seal_calls(struct turn *t)
+seal_calls(struct turn *t, const char *note)
 {
+	if (t->call_count == 0)
+		return;
 	for (size_t i = 0; i < t->call_count; i++)
 		if (!CALL_IS_OVER(t->calls[i].state))
-			call_seal(&t->calls[i], "Interrupted by user");
+			call_seal(&t->calls[i], note);
 	calls_commit(t);
 	calls_commit_results(t);
 }
 
-/* The model would call tools for ever. */
-enum turn_step
-step_limit(struct turn *t)
-{
-	log_warn("the turn called tools %d times, the most allowed", t->rounds);
-	journal_commit_init(&t->commit, t->arena);
-	commit_done(t, "limit", NULL);
-	return turn_commit(t, TURN_NEXT);
-}
-
-enum turn_step
-step_interrupted(struct turn *t)
+/* What a step has done when it is cut: text that was shown, and its calls. */
+static void
+commit_cut(struct turn *t, const char *note)
 {
 	const struct model_result *r =
 	    t->result == NULL ? NULL : model_call_result(t->result);
 
-	journal_commit_init(&t->commit, t->arena);
 	if (r != NULL && r->blocks > 0 && t->shown) {
 		turn_commit_message(t, ",\"interrupted\":true", "assistant",
 		    r->content.data, r->content.len);
 		turn_tools_open(t);
 		calls_from_answer(t, r);
 	}
-	if (t->call_count > 0)
-		seal_calls(t);
-	commit_done(t, "interrupted", NULL);
+	seal_calls(t, note);
+}
+
+enum turn_step
+turn_limit(struct turn *t, const char *setting)
+{
+	t->limit = setting;
+	return TURN_LIMIT;
+}
+
+/* It would go on for too long. What it has done is in the history. */
+enum turn_step
+step_limit(struct turn *t)
+{
+	struct buf b;
+
+	log_warn("the turn ends: %s is the most allowed", t->limit);
+	journal_commit_init(&t->commit, t->arena);
+	commit_cut(t, "The turn has reached a limit");
+	buf_init(&b, t->arena);
+	buf_printf(&b, ",\"reason\":\"limit\",\"limit\":\"%s\"", t->limit);
+	turn_commit_event(t, EVENT_DONE, b.data);
+	journal_op_final(&t->commit, 0);
+	return turn_commit(t, TURN_NEXT);
+}
+
+enum turn_step
+step_interrupted(struct turn *t)
+{
+	journal_commit_init(&t->commit, t->arena);
+	commit_cut(t, "Interrupted by user");
+	commit_done(t, "interrupted", NULL, 0);
 	return turn_commit(t, TURN_NEXT);
 }
 
@@ -157,9 +191,10 @@ step_failed(struct turn *t)
 	buf_init(&b, t->arena);
 	turn_add_failure(&b, &f);
 	journal_commit_init(&t->commit, t->arena);
+	seal_calls(t, "The turn has failed");
 	turn_commit_message(t, failure_marks(t, &f), "assistant", "[]", 2);
 	turn_commit_event(t, EVENT_ERROR, b.data);
-	commit_done(t, "error", NULL);
+	commit_done(t, "error", NULL, 0);
 	return turn_commit(t, TURN_NEXT);
 }
 
@@ -175,18 +210,17 @@ count_done(struct turn *t)
 static enum turn_step
 begin_next(struct turn *t)
 {
-	history_add(t->history, t->commit.next_doc, strlen(t->commit.next_doc));
-	free(t->commit.next_doc);
 	arena_reset(t->arena);
 	model_call_free(&t->result);
 	turn_tools_free(t);
 	t->tools = NULL;
-	t->rounds = 0;
 	t->hooked = 0;
 	t->failure.failed = 0;
 	t->step = 1;
 	t->attempt = 0;
 	t->lease.resumes = 0;
+	t->lease.tokens = 0;
+	turn_watch(t);
 	return TURN_PRE_MODEL;
 }
 
@@ -202,6 +236,8 @@ step_next(struct turn *t)
 		return TURN_OVER;
 	case JOURNAL_PARKED:
 		return TURN_OVER;
+	case JOURNAL_STEERED:
+		return TURN_PRE_MODEL;
 	case JOURNAL_OK:
 	case JOURNAL_DECIDED:
 	case JOURNAL_FAILED:

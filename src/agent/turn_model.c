@@ -27,6 +27,7 @@ on_text(void *ctx, const char *text, size_t len)
 
 	crash_point("text");
 	t->shown = 1;
+	turn_moved(t);
 	journal_text(t->log, EVENT_TEXT_CHUNK, t->step, text, len);
 }
 
@@ -36,6 +37,7 @@ on_thinking(void *ctx, const char *text, size_t len)
 	struct turn *t = ctx;
 
 	t->shown = 1;
+	turn_moved(t);
 	journal_text(t->log, EVENT_THINK_CHUNK, t->step, text, len);
 }
 
@@ -61,6 +63,7 @@ on_model_end(void *ctx, struct model_call *call)
 enum turn_step
 step_pre_model(struct turn *t)
 {
+	const struct conf *c = t->runner->parts.conf;
 	struct history *h = t->history;
 	struct model_call *call;
 
@@ -68,6 +71,10 @@ step_pre_model(struct turn *t)
 		return turn_stopped_step(t);
 	if (t->lease.resumes > RESUMES_MAX)
 		return TURN_FAILED;
+	if (t->step > c->tool_rounds)
+		return turn_limit(t, "tool.rounds");
+	if (c->turn_max_tokens > 0 && t->lease.tokens >= c->turn_max_tokens)
+		return turn_limit(t, "turn.max_tokens");
 	if (t->hooked != t->step) {
 		t->hooked = t->step;
 		t->extra = "";

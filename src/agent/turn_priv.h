@@ -7,6 +7,7 @@
 #include "agent/runner.h"
 #include "agent/toolset.h"
 #include "agent/turn_call.h"
+#include "agent/turn_commit.h"
 #include "agent/turn_hook.h"
 #include "agent/turn_step.h"
 #include "base/lck.h"
@@ -36,6 +37,8 @@ struct runner {
 enum turn_stop {
 	STOP_NO,
 	STOP_INTERRUPT, /* somebody asked */
+	STOP_TIMEOUT,   /* it is at work for too long */
+	STOP_STALLED,   /* nothing happens any more */
 	STOP_ABANDON,   /* the process stops: it is resumed elsewhere */
 	STOP_DEAD       /* nothing can be written any more */
 };
@@ -63,7 +66,8 @@ struct turn {
 	struct arena *arena; /* reset when the next turn begins */
 	struct history *history;
 	struct err load_err;
-	int history_bad; /* it has what was not written */
+	int history_bad;   /* it has what was not written */
+	const char *limit; /* the setting that ends it */
 	int step;
 	int attempt;
 
@@ -74,6 +78,9 @@ struct turn {
 	char tail[MODEL_TAIL]; /* its last bytes, which the request changes */
 	int shown;
 	struct loop_timer *timer; /* until the next attempt */
+	struct loop_timer *watch; /* looks at these: */
+	int64_t began_ms;         /* when it began to be at work here */
+	int64_t moved_ms;         /* when something last happened */
 	struct webhook *hook;     /* the one before the model, while it runs */
 	const char *extra;        /* what it said */
 	int hooked;               /* the step it was asked for */
@@ -84,25 +91,12 @@ struct turn {
 	struct toolset *tools; /* the turn's; NULL: not made yet */
 	struct turn_call *calls;
 	size_t call_count;
-	int rounds;
 	char *todos; /* the list as it stands, JSON or "" */
 
 	struct journal_commit commit;
 	enum turn_step after; /* the step behind the commit */
 	int busy; /* a commit is under way: what else happens waits for it */
 };
-
-/* ---- turn_commit.c: what is written together ---- */
-
-void turn_commit_event(struct turn *t, enum event_kind kind, const char *rest);
-
-/* A document of the history; marks are members before its role. */
-void turn_commit_message(struct turn *t, const char *marks, const char *role,
-    const char *content, size_t len);
-
-/* Writes what was gathered, and goes on with after; or with TURN_NEXT, if it
- * failed. */
-enum turn_step turn_commit(struct turn *t, enum turn_step after);
 
 /* ---- turn.c: the table, and who walks along it ---- */
 
@@ -111,6 +105,9 @@ void turn_wake(struct turn *t, enum turn_step at);
 
 /* Runs a step that blocks, and has the loop go on. A turn thread's. */
 void turn_run_blocking(struct turn *t);
+
+/* Something has happened: it is not stuck. */
+void turn_moved(struct turn *t);
 
 /* Asks it to stop; the first reason counts. The loop's thread. */
 void turn_stop(struct turn *t, enum turn_stop why);
@@ -121,8 +118,14 @@ void turn_give_history(struct turn *t);
 /* It fails for a reason of ours. Returns TURN_FAILED. */
 enum turn_step turn_fail(struct turn *t, const char *type, const char *why);
 
+/* It ends at a limit. Returns TURN_LIMIT. */
+enum turn_step turn_limit(struct turn *t, const char *setting);
+
 /* Where a turn goes that was asked to stop. */
-enum turn_step turn_stopped_step(const struct turn *t);
+enum turn_step turn_stopped_step(struct turn *t);
+
+/* Begins to watch how long it is at work, and whether it is stuck. */
+void turn_watch(struct turn *t);
 
 /* ---- runner.c ---- */
 

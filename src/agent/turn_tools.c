@@ -134,6 +134,15 @@ run_start(struct turn_call *c)
 	tool_run_start(&c->run);
 }
 
+int
+turn_tools_run(const struct turn *t)
+{
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].running || t->calls[i].hooking)
+			return 1;
+	return 0;
+}
+
 void
 turn_tools_cancel(struct turn *t)
 {
@@ -217,9 +226,8 @@ finish_round(struct turn *t)
 	snprintf(step, sizeof(step), "%d", t->step);
 	journal_op_set(&t->commit, "step", step);
 	journal_op_set(&t->commit, "state", "PRE_MODEL");
-	return turn_commit(t, ++t->rounds >= conf_of(t)->tool_rounds
-				  ? TURN_LIMIT
-				  : TURN_PRE_MODEL);
+	journal_op_steer(&t->commit);
+	return turn_commit(t, TURN_PRE_MODEL);
 }
 
 /* Whatever of the calls is not written yet. */

@@ -33,6 +33,9 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/agents/:id/messages", messages_post, API_JSON },
 	{ "GET", "/api/agents/:id/messages", messages_get, 0 },
 	{ "POST", "/api/agents/:id/interrupt", interrupt_post, 0 },
+	{ "GET", "/api/agents/:id/inbox", inbox_get, 0 },
+	{ "DELETE", "/api/agents/:id/inbox", inbox_clear, 0 },
+	{ "DELETE", "/api/agents/:id/inbox/:message", inbox_delete, 0 },
 	{ "GET", "/api/agents/:id/approvals", approvals_get, 0 },
 	{ "POST", "/api/agents/:id/approvals/:call", approvals_post, API_JSON },
 	{ "GET", "/api/agents/:id/tool-calls", tool_calls_get, 0 },
@@ -309,6 +312,15 @@ api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 	spec->on_gone = viewer_gone;
 	spec->ctx = c->app;
 	http_detach(c->rq, &spec->fd, &spec->request_id);
+}
+
+void
+api_add_docs(struct buf *b, const char *name, const struct store_page *page)
+{
+	json_open(b, name, '[');
+	for (size_t i = 0; i < page->count; i++)
+		json_add_raw(b, NULL, page->docs[i], strlen(page->docs[i]));
+	json_close(b, ']');
 }
 
 /* ---- serving ---- */

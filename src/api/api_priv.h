@@ -74,6 +74,10 @@ void api_viewer_drop(struct api_call *c);
  */
 void api_viewer_detach(struct api_call *c, struct hub_viewer *spec);
 
+/* A page's documents as an array. */
+void api_add_docs(
+    struct buf *b, const char *name, const struct store_page *page);
+
 /* ---- handlers ---- */
 
 int agents_create(void *call, struct err *err);
@@ -84,6 +88,9 @@ int agents_delete(void *call, struct err *err);
 int chat_post(void *call, struct err *err);
 int messages_post(void *call, struct err *err);
 int messages_get(void *call, struct err *err);
+int inbox_clear(void *call, struct err *err);
+int inbox_delete(void *call, struct err *err);
+int inbox_get(void *call, struct err *err);
 int interrupt_post(void *call, struct err *err);
 int events_get(void *call, struct err *err);
 int approvals_get(void *call, struct err *err);

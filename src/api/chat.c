@@ -83,19 +83,20 @@ api_tell(struct api_call *c, const char *lease, const char *what)
 static int
 body_on_busy(const struct api_call *c, enum store_on_busy *out, struct err *err)
 {
-	static const char *const words[] = { "enqueue", "reject", "interrupt" };
+	static const char *const words[] = { "enqueue", "reject", "interrupt",
+		"merge", "steer" };
 	const char *s = "enqueue";
 
 	if (api_body_str(c, "onBusy", 32, &s, err) < 0)
 		return -1;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 5; i++) {
 		if (strcmp(s, words[i]) == 0) {
 			*out = (enum store_on_busy)i;
 			return 0;
 		}
 	}
-	return err_set(
-	    err, ERR_INVALID, "onBusy is enqueue, reject or interrupt");
+	return err_set(err, ERR_INVALID,
+	    "onBusy is enqueue, reject, interrupt, merge or steer");
 }
 
 /*
@@ -225,10 +226,7 @@ messages_get(void *call, struct err *err)
 		return -1;
 	http_json(c->rs, 200);
 	buf_putc(b, '{');
-	json_open(b, "messages", '[');
-	for (size_t i = 0; i < page.count; i++)
-		json_add_raw(b, NULL, page.docs[i], strlen(page.docs[i]));
-	json_close(b, ']');
+	api_add_docs(b, "messages", &page);
 	json_add_int(b, "from", page.from);
 	json_add_int(b, "total", page.total);
 	json_add_str(b, "last", page.last);

@@ -13,15 +13,6 @@
 #define PAGE_MAX 500
 #define NOTE_MAX_BYTES 2000
 
-static void
-add_docs(struct buf *b, const char *name, const struct store_page *page)
-{
-	json_open(b, name, '[');
-	for (size_t i = 0; i < page->count; i++)
-		json_add_raw(b, NULL, page->docs[i], strlen(page->docs[i]));
-	json_close(b, ']');
-}
-
 int
 tool_calls_get(void *call, struct err *err)
 {
@@ -37,7 +28,7 @@ tool_calls_get(void *call, struct err *err)
 		return -1;
 	http_json(c->rs, 200);
 	buf_putc(b, '{');
-	add_docs(b, "toolCalls", &page);
+	api_add_docs(b, "toolCalls", &page);
 	json_add_int(b, "from", page.from);
 	json_add_int(b, "total", page.total);
 	buf_putc(b, '}');
@@ -67,7 +58,7 @@ approvals_get(void *call, struct err *err)
 		return -1;
 	http_json(c->rs, 200);
 	buf_putc(&c->rs->body, '{');
-	add_docs(&c->rs->body, "approvals", &page);
+	api_add_docs(&c->rs->body, "approvals", &page);
 	buf_putc(&c->rs->body, '}');
 	return 0;
 }

@@ -75,6 +75,10 @@ struct conf {
 	int64_t model_idle_timeout_ms;
 	int64_t model_total_timeout_ms;
 
+	int64_t turn_timeout_ms;
+	int64_t turn_stall_timeout_ms;
+	int64_t turn_max_tokens;
+
 	char *tool_secret_file;
 	char *tool_networks;
 	int64_t tool_concurrency;

@@ -34,6 +34,7 @@ const struct setting_section setting_sections[] = {
 	{ "store", "Redis" },
 	{ "model", "The model" },
 	{ "events", "Event streams" },
+	{ "turn", "Turns" },
 	{ "tool", "Tools" },
 	{ "approval", "Questions to a human" },
 	{ "limits", "Bounds" },
@@ -207,6 +208,20 @@ const struct setting settings[] = {
 	    4096, 1024 * MIB,
 	    "What may wait for a viewer that reads too slowly. Beyond it the "
 	    "stream is closed; the viewer can come back with its cursor."),
+
+	NUMBER("turn.timeout", SETTING_TIME, turn_timeout_ms, "1h", 0,
+	    7 * 24 * HOUR_MS,
+	    "How long a turn may be at work; waiting for a human does not "
+	    "count. Then it ends with done, reason limit. 0: no limit."),
+	NUMBER("turn.stall_timeout", SETTING_TIME, turn_stall_timeout_ms, "10m",
+	    100, 24 * HOUR_MS,
+	    "A turn in which nothing has happened for so long ends with an "
+	    "error. The model and tools have shorter timeouts of their own."),
+	NUMBER("turn.max_tokens", SETTING_INT, turn_max_tokens, "0", 0,
+	    INT64_C(1000000000000),
+	    "Tokens that all steps of a turn may use, input and output. "
+	    "Beyond them the model is not called again; done has the reason "
+	    "limit. 0: no limit."),
 
 	STRING("tool.secret_file", tool_secret_file, "",
 	    "File with the secret that requests to tools and hooks over HTTP "

@@ -180,6 +180,7 @@ void
 waiting_free(struct waiting *w)
 {
 	buf_fini(&w->rest);
+	free(w->turn);
 	free(w);
 }
 
@@ -193,6 +194,22 @@ journal_event(struct journal_log *log, enum event_kind kind, int step,
 		return;
 	w = log_wait(log, kind, step);
 	buf_add(&w->rest, rest, rest_len);
+	log_schedule(log);
+}
+
+void
+journal_event_of(struct journal_log *log, const char *turn,
+    enum event_kind kind, const char *rest)
+{
+	struct waiting *w;
+
+	if (log->dead)
+		return;
+	w = log_wait(log, kind, 0);
+	w->turn = strdup(turn);
+	if (w->turn == NULL)
+		abort();
+	buf_puts(&w->rest, rest);
 	log_schedule(log);
 }
 
@@ -227,7 +244,7 @@ journal_commit(struct journal_log *log, struct journal_commit *c)
 {
 	struct waiting *w = NULL;
 
-	c->next_doc = NULL;
+	c->next_count = 0;
 	if (log->dead) {
 		commit_fail(c, &log->why);
 		return;

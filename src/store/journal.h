@@ -81,6 +81,10 @@ void journal_log_set_turn(struct journal_log *log, const char *turn);
 void journal_event(struct journal_log *log, enum event_kind kind, int step,
     const char *rest, size_t rest_len);
 
+/* The same for another turn of the agent, which does not run. */
+void journal_event_of(struct journal_log *log, const char *turn,
+    enum event_kind kind, const char *rest);
+
 /*
  * Text of a stream: joined with what waits of the same kind, so that events
  * come at most every events.coalesce.

@@ -40,8 +40,8 @@ log_take_frame(struct journal_log *log, struct journal_commit **commit_r)
 
 	if (w->growing)
 		buf_putc(&w->rest, '"');
-	e = (struct event){ w->kind, log->turn, w->step, w->time_ms,
-		buf_str(&w->rest), w->rest.len };
+	e = (struct event){ w->kind, w->turn != NULL ? w->turn : log->turn,
+		w->step, w->time_ms, buf_str(&w->rest), w->rest.len };
 	log->last.seq++;
 	f = frame_make(&e, log->last);
 	if (is_stream_text(w))
@@ -182,37 +182,57 @@ reply_text(const redisReply *r, size_t i)
 	return r->element[i]->str;
 }
 
-/* The events by which commit.lua began the next turn. */
-static int
-next_frames(
-    struct journal_log *log, const redisReply *list, struct frame **frames)
+/* Shows the events that commit.lua wrote itself. */
+static void
+show_more(struct journal_log *log, const redisReply *list)
 {
+	struct journal *j = log->journal;
+	struct frame **frames = calloc(list->elements + 1, sizeof(*frames));
 	int n = 0;
 
-	for (size_t i = 0; i < list->elements && n < NEXT_EVENTS_MAX; i++) {
+	if (frames == NULL)
+		abort();
+	for (size_t i = 0; i < list->elements; i++, n++) {
 		frames[n] = frame_new(
 		    list->element[i]->str, (size_t)list->element[i]->len);
 		if (frames[n] == NULL)
 			abort(); /* our own script wrote it */
-		log->last = frames[n++]->id;
+		log->last = frames[n]->id;
 	}
-	return n;
+	j->show(j->show_ctx, log->agent, frames, n);
+	while (n > 0)
+		frame_unref(&frames[--n]);
+	free(frames);
+}
+
+/* What a commit's answer says beside OK. */
+static int
+answered(const redisReply *r, const char *word)
+{
+	return strcmp(reply_text(r, 0), word) == 0;
 }
 
 static void
-call_show(struct call *c, const redisReply *r)
+call_show(struct call *c, const redisReply *r, int ends)
 {
-	struct frame *more[NEXT_EVENTS_MAX];
 	struct journal *j = c->log->journal;
-	int n;
+	int steered = answered(r, "STEERED");
 
-	j->show(j->show_ctx, c->log->agent, c->frames, c->frame_count);
-	if (strcmp(reply_text(r, 0), "NEXT") != 0)
-		return;
-	n = next_frames(c->log, r->element[2], more);
-	j->show(j->show_ctx, c->log->agent, more, n);
-	for (int i = 0; i < n; i++)
-		frame_unref(&more[i]);
+	/* done was not written after all */
+	j->show(j->show_ctx, c->log->agent, c->frames,
+	    c->frame_count - (steered && ends));
+	if (steered || answered(r, "NEXT"))
+		show_more(c->log, r->element[2]);
+}
+
+static void
+commit_take_docs(struct journal_commit *c, const redisReply *docs)
+{
+	c->next_count = docs->elements;
+	c->next_docs =
+	    arena_alloc(c->arena, (docs->elements + 1) * sizeof(*c->next_docs));
+	for (size_t i = 0; i < docs->elements; i++)
+		c->next_docs[i] = arena_strdup(c->arena, docs->element[i]->str);
 }
 
 /* What was decided while the turn wanted to wait for it. */
@@ -230,21 +250,25 @@ commit_take_decided(struct journal_commit *c, const redisReply *r)
 static void
 commit_done(struct journal_commit *c, const redisReply *r)
 {
-	const char *what = reply_text(r, 0);
+	static const struct {
+		const char *word;
+		enum journal_outcome outcome;
+	} words[] = {
+		{ "OK", JOURNAL_OK },
+		{ "IDLE", JOURNAL_IDLE },
+		{ "NEXT", JOURNAL_NEXT },
+		{ "STEERED", JOURNAL_STEERED },
+		{ "PARKED", JOURNAL_PARKED },
+		{ "DECIDED", JOURNAL_DECIDED },
+	};
 
-	c->outcome = JOURNAL_OK;
-	if (strcmp(what, "IDLE") == 0)
-		c->outcome = JOURNAL_IDLE;
-	if (strcmp(what, "NEXT") == 0) {
-		c->outcome = JOURNAL_NEXT;
-		c->next_doc = strdup(reply_text(r, 1));
-	}
-	if (strcmp(what, "PARKED") == 0)
-		c->outcome = JOURNAL_PARKED;
-	if (strcmp(what, "DECIDED") == 0) {
-		c->outcome = JOURNAL_DECIDED;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (answered(r, words[i].word))
+			c->outcome = words[i].outcome;
+	if (c->outcome == JOURNAL_NEXT || c->outcome == JOURNAL_STEERED)
+		commit_take_docs(c, r->element[1]);
+	if (c->outcome == JOURNAL_DECIDED)
 		commit_take_decided(c, r);
-	}
 	c->on_done(c->ctx, c);
 }
 
@@ -253,11 +277,12 @@ call_applied(struct call *c, const redisReply *r)
 {
 	struct journal_log *log = c->log;
 	struct journal_commit *commit = c->commit;
+	int ends = commit != NULL && commit->ends;
 
 	crash_point(commit == NULL ? "append-answered" : "commit-answered");
 	if (commit != NULL)
 		commit_done(commit, r);
-	call_show(c, r);
+	call_show(c, r, ends);
 	call_free(c);
 	log_schedule(log);
 }

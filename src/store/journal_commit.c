@@ -63,9 +63,17 @@ journal_op_message(
 }
 
 void
-journal_op_final(struct journal_commit *c)
+journal_op_final(struct journal_commit *c, int steerable)
 {
 	redis_args_add(&c->ops, "F", 1);
+	redis_args_add(&c->ops, steerable ? "1" : "0", 1);
+	c->ends = 1;
+}
+
+void
+journal_op_steer(struct journal_commit *c)
+{
+	redis_args_add(&c->ops, "I", 1);
 }
 
 void

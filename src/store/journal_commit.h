@@ -16,6 +16,7 @@ enum journal_outcome {
 	JOURNAL_IDLE,    /* the turn is over, the lease dropped */
 	JOURNAL_NEXT,    /* the turn is over, the next one has begun */
 	JOURNAL_PARKED,  /* it waits for a human, the lease dropped */
+	JOURNAL_STEERED, /* messages came for this turn: it goes on with them */
 	JOURNAL_DECIDED, /* it need not wait: it was decided meanwhile */
 	JOURNAL_FAILED   /* err says why; the log is dead */
 };
@@ -30,20 +31,22 @@ struct journal_event {
 /*
  * Events and operations that are written together or not at all. The
  * caller's until on_done; then outcome is set, and after JOURNAL_NEXT
- * next_doc is the message whose turn has begun (the caller frees it).
+ * next_docs are the messages that are in the history now; the arena's.
  */
 struct journal_commit {
 	struct arena *arena;
 	struct journal_event *events;
 	int event_count, event_cap;
 	struct redis_args ops; /* of commit.lua, by journal_op_* */
+	int ends;              /* by journal_op_final */
 	/* It must not close the log. The events are shown after it. */
 	void (*on_done)(void *ctx, struct journal_commit *c);
 	void *ctx;
 
 	enum journal_outcome outcome;
 	struct err err;
-	char *next_doc;
+	const char **next_docs; /* NEXT and STEERED */
+	size_t next_count;
 
 	/* JOURNAL_DECIDED: call ids and decisions by turns, the arena's; and
 	 * whether somebody wants the turn stopped. */
@@ -66,7 +69,14 @@ void journal_op_set(
     struct journal_commit *c, const char *field, const char *value);
 void journal_op_message(
     struct journal_commit *c, const char *segment, const char *doc, size_t len);
-void journal_op_final(struct journal_commit *c);
+/*
+ * The turn is over: the last event is done. steerable: unless messages came
+ * for it, then that event is not written, and the outcome is STEERED.
+ */
+void journal_op_final(struct journal_commit *c, int steerable);
+
+/* Messages that came for this turn go into its history; last of all. */
+void journal_op_steer(struct journal_commit *c);
 
 /* A human is asked about a call; the answer is applied, or not wanted. */
 void journal_op_ask(struct journal_commit *c, const char *id);

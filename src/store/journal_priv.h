@@ -8,11 +8,11 @@
 #include "store/journal.h"
 
 #define EVENTS_PER_CALL 64 /* unless they go with one commit */
-#define NEXT_EVENTS_MAX 8
 
 /* Something that waits: an event, or a commit with its events before it. */
 struct waiting {
 	struct waiting *next;
+	char *turn; /* NULL: the log's */
 	enum event_kind kind;
 	int step;
 	int64_t time_ms;

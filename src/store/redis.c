@@ -216,6 +216,17 @@ redis_text(const struct redis_reply *r)
 	return r->type == REDIS_TEXT ? r->text : "";
 }
 
+const char **
+redis_texts(struct arena *a, const struct redis_reply *r)
+{
+	const char **list = arena_alloc(a, (r->count + 1) * sizeof(*list));
+
+	for (size_t i = 0; i < r->count; i++)
+		list[i] = redis_text(&r->items[i]);
+	list[r->count] = NULL;
+	return list;
+}
+
 int
 redis_error(struct err *err, const char *text)
 {

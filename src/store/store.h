@@ -143,6 +143,7 @@ struct store_lease {
 	int64_t version; /* of the agent's info */
 	int64_t step;
 	int64_t resumes;
+	int64_t tokens;   /* that the turn has used */
 	int64_t messages; /* in the history, the new one included */
 	int interrupted;  /* the turn was interrupted before it got here */
 	const char *const *docs; /* its last ones, if few are new */
@@ -161,7 +162,13 @@ struct store_lease {
 	size_t event_count;
 };
 
-enum store_on_busy { ON_BUSY_ENQUEUE, ON_BUSY_REJECT, ON_BUSY_INTERRUPT };
+enum store_on_busy {
+	ON_BUSY_ENQUEUE,
+	ON_BUSY_REJECT,
+	ON_BUSY_INTERRUPT,
+	ON_BUSY_MERGE, /* into the turn of those that wait */
+	ON_BUSY_STEER  /* into the turn that runs */
+};
 
 /* What a process has of an agent. */
 struct store_known {
@@ -198,6 +205,24 @@ struct store_accepted {
  */
 int store_accept(struct store *st, struct arena *a, const char *user,
     const char *agent, struct store_message *m, struct store_accepted *out,
+    struct err *err);
+
+/* The messages that no turn has taken. */
+int store_inbox(struct store *st, struct arena *a, const char *user,
+    const char *agent, struct store_page *out, struct err *err);
+
+/* What was taken back, and who is to be told. */
+struct store_withdrawn {
+	const char *const *messages;
+	size_t message_count;
+	const char *const *turns; /* that will never run */
+	size_t turn_count;
+	const char *lease; /* whose holder says so to their viewers, or "" */
+};
+
+/* Takes a message out of the inbox, or all ("") of them. */
+int store_withdraw(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char *message, struct store_withdrawn *out,
     struct err *err);
 
 /*

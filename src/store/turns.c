@@ -43,7 +43,8 @@ enum started {
 	STARTED_MORE,
 	STARTED_TODOS,
 	STARTED_CALLS,
-	STARTED_DECIDED
+	STARTED_DECIDED,
+	STARTED_TOKENS
 };
 
 static void
@@ -52,24 +53,13 @@ copy_text(char *out, size_t size, const struct redis_reply *r)
 	snprintf(out, size, "%s", redis_text(r));
 }
 
-/* The texts of an array. */
-static const char *const *
-texts(struct arena *a, const struct redis_reply *r)
-{
-	const char **list = arena_alloc(a, (r->count + 1) * sizeof(*list));
-
-	for (size_t i = 0; i < r->count; i++)
-		list[i] = redis_text(&r->items[i]);
-	return list;
-}
-
 /* Fills out from what started() in common.lua returns. */
 static void
 lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
     const char *holder, int64_t known, struct store_lease *out)
 {
 	const struct redis_reply *f = r->items, *ev = &f[STARTED_EVENTS];
-	const char *const *more;
+	const char **more;
 
 	memset(out, 0, sizeof(*out));
 	snprintf(out->base, sizeof(out->base), "%s", base);
@@ -82,14 +72,15 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	out->version = strtoll(redis_text(&f[STARTED_VERSION]), NULL, 10);
 	out->step = f[STARTED_STEP].number;
 	out->resumes = f[STARTED_RESUMES].number;
+	out->tokens = f[STARTED_TOKENS].number;
 	out->interrupted =
 	    out->turn[0] != '\0' && redis_is(&f[STARTED_INTERRUPT], out->turn);
 	out->messages = f[STARTED_MESSAGES].number;
-	out->docs = texts(a, &f[STARTED_DOCS]);
+	out->docs = redis_texts(a, &f[STARTED_DOCS]);
 	out->doc_count = f[STARTED_DOCS].count;
 	out->has_info = out->version != known;
 	if (out->has_info) {
-		more = texts(a, &f[STARTED_MORE]);
+		more = redis_texts(a, &f[STARTED_MORE]);
 		out->prompt = more[0];
 		out->model = more[1];
 		out->template = more[2];
@@ -97,11 +88,11 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->permission = more[4];
 	}
 	out->todos = redis_text(&f[STARTED_TODOS]);
-	out->calls = texts(a, &f[STARTED_CALLS]);
+	out->calls = redis_texts(a, &f[STARTED_CALLS]);
 	out->call_count = f[STARTED_CALLS].count;
-	out->decided = texts(a, &f[STARTED_DECIDED]);
+	out->decided = redis_texts(a, &f[STARTED_DECIDED]);
 	out->event_count = ev->count;
-	out->events = texts(a, ev);
+	out->events = redis_texts(a, ev);
 }
 
 static char *
@@ -130,8 +121,8 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
     const char *user, const char *base, const struct store_message *m,
     const char *holder)
 {
-	static const char *const on_busy[] = { "enqueue", "reject",
-		"interrupt" };
+	static const char *const on_busy[] = { "enqueue", "reject", "interrupt",
+		"merge", "steer" };
 	const struct conf *c = st->conf;
 	const char *own = m->idem_key;
 	struct buf doc;
@@ -233,6 +224,7 @@ accept_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->after = redis_text(&r->items[1]);
 		out->holder = redis_text(&r->items[2]);
 		out->running = redis_text(&r->items[3]);
+		out->turn = redis_text(&r->items[4]);
 	} else {
 		out->after = redis_text(&r->items[STARTED_PREV]);
 		lease_decode(a, r, base, holder, m->known.version, &out->lease);

@@ -100,7 +100,8 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 	frame_unref(&f);
 }
 
-/* "interrupt AGENT TURN", "decided AGENT CALL JSON" or "deleted AGENT". */
+/* "interrupt AGENT TURN", "decided AGENT CALL JSON",
+ * "withdrawn AGENT TURN" or "deleted AGENT". */
 static void
 on_order(void *ctx, const char *text)
 {
@@ -110,6 +111,8 @@ on_order(void *ctx, const char *text)
 
 	if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2) {
 		runner_interrupt(w->app.runner, agent, turn);
+	} else if (sscanf(text, "withdrawn %39s %39s", agent, turn) == 2) {
+		runner_withdrawn(w->app.runner, agent, turn);
 	} else if (sscanf(text, "decided %39s %63s %n", agent, call, &at) ==
 		   2) {
 		runner_answer(w->app.runner, agent, call, text + at);

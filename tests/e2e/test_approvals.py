@@ -80,7 +80,7 @@ def test_answered_once(agent):
     assert agent.decide(question["id"]).status == 200
     again = agent.decide(question["id"], "deny")
     assert again.status == 409 and "answered" in again.json["detail"]
-    wait_for(lambda: not agent.info()["busy"], 10, "no end")
+    agent.wait_idle()
     assert agent.decide(question["id"]).status == 409
 
 
@@ -92,7 +92,7 @@ def test_many_answers_at_once(agent):
     with ThreadPoolExecutor(10) as pool:
         got = list(pool.map(lambda n: agent.decide(question["id"], "allow" if n % 2 else "deny").status, range(10)))
     assert sorted(got) == [200] + [409] * 9
-    wait_for(lambda: not agent.info()["busy"], 10, "no end")
+    agent.wait_idle()
 
 
 def test_siblings_run_meanwhile(agent):

@@ -100,6 +100,27 @@ def test_kill_while_asking(stack, name, n):
     wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
 
 
+@pytest.mark.parametrize("name, n", UNASKED, ids=[f"{name}-{n}" for name, n in UNASKED])
+def test_kill_while_steering(stack, name, n):
+    """Messages for the running turn, for the one behind it, and joined to that: each is accepted once, and answered."""
+    stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = stack.user().agent(tools=["todo_read", "todo_write"])
+    with killer(stack), agent.follow() as view:
+        agent.say_surely("work")
+        for message, on_busy in (("one", "steer"), ("two", "enqueue"), ("three", "merge")):
+            agent.say_surely(message, onBusy=on_busy)
+        agent.wait_idle(30)
+        wait_for(lambda: view.frames and view.frames[-1].id == agent.log_ids()[-1], 10, lambda: str(view))
+    ids = [event_id(i) for i in agent.log_ids()]
+    assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
+    said = [t for r, t in agent.dialogue() if r == "user" and t in ("work", "one", "two", "three")]
+    assert sorted(said) == ["one", "three", "two", "work"] and said[0] == "work"
+    assert [f.kind for f in view.frames].count("message_accepted") == 4
+    assert [f.kind for f in view.frames].count("turn_start") == len(view.dones)
+    assert agent.dialogue()[-1][0] == "assistant"
+    wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
+
+
 def test_again_and_again(stack):
     """A turn whose workers die at each of its steps is finished all the same."""
     agent = stack.user().agent(tools=["todo_read", "todo_write"])

@@ -458,13 +458,13 @@ class Agent:
         assert got.status == 202, got
         return got.json
 
-    def say_surely(self, message, seconds=20):
+    def say_surely(self, message, seconds=20, **more):
         """The same, again and again with one Idempotency-Key, as long as the answer is lost or 5xx."""
         key, tries = secrets.token_hex(8), []
 
         def once():
             try:
-                tries.append(self.post_message(message, headers={"Idempotency-Key": key}))
+                tries.append(self.post_message(message, headers={"Idempotency-Key": key}, **more))
             except (OSError, http.client.HTTPException) as e:
                 tries.append(e)
                 return None
@@ -510,6 +510,17 @@ class Agent:
         got = self.user.post(f"{self.path}/interrupt")
         assert got.status == 200, got
         return got.json
+
+    def wait_idle(self, seconds=10):
+        """Waits until nothing runs or waits; a server that is away meanwhile is asked again."""
+        def idle():
+            try:
+                got = self.user.get(self.path)
+            except (OSError, http.client.HTTPException):
+                return False
+            return got.status == 200 and not got.json["busy"] and got.json["waiting"] == 0
+
+        wait_for(idle, seconds, lambda: f"it is still at work: {self.user.get(self.path)}")
 
     def seen_by(self, user):
         """The same agent in the hands of somebody else."""

@@ -7,7 +7,8 @@
 -- that it has seen.
 --
 -- Returns FORBIDDEN | FULL | BUSY | OVERLOAD | REPEAT message turn after over |
--- QUEUED after lease turn ('' for lease: it waits for a human) | BEGIN or RESUME as start() does.
+-- QUEUED after lease running-turn turn ('' for lease: it waits for a human) |
+-- BEGIN or RESUME as start() does.
 local user, doc, message, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local holder, ms, now, keep = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local known = { version = ARGV[14], messages = tonumber(ARGV[15]) }
@@ -25,14 +26,14 @@ if before then
 	local m, t, after = string.match(before, '^(%S+) (%S+) (%S+)$')
 	if held == f.epoch .. ':' .. holder then
 		local first = redis.call('XRANGE', key('events'),
-		    f.epoch .. '-0', f.epoch .. '-1')
+		    f.epoch .. '-0', f.epoch)
 		local begun, events = f.turn == t, {}
 		for i, e in ipairs(first) do
 			events[i] = e[2][2]
 		end
 		return started(begun and 'BEGIN' or 'RESUME', f.epoch, after,
 		    f, f.turn, redis.call('LLEN', segment_key(f.tail)),
-		    begun and doc or '', events, known)
+		    nil, events, known)
 	end
 	local over = f.turn ~= t
 	for _, waiting in ipairs(redis.call('LRANGE', inbox, 0, -1)) do
@@ -53,17 +54,29 @@ if not held and not parked and ARGV[13] ~= '1' then
 	return { 'OVERLOAD' }
 end
 
+-- A message that joins others is of their turn.
+local joins
+if ARGV[8] == 'steer' and f.turn ~= '' then
+	joins = f.turn
+elseif ARGV[8] == 'merge' and waiting > 0 then
+	local _, last = parts(redis.call('LINDEX', inbox, -1))
+	joins = last ~= f.turn and last or nil
+end
+if joins then
+	turn, doc = joins, with_turn(doc, joins)
+end
+
 local prev = last_event_id()
 redis.call('SET', idem, message .. ' ' .. turn .. ' ' .. prev, 'EX', ARGV[6])
 if not busy then
-	return start(f, holder, ms, keep, now, prev, doc, known)
+	return start(f, holder, ms, keep, now, prev, { doc }, known)
 end
 redis.call('RPUSH', inbox, doc)
 if not held and not parked then
 	-- Its holder is gone. What it left comes first.
-	local first = ''
+	local first
 	if f.turn == '' then
-		first = redis.call('LPOP', inbox)
+		first = pop_next('')
 	end
 	return start(f, holder, ms, keep, now, prev, first, known)
 end
@@ -73,4 +86,4 @@ if ARGV[8] == 'interrupt' and f.turn ~= '' then
 		redis.call('ZADD', KEYS[2], now, base)
 	end
 end
-return { 'QUEUED', prev, held or '', f.turn }
+return { 'QUEUED', prev, held or '', f.turn, turn }

@@ -10,18 +10,26 @@
 --   T ID DOC        a later one
 --   A ID            asks a human whether a tool call may run
 --   D ID            it was decided, and the decision is applied
---   F               the turn is over: begins the next one, or drops the lease
+--   I               messages that are for this turn go into its history
+--   F HOW           the turn is over, its last event says so: begins the next
+--                   one, or drops the lease. HOW 1: if messages are for this
+--                   turn it goes on with them instead, without that event
 --   P DEADLINE      drops the lease until something is decided, or a time
 --
--- Returns OK | FENCED | IDLE (after F) | NEXT doc events (after F) | PARKED
--- (after P) | DECIDED interrupted id decision ... (after P: it need not wait).
-
+-- Returns OK | FENCED | IDLE (after F) | NEXT docs events (after F) | STEERED
+-- docs events (after I and F) | PARKED (after P) | DECIDED interrupted id
+-- decision ... (after P: it need not wait).
 local events, info = key('events'), key('info')
 local n = tonumber(ARGV[5])
 local first, last = ARGV[6], ARGV[4 + 2 * n]
 
-local function is_final()
-	return ARGV[#ARGV] == 'F' or ARGV[#ARGV - 1] == 'P'
+-- The operation at the end that has an answer of its own, or ''.
+local function final()
+	local op = ARGV[#ARGV - 1]
+	if op == 'F' or op == 'P' then
+		return op
+	end
+	return ARGV[#ARGV] == 'I' and 'I' or ''
 end
 
 -- After P: what was decided since the turn looked last, or that somebody
@@ -37,23 +45,42 @@ local function why_not_park()
 	return { 'DECIDED', stop and 1 or 0, unpack(found) }
 end
 
+-- Events, and the messages that the newest of the history were.
+local function with_docs(word, list)
+	local out, n = {}, 0
+	for _, e in ipairs(list) do
+		out[#out + 1] = e[2][2]
+		if string.find(e[2][2], '"kind":"message_accepted"', 1, true) then
+			n = n + 1
+		end
+	end
+	local segment = segment_key(redis.call('HGET', info, 'tail'))
+	return { word, redis.call('LRANGE', segment, -n, -1), out }
+end
+
 -- The answer to a commit that was applied before its connection broke.
 local function repeated(held)
-	if not is_final() then
+	local op = final()
+	if op == '' then
 		return { 'OK' }
 	end
 	if held ~= ARGV[1] then
-		return { ARGV[#ARGV] == 'F' and 'IDLE' or 'PARKED' }
+		return { op == 'P' and 'PARKED' or op == 'F' and 'IDLE' or
+		    'FENCED' }
 	end
-	if ARGV[#ARGV] ~= 'F' then
+	if op == 'P' then
 		return why_not_park() or { 'DECIDED', 0 }
 	end
-	local out = {}
-	for _, e in ipairs(redis.call('XRANGE', events, '(' .. last, '+')) do
-		out[#out + 1] = e[2][2]
+	if op == 'F' then
+		local from = redis.call('XRANGE', events, last, '+')
+		if string.find(from[1][2][2], '"kind":"done"', 1, true) then
+			table.remove(from, 1)
+			return with_docs('NEXT', from)
+		end
+		return with_docs('STEERED', from)
 	end
-	return { 'NEXT', redis.call('LINDEX',
-	    segment_key(redis.call('HGET', info, 'tail')), -1), out }
+	local more = redis.call('XRANGE', events, '(' .. last, '+')
+	return more[1] and with_docs('STEERED', more) or { 'OK' }
 end
 
 local held = redis.call('GET', key('lease'))
@@ -64,8 +91,18 @@ if held ~= ARGV[1] then
 	return { 'FENCED' }
 end
 
+-- What somebody wants to say to the turn before it ends.
+local steering = {}
+if final() == 'I' or (final() == 'F' and ARGV[#ARGV] == '1') then
+	steering = find_steering(redis.call('HGET', info, 'turn'))
+end
+local written = n
+if #steering > 0 and final() == 'F' then
+	written = n - 1
+end
+
 local out = {}
-for i = 1, n do
+for i = 1, written do
 	local id, json = ARGV[4 + 2 * i], ARGV[5 + 2 * i]
 	local rc = redis.pcall('XADD', events, 'MAXLEN', '~', ARGV[3], id, 'e',
 	    json)
@@ -111,24 +148,44 @@ while i <= #ARGV do
 		end
 		i = i + 2
 	else
-		redis.call('HSET', info, 'turn', '', 'state', 'READY',
-		    'interrupt', '', 'updated', ARGV[4])
-		local doc = redis.call('LPOP', key('inbox'))
-		if doc then
-			local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
-			local new = {}
-			begin(new, ARGV[3], epoch, seq + 1, ARGV[4],
-			    redis.call('HGET', info, 'tail'), doc)
-			for _, json in ipairs(new) do
-				out[#out + 1] = json
-			end
-			result = { 'NEXT', doc, new }
-		else
-			redis.call('DEL', key('lease'))
-			redis.call('ZREM', KEYS[2], base)
-			result = { 'IDLE' }
-		end
-		i = i + 1
+		i = #ARGV + 1
+	end
+end
+
+local function tell(word, docs, new)
+	for _, json in ipairs(new) do
+		out[#out + 1] = json
+	end
+	result = { word, docs, new }
+end
+
+local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
+local tail = redis.call('HGET', info, 'tail')
+if #steering > 0 then
+	local new = {}
+	for _, doc in ipairs(steering) do
+		redis.call('LREM', key('inbox'), 1, doc)
+	end
+	local at = final() == 'F' and seq + 0 or seq + 1
+	accept_all(new, ARGV[3], epoch, at, ARGV[4], tail, steering)
+	if final() == 'F' then
+		redis.call('HINCRBY', info, 'step', 1)
+		redis.call('HSET', info, 'state', 'PRE_MODEL')
+	end
+	tell('STEERED', steering, new)
+elseif final() == 'F' then
+	local finished = redis.call('HGET', info, 'turn')
+	redis.call('HSET', info, 'turn', '', 'state', 'READY', 'interrupt', '',
+	    'updated', ARGV[4])
+	local docs = pop_next(finished)
+	if docs then
+		local new = {}
+		begin(new, ARGV[3], epoch, seq + 1, ARGV[4], tail, docs)
+		tell('NEXT', docs, new)
+	else
+		redis.call('DEL', key('lease'))
+		redis.call('ZREM', KEYS[2], base)
+		result = { 'IDLE' }
 	end
 end
 publish(ARGV[2], out)

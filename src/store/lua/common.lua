@@ -42,22 +42,82 @@ local function publish(prev, events)
 	    prev .. '\n' .. table.concat(events, '\n'))
 end
 
--- Begins the turn of a message, which is in no inbox any more: it goes into
--- the history, and events EPOCH-seq and the one after into the log. Returns
--- the length of the history.
-local function begin(out, keep, epoch, seq, now, tail, doc)
-	local message, turn, content = string.match(doc,
+-- The message, turn and content of a document of the inbox.
+local function parts(doc)
+	return string.match(doc,
 	    '^{"id":"([^"]+)","turn":"([^"]+)",.-"content":(.*)}$')
-	local length = redis.call('RPUSH', segment_key(tail), doc)
+end
+
+-- The same document for another turn.
+local function with_turn(doc, turn)
+	return (string.gsub(doc, '^({"id":"[^"]+","turn":")[^"]+', '%1' .. turn))
+end
+
+-- Takes messages out of the inbox and puts them into the history, with an
+-- event each from EPOCH-seq on. Returns the length of the history, and the
+-- sequence number behind.
+local function accept_all(out, keep, epoch, seq, now, tail, docs)
+	local length
+	for _, doc in ipairs(docs) do
+		local message, turn, content = parts(doc)
+		length = redis.call('RPUSH', segment_key(tail), doc)
+		emit(out, keep, epoch .. '-' .. seq, 'progress',
+		    'message_accepted', turn, 0, now, ',"messageId":"' ..
+		    message .. '","content":' .. content)
+		seq = seq + 1
+	end
+	return length, seq
+end
+
+-- Begins the turn of messages that are in no inbox any more: they go into the
+-- history, and events EPOCH-seq and behind into the log. Returns the length
+-- of the history, and the turn.
+local function begin(out, keep, epoch, seq, now, tail, docs)
+	local message, turn = parts(docs[1])
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
 	    'step', 1, 'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '',
-	    'calls', '', 'epoch', epoch)
-	emit(out, keep, epoch .. '-' .. seq, 'progress', 'message_accepted',
-	    turn, 0, now, ',"messageId":"' .. message .. '","content":' ..
-	    content)
-	emit(out, keep, epoch .. '-' .. (seq + 1), 'progress', 'turn_start',
+	    'calls', '', 'tokens', 0, 'epoch', epoch)
+	local length, behind =
+	    accept_all(out, keep, epoch, seq, now, tail, docs)
+	emit(out, keep, epoch .. '-' .. behind, 'progress', 'turn_start',
 	    turn, 0, now, '')
 	return length, turn
+end
+
+-- The messages of the inbox that are for the turn that runs.
+local function find_steering(turn)
+	local found = {}
+	for _, doc in ipairs(redis.call('LRANGE', key('inbox'), 0, -1)) do
+		local _, its = parts(doc)
+		if its == turn then
+			found[#found + 1] = doc
+		end
+	end
+	return found
+end
+
+-- The messages of the turn that comes next, out of the inbox; nil if none
+-- waits. One that was for the turn that is over (finished) gets a turn of its
+-- own.
+local function pop_next(finished)
+	local docs, next_turn = {}, nil
+	while true do
+		local doc = redis.call('LINDEX', key('inbox'), 0)
+		if not doc then
+			break
+		end
+		local message, turn = parts(doc)
+		if turn == finished then
+			turn = 'trn_' .. string.sub(message, 5)
+		end
+		if next_turn and turn ~= next_turn then
+			break
+		end
+		next_turn = turn
+		redis.call('LPOP', key('inbox'))
+		docs[#docs + 1] = with_turn(doc, turn)
+	end
+	return docs[1] and docs
 end
 
 -- Resumes the turn that was cut short: event EPOCH-0, and EPOCH-1 if the model
@@ -86,11 +146,11 @@ end
 local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
-	    'todos')
+	    'todos', 'tokens')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8], epoch = tonumber(v[9] or 0), calls = v[10] or '',
-	    todos = v[11] or '' }
+	    todos = v[11] or '', tokens = tonumber(v[12] or 0) }
 end
 
 -- A turn that waits for a human: nobody holds the agent, and nobody needs to.
@@ -129,8 +189,9 @@ end
 
 -- The answer to whoever was given the lease. known is what it has seen of
 -- the agent: if the version is another, prompt and model come along, and of
--- the history what is new, unless that is much. doc is the last of it, or ''.
-local function started(word, epoch, prev, f, turn, length, doc, out, known)
+-- the history what is new, unless that is much. docs are the last of it, if
+-- the caller has them.
+local function started(word, epoch, prev, f, turn, length, last, out, known)
 	local more, docs = {}, {}
 	if known.version ~= f.version then
 		more = redis.call('HMGET', key('info'), 'prompt', 'model',
@@ -140,20 +201,20 @@ local function started(word, epoch, prev, f, turn, length, doc, out, known)
 		end
 	end
 	local new = length - known.messages
-	if new == 1 and doc ~= '' then
-		docs = { doc }
+	if new > 0 and last and new == #last then
+		docs = last
 	elseif new > 0 and new <= 8 then
 		docs = redis.call('LRANGE', segment_key(f.tail), -new, -1)
 	end
 	local records, decided = call_records(f)
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
-	    out, more, f.todos, records, decided }
+	    out, more, f.todos, records, decided, f.tokens }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there
--- is or begins that of doc. The value of a lease is EPOCH:UUID:HOLDER.
-local function start(f, holder, ms, keep, now, prev, doc, known)
+-- is or begins that of docs. The value of a lease is EPOCH:UUID:HOLDER.
+local function start(f, holder, ms, keep, now, prev, docs, known)
 	local epoch = f.epoch + 1
 	local out = {}
 	local word, length, turn = 'BEGIN'
@@ -161,13 +222,14 @@ local function start(f, holder, ms, keep, now, prev, doc, known)
 	redis.call('ZADD', KEYS[2], now + ms, base)
 	if f.turn ~= '' then
 		word = 'RESUME'
-		doc = ''
+		docs = nil
 		local go_on = is_parked(f, false) and unpark or resume
 		length, turn = go_on(out, keep, epoch, now, f)
 	else
 		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
-		length, turn = begin(out, keep, epoch, 0, now, f.tail, doc)
+		f.tokens = 0
+		length, turn = begin(out, keep, epoch, 0, now, f.tail, docs)
 	end
 	publish(prev, out)
-	return started(word, epoch, prev, f, turn, length, doc, out, known)
+	return started(word, epoch, prev, f, turn, length, docs, out, known)
 end

@@ -17,13 +17,13 @@ if is_parked(f, held) then
 		return { 'PARKED' }
 	end
 end
-local doc = ''
+local docs
 if f.turn == '' then
-	doc = redis.call('LPOP', key('inbox'))
+	docs = pop_next('')
 end
-if f.owner and doc then
+if f.owner and (f.turn ~= '' or docs) then
 	return start(f, ARGV[2], ARGV[3], ARGV[5], ARGV[4], last_event_id(),
-	    doc, { version = '', messages = 0 })
+	    docs, { version = '', messages = 0 })
 end
 redis.call('DEL', key('lease'))
 redis.call('ZREM', KEYS[2], base)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_TURN_COMMIT_H
+#define AGENT_TURN_COMMIT_H
+
+#include <stddef.h>
+
+#include "agent/turn_step.h"
+#include "store/event.h"
+
+/* What a turn writes together: into t->commit, and out with turn_commit. */
+struct turn;
+
+void turn_commit_event(struct turn *t, enum event_kind kind, const char *rest);
+
+/* A document of the history; marks are members before its role. */
+void turn_commit_message(struct turn *t, const char *marks, const char *role,
+    const char *content, size_t len);
+
+/* Writes what was gathered, and goes on with after; or with TURN_NEXT, if it
+ * failed. */
+enum turn_step turn_commit(struct turn *t, enum turn_step after);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages that wait: shown, and taken back. */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/id.h"
+#include "conf/conf.h"
+#include "store/store_priv.h"
+
+int
+store_inbox(struct store *st, struct arena *a, const char *user,
+    const char *agent, struct store_page *out, struct err *err)
+{
+	const char *base = store_base(st, a, agent);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (!id_valid(agent, "agt_"))
+		return store_forbidden(err);
+	memset(out, 0, sizeof(*out));
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "HGET", arena_printf(a, "%s:info", base), "owner", NULL);
+	redis_cmd(
+	    &p, "LRANGE", arena_printf(a, "%s:inbox", base), "0", "-1", NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (!redis_is(&r[0], user))
+		return store_forbidden(err);
+	out->count = r[1].count;
+	out->docs = redis_texts(a, &r[1]);
+	return 0;
+}
+
+int
+store_withdraw(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char *message, struct store_withdrawn *out,
+    struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (!id_valid(agent, "agt_"))
+		return store_forbidden(err);
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_WITHDRAW, 1, 4);
+	redis_arg(&p, store_base(st, a, agent));
+	redis_arg(&p, user);
+	redis_arg(&p, message);
+	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, st->conf->events_keep);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (redis_is(&r[0].items[0], "FORBIDDEN"))
+		return store_forbidden(err);
+	out->lease = redis_text(&r[0].items[1]);
+	out->messages = redis_texts(a, &r[0].items[2]);
+	out->message_count = r[0].items[2].count;
+	out->turns = redis_texts(a, &r[0].items[3]);
+	out->turn_count = r[0].items[3].count;
+	return 0;
+}

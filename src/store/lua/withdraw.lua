@@ -1,0 +1,42 @@
+-- SPDX-License-Identifier: MIT
+-- withdraw: messages that no turn has taken yet, out of the inbox.
+--
+-- ARGV: user, message id ('' all), now ms, keep.
+--
+-- Returns FORBIDDEN | OK lease messages turns. The turns are those that no
+-- message is left of: they will never run, and who holds the lease says so to
+-- their viewers. Nobody holds it while the agent waits for a human: then the
+-- script says it, under an epoch of its own.
+local owner, running, epoch =
+    unpack(redis.call('HMGET', key('info'), 'owner', 'turn', 'epoch'))
+if owner ~= ARGV[1] then
+	return { 'FORBIDDEN' }
+end
+local gone, left, messages, turns = {}, { [running] = true }, {}, {}
+for _, doc in ipairs(redis.call('LRANGE', key('inbox'), 0, -1)) do
+	local message, turn = parts(doc)
+	if ARGV[2] == '' or ARGV[2] == message then
+		redis.call('LREM', key('inbox'), 1, doc)
+		messages[#messages + 1] = message
+		gone[#gone + 1] = turn
+	else
+		left[turn] = true
+	end
+end
+for _, turn in ipairs(gone) do
+	if not left[turn] then
+		left[turn] = true
+		turns[#turns + 1] = turn
+	end
+end
+local held = redis.call('GET', key('lease'))
+if not held and #turns > 0 then
+	local prev, out = last_event_id(), {}
+	redis.call('HSET', key('info'), 'epoch', epoch + 1)
+	for i, turn in ipairs(turns) do
+		emit(out, ARGV[4], (epoch + 1) .. '-' .. (i - 1), 'progress',
+		    'done', turn, 0, ARGV[3], ',"reason":"withdrawn"')
+	end
+	publish(prev, out)
+end
+return { 'OK', held or '', messages, turns }
