@@ -255,14 +255,14 @@ class Bench:
         self.load("setup", "--count", 1, ids="long")
         with open(self.path("long")) as f:
             agent = f.read().split()[0]
-        base = f"af:{{{agent}}}:{agent}"
+        base = f"af:{{{agent[4:10]}}}:{agent}"
         tail = self.redis("hget", f"{base}:info", "tail").strip()
         lines = []
         for i in range(2000):
             role = "user" if i % 2 == 0 else "assistant"
             doc = json.dumps({"id": f"msg_{i:026}", "turn": f"trn_{i:026}", "time": 1, "role": role, "content":
                               [{"type": "text", "text": "so it was said " * 8}]}, separators=(",", ":"))
-            key = f"af:{{{agent}}}:seg:{tail}"
+            key = f"af:{{{agent[4:10]}}}:seg:{tail}"
             lines.append(f"*3\r\n$5\r\nRPUSH\r\n${len(key)}\r\n{key}\r\n${len(doc)}\r\n{doc}\r\n")
         subprocess.run(["redis-cli", "-s", self.path("r"), "--pipe"], input="".join(lines), text=True, check=True,
                        capture_output=True)

@@ -57,6 +57,10 @@ respond_agent(struct api_call *c, int status, const struct store_agent *ag)
 	if (*ag->permission != '\0')
 		json_add_raw(
 		    b, "permission", ag->permission, strlen(ag->permission));
+	if (*ag->parent != '\0')
+		json_add_str(b, "parent", ag->parent);
+	if (*ag->point != '\0')
+		json_add_str(b, "checkpoint", ag->point);
 	json_add_int(b, "messages", ag->messages);
 	json_add_int(b, "waiting", ag->waiting);
 	json_add_str(b, "last", ag->last);

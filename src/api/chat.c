@@ -217,12 +217,13 @@ messages_get(void *call, struct err *err)
 	struct api_call *c = call;
 	struct buf *b = &c->rs->body;
 	struct store_page page;
-	int64_t limit = PAGE, from = 0;
+	int64_t limit = PAGE, from = 0, window = -1;
 
 	if (api_query_int(c, "limit", 1, PAGE_MAX, &limit, err) < 0 ||
 	    api_query_int(c, "from", -1, INT64_MAX, &from, err) < 0 ||
+	    api_query_int(c, "window", 0, INT32_MAX, &window, err) < 0 ||
 	    store_messages(c->app->store, c->arena, c->user, c->rq->param[0],
-		from, (int)limit, &page, err) < 0)
+		from, (int)limit, window, &page, err) < 0)
 		return -1;
 	http_json(c->rs, 200);
 	buf_putc(b, '{');

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* /api/agents/ID/inbox: messages that no turn has taken yet. */
 #include "config.h"
+#include "store/records.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tool calls: what was called, and what is asked of a human about it. */
 #include "config.h"
+#include "store/records.h"
 
 #include <inttypes.h>
 #include <string.h>

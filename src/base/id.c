@@ -67,6 +67,17 @@ id_make(char out[ID_SIZE], const char *prefix)
 	out[n] = '\0';
 }
 
+void
+id_make_near(char out[ID_SIZE], const char *prefix, const char *of)
+{
+	size_t n = strlen(prefix);
+
+	if (!id_valid(of, prefix))
+		abort();
+	id_make(out, prefix);
+	memcpy(out + n, of + n, ID_FAMILY);
+}
+
 int
 id_valid(const char *s, const char *prefix)
 {

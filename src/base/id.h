@@ -12,6 +12,13 @@
  */
 void id_make(char out[ID_SIZE], const char *prefix);
 
+/*
+ * The same for something that belongs to another id: the first ID_FAMILY
+ * characters behind the prefix are those of that id, the rest is random.
+ */
+#define ID_FAMILY 6
+void id_make_near(char out[ID_SIZE], const char *prefix, const char *of);
+
 /* 1 if s has the form of an id with this prefix, else 0. */
 int id_valid(const char *s, const char *prefix);
 

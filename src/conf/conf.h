@@ -93,6 +93,7 @@ struct conf {
 	int64_t limits_header_bytes;
 	int64_t limits_message_bytes;
 	int64_t limits_inbox;
+	int64_t limits_checkpoints;
 	int64_t limits_agents_per_user;
 	int64_t limits_viewers;
 	int64_t limits_viewers_per_user;

@@ -262,6 +262,8 @@ const struct setting settings[] = {
 	    1024 * MIB, "The longest message, as JSON."),
 	NUMBER("limits.inbox", SETTING_INT, limits_inbox, "32", 1, 10000,
 	    "Messages that may wait for one agent's turn."),
+	NUMBER("limits.checkpoints", SETTING_INT, limits_checkpoints, "100", 1,
+	    10000, "Checkpoints that an agent may have."),
 	NUMBER("limits.agents_per_user", SETTING_INT, limits_agents_per_user,
 	    "1000", 0, 10 * 1000 * 1000,
 	    "Agents that a user may have. 0: no limit."),

@@ -37,12 +37,16 @@ enum field {
 	F_STATE,
 	F_TURN,
 	F_TAIL,
+	F_BEFORE,
+	F_PARENT,
+	F_POINT,
 	F_COUNT
 };
 
 static const char *const fields[F_COUNT] = { "owner", "name", "template",
 	"prompt", "model", "metadata", "tools", "permission", "todos",
-	"created", "updated", "version", "state", "turn", "tail" };
+	"created", "updated", "version", "state", "turn", "tail", "before",
+	"parent", "point" };
 
 static char *
 sub_key(struct arena *a, const char *base, const char *part)
@@ -50,8 +54,8 @@ sub_key(struct arena *a, const char *base, const char *part)
 	return arena_printf(a, "%s:%s", base, part);
 }
 
-static char *
-user_agents_key(const struct store *st, struct arena *a, const char *user)
+char *
+store_user_agents_key(const struct store *st, struct arena *a, const char *user)
 {
 	return store_key(st, a, "user:%s:agents", store_user_part(a, user));
 }
@@ -98,6 +102,8 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
 	out->version = field_int(&f[F_VERSION]);
 	out->state = redis_text(&f[F_STATE]);
 	out->turn = redis_text(&f[F_TURN]);
+	out->parent = redis_text(&f[F_PARENT]);
+	out->point = redis_text(&f[F_POINT]);
 	out->last = "0-0";
 	return 0;
 }
@@ -163,8 +169,8 @@ idem_id(struct store *st, struct arena *a, const char *user, const char *key,
 	return 0;
 }
 
-static int
-agents_limit(
+int
+store_agents_limit(
     struct store *st, struct arena *a, const char *user, struct err *err)
 {
 	int64_t max = st->conf->limits_agents_per_user;
@@ -174,7 +180,7 @@ agents_limit(
 	if (max == 0)
 		return 0;
 	redis_pipe_init(&p, a);
-	redis_cmd(&p, "ZCARD", user_agents_key(st, a, user), NULL);
+	redis_cmd(&p, "ZCARD", store_user_agents_key(st, a, user), NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	if (r[0].number >= max)
@@ -198,14 +204,15 @@ store_agent_create(struct store *st, struct arena *a, const char *user,
 	if (*idem_key != '\0' &&
 	    idem_id(st, a, user, idem_key, id, &repeat, err) < 0)
 		return -1;
-	if (!repeat && agents_limit(st, a, user, err) < 0)
+	if (!repeat && store_agents_limit(st, a, user, err) < 0)
 		return -1;
 	ag->created_ms = clk_wall_ms();
 	snprintf(now, sizeof(now), "%" PRId64, ag->created_ms);
 	redis_pipe_init(&p, a);
 	/* Listed first: a crash between the two leaves a name in the list,
 	 * which listing drops, and not an agent that nobody finds. */
-	redis_cmd(&p, "ZADD", user_agents_key(st, a, user), now, id, NULL);
+	redis_cmd(
+	    &p, "ZADD", store_user_agents_key(st, a, user), now, id, NULL);
 	cmd_create(&p, store_base(st, a, id), user, ag);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
@@ -222,6 +229,7 @@ store_agent_get(struct store *st, struct arena *a, const char *user,
 	const struct redis_reply *r;
 	struct redis_pipe p;
 	const char *tail;
+	int64_t before;
 
 	if (!id_valid(id, "agt_"))
 		return store_forbidden(err);
@@ -238,11 +246,12 @@ store_agent_get(struct store *st, struct arena *a, const char *user,
 	if (r[2].type == REDIS_LIST && r[2].count > 0)
 		out->last = redis_text(&r[2].items[0].items[0]);
 	tail = redis_text(&r[0].items[F_TAIL]);
+	before = field_int(&r[0].items[F_BEFORE]);
 	redis_pipe_clear(&p);
-	redis_cmd(&p, "LLEN", store_key(st, a, "{%s}:seg:%s", id, tail), NULL);
+	redis_cmd(&p, "LLEN", store_segment_key(a, base, tail), NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
-	out->messages = r[0].number;
+	out->messages = before + r[0].number;
 	return 0;
 }
 
@@ -309,7 +318,7 @@ store_agent_list(struct store *st, struct arena *a, const char *user,
     const char *cursor, int limit, struct store_agent **list_r, size_t *count_r,
     const char **next_r, struct err *err)
 {
-	const char *key = user_agents_key(st, a, user), *cur_id = "~";
+	const char *key = store_user_agents_key(st, a, user), *cur_id = "~";
 	int64_t cur_score = INT64_MAX;
 	struct redis_reply page = { .type = REDIS_LIST };
 	struct redis_reply *items;
@@ -412,7 +421,7 @@ store_agent_delete(struct store *st, struct arena *a, const char *user,
 		return store_forbidden(err);
 	*lease_r = redis_text(&r[0].items[1]);
 	redis_pipe_clear(&p);
-	redis_cmd(&p, "ZREM", user_agents_key(st, a, user), id, NULL);
+	redis_cmd(&p, "ZREM", store_user_agents_key(st, a, user), id, NULL);
 	return redis_call(st->pool, a, &p, &r, err);
 }
 
@@ -420,8 +429,8 @@ store_agent_delete(struct store *st, struct arena *a, const char *user,
 
 int
 store_messages(struct store *st, struct arena *a, const char *user,
-    const char *id, int64_t from, int limit, struct store_page *out,
-    struct err *err)
+    const char *id, int64_t from, int limit, int64_t window,
+    struct store_page *out, struct err *err)
 {
 	const struct redis_reply *r, *docs;
 	struct redis_pipe p;
@@ -429,15 +438,22 @@ store_messages(struct store *st, struct arena *a, const char *user,
 	if (!id_valid(id, "agt_"))
 		return store_forbidden(err);
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_MESSAGES, 1, 3);
+	redis_script(&p, SCRIPT_MESSAGES, 1, 4);
 	redis_arg(&p, store_base(st, a, id));
 	redis_arg(&p, user);
 	redis_argi(&p, from);
 	redis_argi(&p, limit);
+	if (window < 0)
+		redis_arg(&p, "");
+	else
+		redis_argi(&p, window);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	if (redis_is(&r[0].items[0], "FORBIDDEN"))
 		return store_forbidden(err);
+	if (redis_is(&r[0].items[0], "NONE"))
+		return err_set(err, ERR_NOT_FOUND,
+		    "the history has no window of this number");
 	out->total = r[0].items[1].number;
 	out->from = r[0].items[2].number;
 	out->last = redis_text(&r[0].items[3]);

@@ -13,6 +13,7 @@
 #include "base/clk.h"
 #include "base/crash.h"
 #include "base/id.h"
+#include "store/records.h"
 #include "store/store_priv.h"
 
 static int

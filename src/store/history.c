@@ -273,32 +273,47 @@ load_info(struct history *h, struct store *st, struct arena *a,
 }
 
 static int
-load_page(struct history *h, struct store *st, struct arena *a, const char *key,
-    int64_t upto, struct err *err)
+load_page(struct history *h, struct store *st, struct arena *a,
+    const struct store_lease *lease, int64_t upto, struct err *err)
 {
-	const struct redis_reply *r;
-	struct redis_pipe p;
+	int64_t n = upto - h->count < PAGE ? upto - h->count : PAGE;
+	struct store_page page;
 
-	redis_pipe_init(&p, a);
-	redis_begin(&p, 4);
-	redis_arg(&p, "LRANGE");
-	redis_arg(&p, key);
-	redis_argi(&p, h->count);
-	redis_argi(&p, h->count + PAGE < upto ? h->count + PAGE - 1 : upto - 1);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_messages(st, a, lease->user, lease->agent, h->count, (int)n,
+		-1, &page, err) < 0)
 		return -1;
-	if (r[0].count == 0)
-		return err_set(err, ERR_STORE,
-		    "the history is shorter than "
-		    "Redis said");
-	for (size_t i = 0; i < r[0].count; i++)
-		history_add(h, r[0].items[i].text, r[0].items[i].len);
+	if (page.count == 0)
+		return err_set(
+		    err, ERR_STORE, "the history is shorter than Redis said");
+	for (size_t i = 0; i < page.count; i++)
+		history_add(h, page.docs[i], strlen(page.docs[i]));
 	return 0;
 }
 
-int
-history_is_near(const struct history *h, const struct store_lease *lease)
+static void
+history_clear(struct history *h)
 {
+	buf_truncate(&h->text, 0);
+	buf_lit(&h->text, "{\"messages\":[");
+	h->count = 0;
+	h->shown = 0;
+	h->last_at = 0;
+}
+
+/* What was cached is of another history: the agent was rewound or compacted. */
+static void
+history_check(struct history *h, const struct store_lease *lease)
+{
+	if (strcmp(h->segment, lease->segment) == 0)
+		return;
+	snprintf(h->segment, sizeof(h->segment), "%s", lease->segment);
+	history_clear(h);
+}
+
+int
+history_is_near(struct history *h, const struct store_lease *lease)
+{
+	history_check(h, lease);
 	return (h->version == lease->version || lease->has_info) &&
 	       h->count >= lease->messages - (int64_t)lease->doc_count;
 }
@@ -309,15 +324,11 @@ load_pages(struct history *h, struct store *st, const struct store_lease *lease,
     int64_t upto, struct err *err)
 {
 	struct arena *page = arena_open(65536);
-	char key[sizeof(lease->base) + sizeof(lease->segment) + 8];
 	int rc = 0;
 
-	snprintf(key, sizeof(key), "%.*s:seg:%s",
-	    (int)(strrchr(lease->base, ':') - lease->base), lease->base,
-	    lease->segment);
 	while (rc == 0 && h->count < upto) {
 		arena_reset(page);
-		rc = load_page(h, st, page, key, upto, err);
+		rc = load_page(h, st, page, lease, upto, err);
 	}
 	arena_close(&page);
 	return rc;
@@ -330,9 +341,9 @@ history_load(struct history *h, struct store *st, struct arena *a,
 	int64_t brought = lease->messages - (int64_t)lease->doc_count;
 	const char *doc;
 
+	history_check(h, lease);
 	if (load_info(h, st, a, lease, err) < 0)
 		return -1;
-	snprintf(h->segment, sizeof(h->segment), "%s", lease->segment);
 	if (h->count < brought && load_pages(h, st, lease, brought, err) < 0)
 		return -1;
 	while (h->count < lease->messages) {

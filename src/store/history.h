@@ -45,8 +45,11 @@ struct history *history_take(struct history_cache *hc, const char *agent);
 /* Gives it back; keep 0: what is in it is not to be trusted any more. */
 void history_give(struct history_cache *hc, struct history *h, int keep);
 
-/* 1 if history_load would ask Redis for nothing, and so would not block. */
-int history_is_near(const struct history *h, const struct store_lease *lease);
+/*
+ * 1 if history_load would ask Redis for nothing, and so would not block.
+ * Forgets what is of another history than the lease's.
+ */
+int history_is_near(struct history *h, const struct store_lease *lease);
 
 /*
  * Brings h up to date for a lease: fetches what it has not seen of the first

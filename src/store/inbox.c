@@ -8,6 +8,7 @@
 #include "base/clk.h"
 #include "base/id.h"
 #include "conf/conf.h"
+#include "store/records.h"
 #include "store/store_priv.h"
 
 int

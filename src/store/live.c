@@ -13,13 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/id.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "store/live.h"
 #include "store/redis.h"
 #include "store/redis_link.h"
-#include "store/store.h"
+#include "store/store_priv.h"
 
 #define PAGE 256
 #define CHANNEL_SIZE 256
@@ -34,7 +35,8 @@ struct live {
 static void
 channel_name(const struct live *v, const char *agent, char *out)
 {
-	snprintf(out, CHANNEL_SIZE, "%s{%s}:%s:live", v->prefix, agent, agent);
+	snprintf(out, CHANNEL_SIZE, "%s{%.*s}:%s:live", v->prefix, ID_FAMILY,
+	    store_family(agent), agent);
 }
 
 /* The agent of a channel: between "}:" and ":live". 0 or -1. */
@@ -263,7 +265,8 @@ live_replay(struct live *v, const char *agent, struct event_id after,
 		abort();
 	p->fn = fn;
 	p->ctx = ctx;
-	snprintf(key, sizeof(key), "%s{%s}:%s:events", v->prefix, agent, agent);
+	snprintf(key, sizeof(key), "%s{%.*s}:%s:events", v->prefix, ID_FAMILY,
+	    store_family(agent), agent);
 	event_id_print(from + 1, after);
 	snprintf(count, sizeof(count), "%d", PAGE);
 	send_range(v, "XRANGE", key, "-", "+", "1", on_oldest, p);

@@ -37,10 +37,26 @@ store_key(const struct store *st, struct arena *a, const char *fmt, ...)
 	return b.data;
 }
 
+const char *
+store_family(const char *agent)
+{
+	const char *bar = strchr(agent, '_');
+
+	return bar == NULL ? agent : bar + 1; /* what is no id has no family */
+}
+
 char *
 store_base(const struct store *st, struct arena *a, const char *agent)
 {
-	return store_key(st, a, "{%s}:%s", agent, agent);
+	return store_key(
+	    st, a, "{%.*s}:%s", ID_FAMILY, store_family(agent), agent);
+}
+
+char *
+store_segment_key(struct arena *a, const char *base, const char *segment)
+{
+	return arena_printf(
+	    a, "%.*s:seg:%s", (int)(strrchr(base, ':') - base), base, segment);
 }
 
 const char *

@@ -37,7 +37,10 @@ int store_holder_dead(const struct store *st, const char *lease);
 int store_ping(
     struct store *st, struct arena *a, int64_t *us_r, struct err *err);
 
-/* An agent's keys' base, in the arena. */
+/*
+ * An agent's keys' base, in the arena: {FAMILY}:ID. An agent and its forks
+ * have the first characters of their ids in common, and so a hash tag.
+ */
 char *store_base(const struct store *st, struct arena *a, const char *agent);
 
 /* A key that is not an agent's: prefix and parts, in the arena. */
@@ -60,11 +63,13 @@ struct store_agent {
 	int64_t created_ms;
 	int64_t updated_ms;
 	int64_t version;
-	const char *state; /* READY, PRE_MODEL, STREAMING ... */
-	const char *turn;  /* "" if none runs */
-	int64_t messages;  /* in the history */
-	int64_t waiting;   /* in the inbox */
-	const char *last;  /* id of the newest event */
+	const char *state;  /* READY, PRE_MODEL, STREAMING ... */
+	const char *turn;   /* "" if none runs */
+	int64_t messages;   /* in the history */
+	int64_t waiting;    /* in the inbox */
+	const char *last;   /* id of the newest event */
+	const char *parent; /* what it was forked from, or "" */
+	const char *point;  /* and at which checkpoint, or "" */
 };
 
 /*
@@ -109,11 +114,12 @@ struct store_page {
 
 /*
  * At most limit messages from index on, or the last ones if from < 0; with
- * last as of the same moment.
+ * last as of the same moment. window < 0: the present history, else the one
+ * that a compaction left; ERR_NOT_FOUND if there was none of that number.
  */
 int store_messages(struct store *st, struct arena *a, const char *user,
-    const char *id, int64_t from, int limit, struct store_page *out,
-    struct err *err);
+    const char *id, int64_t from, int limit, int64_t window,
+    struct store_page *out, struct err *err);
 
 /* At most limit events behind an id. */
 int store_events(struct store *st, struct arena *a, const char *user,
@@ -207,24 +213,6 @@ int store_accept(struct store *st, struct arena *a, const char *user,
     const char *agent, struct store_message *m, struct store_accepted *out,
     struct err *err);
 
-/* The messages that no turn has taken. */
-int store_inbox(struct store *st, struct arena *a, const char *user,
-    const char *agent, struct store_page *out, struct err *err);
-
-/* What was taken back, and who is to be told. */
-struct store_withdrawn {
-	const char *const *messages;
-	size_t message_count;
-	const char *const *turns; /* that will never run */
-	size_t turn_count;
-	const char *lease; /* whose holder says so to their viewers, or "" */
-};
-
-/* Takes a message out of the inbox, or all ("") of them. */
-int store_withdraw(struct store *st, struct arena *a, const char *user,
-    const char *agent, const char *message, struct store_withdrawn *out,
-    struct err *err);
-
 /*
  * Takes the lease of an agent if nobody holds it, or if its value is
  * expected. BEGIN, RESUME, IDLE, HELD or PARKED in *start_r.
@@ -254,34 +242,6 @@ struct store_leased {
 
 int store_leases(struct store *st, struct arena *a, int64_t before_ms,
     struct store_leased **list_r, size_t *count_r, struct err *err);
-
-/* ---- tool calls and approvals ---- */
-
-/* Who asks, where it need not be the agent's owner. */
-struct store_caller {
-	const char *user;
-	const char *tenant; /* it may decide for this tenant; "" for none */
-};
-
-/* What is asked of a human and not answered: the calls' records. */
-int store_approvals(struct store *st, struct arena *a,
-    const struct store_caller *who, const char *agent, struct store_page *out,
-    struct err *err);
-
-/*
- * Keeps the answer to a question; decision is JSON. 0, with the lease of who
- * runs the agent in *lease_r, or "" if nobody does and somebody should take
- * it. ERR_FORBIDDEN, ERR_NOT_FOUND (nothing was asked), ERR_CONFLICT (it was
- * answered, or withdrawn).
- */
-int store_decide(struct store *st, struct arena *a,
-    const struct store_caller *who, const char *agent, const char *call,
-    const char *decision, const char **lease_r, struct err *err);
-
-/* At most limit records of tool calls from index on, or the last if < 0. */
-int store_tool_calls(struct store *st, struct arena *a, const char *user,
-    const char *agent, int64_t from, int limit, struct store_page *out,
-    struct err *err);
 
 /* ---- tickets ---- */
 

@@ -14,6 +14,20 @@ struct store {
 /* A user's name as part of a key: what could be mistaken is %-escaped. */
 const char *store_user_part(struct arena *a, const char *user);
 
+/* Where in an agent's id its family's ID_FAMILY characters are. */
+const char *store_family(const char *agent);
+
+/* The key of a segment of an agent's family. */
+char *store_segment_key(struct arena *a, const char *base, const char *segment);
+
+/* The zset of a user's agents. */
+char *store_user_agents_key(
+    const struct store *st, struct arena *a, const char *user);
+
+/* 0, or -1 and ERR_LIMIT if the user has as many as allowed. */
+int store_agents_limit(
+    struct store *st, struct arena *a, const char *user, struct err *err);
+
 int store_forbidden(struct err *err);
 
 #endif

@@ -559,7 +559,7 @@ class Agent:
     # -- looked up in Redis
 
     def key(self, part):
-        return f"{self.stack.conf.get('store.prefix', 'af:')}{{{self.id}}}:{self.id}:{part}"
+        return f"{self.stack.conf.get('store.prefix', 'af:')}{{{self.id[4:10]}}}:{self.id}:{part}"
 
     def log_ids(self):
         return [entry.decode() for entry, _ in self.stack.redis().xrange(self.key("events"))]

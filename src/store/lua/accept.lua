@@ -32,7 +32,7 @@ if before then
 			events[i] = e[2][2]
 		end
 		return started(begun and 'BEGIN' or 'RESUME', f.epoch, after,
-		    f, f.turn, redis.call('LLEN', segment_key(f.tail)),
+		    f, f.turn, history_length(f.before, f.tail),
 		    nil, events, known)
 	end
 	local over = f.turn ~= t

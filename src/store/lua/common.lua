@@ -14,7 +14,7 @@ local function key(part)
 	return base .. ':' .. part
 end
 
--- The segment that the history grows in.
+-- A segment: messages that several agents' histories may have in common.
 local function segment_key(segment)
 	return string.match(base, '^(.*):[^:]*$') .. ':seg:' .. segment
 end
@@ -69,16 +69,25 @@ local function accept_all(out, keep, epoch, seq, now, tail, docs)
 	return length, seq
 end
 
+-- The history is the concatenation of segments. All but the last are fixed,
+-- and have "before" messages; the last, "tail", is the agent's own and grows.
+local function history_length(before, tail)
+	return tonumber(before or 0) + redis.call('LLEN', segment_key(tail))
+end
+
 -- Begins the turn of messages that are in no inbox any more: they go into the
 -- history, and events EPOCH-seq and behind into the log. Returns the length
 -- of the history, and the turn.
 local function begin(out, keep, epoch, seq, now, tail, docs)
 	local message, turn = parts(docs[1])
+	local before = redis.call('HGET', key('info'), 'before')
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
 	    'step', 1, 'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '',
-	    'calls', '', 'tokens', 0, 'epoch', epoch)
+	    'calls', '', 'tokens', 0, 'epoch', epoch, 'safe',
+	    history_length(before, tail))
 	local length, behind =
 	    accept_all(out, keep, epoch, seq, now, tail, docs)
+	length = length + tonumber(before or 0)
 	emit(out, keep, epoch .. '-' .. behind, 'progress', 'turn_start',
 	    turn, 0, now, '')
 	return length, turn
@@ -131,7 +140,7 @@ local function resume(out, keep, epoch, now, f)
 		emit(out, keep, epoch .. '-1', 'progress', 'stream_reset',
 		    f.turn, f.step, now, '')
 	end
-	return redis.call('LLEN', segment_key(f.tail)), f.turn
+	return history_length(f.before, f.tail), f.turn
 end
 
 -- The turn waited for a human, without a lease; it goes on.
@@ -139,23 +148,36 @@ local function unpark(out, keep, epoch, now, f)
 	redis.call('HSET', key('info'), 'epoch', epoch, 'state', 'PRE_TOOL')
 	emit(out, keep, epoch .. '-0', 'monitor', 'state_change', f.turn,
 	    f.step, now, ',"state":"PRE_TOOL"')
-	return redis.call('LLEN', segment_key(f.tail)), f.turn
+	return history_length(f.before, f.tail), f.turn
 end
 
 -- What scripts read of an agent; owner is false if there is none.
 local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
-	    'todos', 'tokens')
+	    'todos', 'tokens', 'before', 'safe')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8], epoch = tonumber(v[9] or 0), calls = v[10] or '',
-	    todos = v[11] or '', tokens = tonumber(v[12] or 0) }
+	    todos = v[11] or '', tokens = tonumber(v[12] or 0),
+	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0) }
 end
 
 -- A turn that waits for a human: nobody holds the agent, and nobody needs to.
 local function is_parked(f, held)
 	return not held and f.state == 'AWAITING_APPROVAL'
+end
+
+-- References to the history up to where it is safe to go on from: its end, or
+-- the place before the turn that runs. And how many messages that is.
+local function safe_references(f)
+	local fixed = redis.call('LRANGE', key('segments'), 0, -2)
+	local length = f.turn == '' and history_length(f.before, f.tail) or
+	    math.max(f.safe, f.before)
+	if length > f.before then
+		fixed[#fixed + 1] = f.tail .. ':' .. (length - f.before)
+	end
+	return fixed, length
 end
 
 -- The records of the tool calls of the step that was cut short, and what was
@@ -200,10 +222,12 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 			more[i] = more[i] or ''
 		end
 	end
-	local new = length - known.messages
+	-- Another version may be another history: it has seen nothing of it.
+	local seen = known.version == f.version and known.messages or 0
+	local new = length - seen
 	if new > 0 and last and new == #last then
 		docs = last
-	elseif new > 0 and new <= 8 then
+	elseif new > 0 and new <= math.min(8, length - f.before) then
 		docs = redis.call('LRANGE', segment_key(f.tail), -new, -1)
 	end
 	local records, decided = call_records(f)

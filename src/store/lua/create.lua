@@ -7,4 +7,5 @@ redis.call('HSET', key('info'), unpack(ARGV, 2))
 redis.call('HSET', key('info'), 'tail', ARGV[1])
 redis.call('RPUSH', key('segments'), ARGV[1] .. ':*')
 redis.call('SADD', segment_key(ARGV[1]) .. ':refs', base)
+redis.call('SADD', key('held'), ARGV[1])
 return 1

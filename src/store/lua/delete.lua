@@ -6,15 +6,16 @@ if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
 local lease = redis.call('GET', key('lease')) or ''
-for _, reference in ipairs(redis.call('LRANGE', key('segments'), 0, -1)) do
-	local segment = segment_key(string.match(reference, '^[^:]+'))
-	redis.call('SREM', segment .. ':refs', base)
-	if redis.call('SCARD', segment .. ':refs') == 0 then
-		redis.call('DEL', segment)
+for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
+	local refs = segment_key(segment) .. ':refs'
+	redis.call('SREM', refs, base)
+	if redis.call('SCARD', refs) == 0 then
+		redis.call('DEL', segment_key(segment))
 	end
 end
 for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
-    'calls', 'approvals', 'checkpoints', 'lease' }) do
+    'calls', 'approvals', 'checkpoints', 'labels', 'windows',
+    'held', 'lease' }) do
 	redis.call('DEL', key(part))
 end
 redis.call('ZREM', KEYS[2], base)
