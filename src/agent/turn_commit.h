@@ -16,6 +16,11 @@ void turn_commit_event(struct turn *t, enum event_kind kind, const char *rest);
 void turn_commit_message(struct turn *t, const char *marks, const char *role,
     const char *content, size_t len);
 
+/* turn_todo.c: the list that a call has made, and a reminder of it. */
+struct turn_call;
+void turn_commit_todos(struct turn *t, struct turn_call *c);
+void turn_commit_reminder(struct turn *t);
+
 /* Writes what was gathered, and goes on with after; or with TURN_NEXT, if it
  * failed. */
 enum turn_step turn_commit(struct turn *t, enum turn_step after);

@@ -91,7 +91,8 @@ struct turn {
 	struct toolset *tools; /* the turn's; NULL: not made yet */
 	struct turn_call *calls;
 	size_t call_count;
-	char *todos; /* the list as it stands, JSON or "" */
+	char *todos;    /* the list as it stands, JSON or "" */
+	int todo_steps; /* since the model last changed it, or was reminded */
 
 	struct journal_commit commit;
 	enum turn_step after; /* the step behind the commit */

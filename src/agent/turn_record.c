@@ -210,26 +210,6 @@ commit_question(struct turn *t, struct turn_call *c)
 	c->asked = asked;
 }
 
-/* The todo list that a call has made. */
-static void
-commit_todos(struct turn *t, struct turn_call *c)
-{
-	struct buf b;
-
-	if (c->run.new_todos == NULL)
-		return;
-	buf_init(&b, t->round);
-	buf_printf(&b, ",\"previous\":%s,\"current\":%s",
-	    *t->todos == '\0' ? "null" : t->todos, c->run.new_todos);
-	turn_commit_event(t, EVENT_TODO_CHANGED, b.data);
-	journal_op_set(&t->commit, "todos", c->run.new_todos);
-	free(t->todos);
-	t->todos = strdup(c->run.new_todos);
-	if (t->todos == NULL)
-		abort();
-	c->run.new_todos = NULL;
-}
-
 void
 calls_commit(struct turn *t)
 {
@@ -244,7 +224,7 @@ calls_commit(struct turn *t)
 		record_write(&doc, c);
 		commit_events(t, c);
 		commit_question(t, c);
-		commit_todos(t, c);
+		turn_commit_todos(t, c);
 		journal_op_call(
 		    &t->commit, c->id, doc.data, doc.len, c->is_new);
 		c->is_new = 0;

@@ -221,6 +221,7 @@ finish_round(struct turn *t)
 	calls_commit(t);
 	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
 	calls_commit_results(t);
+	turn_commit_reminder(t);
 	t->step++;
 	t->attempt = 0;
 	snprintf(step, sizeof(step), "%d", t->step);

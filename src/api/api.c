@@ -33,6 +33,8 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/agents/:id/messages", messages_post, API_JSON },
 	{ "GET", "/api/agents/:id/messages", messages_get, 0 },
 	{ "POST", "/api/agents/:id/interrupt", interrupt_post, 0 },
+	{ "GET", "/api/agents/:id/todos", todos_get, 0 },
+	{ "PUT", "/api/agents/:id/todos", todos_put, API_JSON },
 	{ "GET", "/api/agents/:id/inbox", inbox_get, 0 },
 	{ "GET", "/api/agents/:id/checkpoints", checkpoints_get, 0 },
 	{ "POST", "/api/agents/:id/checkpoints", checkpoints_post, API_JSON },

@@ -100,6 +100,8 @@ int events_get(void *call, struct err *err);
 int approvals_get(void *call, struct err *err);
 int approvals_post(void *call, struct err *err);
 int tool_calls_get(void *call, struct err *err);
+int todos_get(void *call, struct err *err);
+int todos_put(void *call, struct err *err);
 int tickets_post(void *call, struct err *err);
 int templates_get(void *call, struct err *err);
 int health_get(void *call, struct err *err);

@@ -83,6 +83,7 @@ struct conf {
 	char *tool_networks;
 	int64_t tool_concurrency;
 	int64_t tool_rounds;
+	int64_t tool_todo_reminder;
 	int64_t tool_max_output_bytes;
 
 	char *approval_role;

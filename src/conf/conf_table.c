@@ -237,6 +237,10 @@ const struct setting settings[] = {
 	NUMBER("tool.rounds", SETTING_INT, tool_rounds, "50", 1, 10000,
 	    "How often a turn may call tools and ask the model again; then "
 	    "it ends with done, reason limit."),
+	NUMBER("tool.todo_reminder", SETTING_INT, tool_todo_reminder, "8", 0,
+	    1000,
+	    "After so many steps with tool calls that did not touch the todo "
+	    "list the model is reminded of what is open. 0: never."),
 	NUMBER("tool.max_output", SETTING_BYTES, tool_max_output_bytes, "64k",
 	    1024, 16 * MIB,
 	    "The longest result that the model is given; what is longer is "

@@ -34,6 +34,7 @@ enum event_kind {
 	EVENT_STEP_COMPLETE,
 	EVENT_AGENT_RESUMED,
 	EVENT_TODO_CHANGED,
+	EVENT_TODO_REMINDER,
 	EVENT_REWIND,
 	EVENT_GAP,
 	EVENT_KINDS /* and for a kind that this version does not know */

@@ -55,6 +55,17 @@ struct store_fork {
 int store_fork(struct store *st, struct arena *a, const char *user,
     const char *agent, struct store_fork *fork, struct err *err);
 
+/* ---- todos ---- */
+
+/*
+ * The todo list, JSON or "", in *now_r. list "": only to look; else it takes
+ * the place of current, which it was made of. ERR_CONFLICT if that is not the
+ * list any more, or the agent is busy.
+ */
+int store_todos(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char *current, const char *list,
+    const char **now_r, struct err *err);
+
 /* ---- tool calls and approvals ---- */
 
 /* Who asks, where it need not be the agent's owner. */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The todo list in a turn: what a call changes of it, and a reminder when the
+ * model has not touched it for a while (spec/kode.md, sections 1.11 and 1.12).
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/turn_priv.h"
+#include "base/arena.h"
+#include "base/json.h"
+#include "conf/conf.h"
+
+#define REMIND_ITEMS 10
+#define LIST_DEPTH 8
+
+static void
+keep_list(struct turn *t, const char *list)
+{
+	free(t->todos);
+	t->todos = strdup(list);
+	if (t->todos == NULL)
+		abort();
+}
+
+void
+turn_commit_todos(struct turn *t, struct turn_call *c)
+{
+	struct buf b;
+
+	if (c->run.new_todos == NULL)
+		return;
+	buf_init(&b, t->round);
+	buf_printf(&b, ",\"previous\":%s,\"current\":%s",
+	    *t->todos == '\0' ? "null" : t->todos, c->run.new_todos);
+	turn_commit_event(t, EVENT_TODO_CHANGED, b.data);
+	journal_op_set(&t->commit, "todos", c->run.new_todos);
+	keep_list(t, c->run.new_todos);
+	c->run.new_todos = NULL;
+	t->todo_steps = 0;
+}
+
+/* Lines for the open items; how many there are. */
+static int
+list_open(struct buf *b, const struct json *items)
+{
+	int n = 0;
+
+	for (const struct json *i = json_first(items); i != NULL;
+	     i = json_next(i)) {
+		if (strcmp(json_get_str(i, "status"), "completed") == 0)
+			continue;
+		if (++n <= REMIND_ITEMS)
+			buf_printf(b, "- [%s] %s: %s\n",
+			    json_get_str(i, "status"), json_get_str(i, "id"),
+			    json_get_str(i, "title"));
+	}
+	if (n > REMIND_ITEMS)
+		buf_printf(b, "and %d more\n", n - REMIND_ITEMS);
+	return n;
+}
+
+/* A message to the model that its user does not see as one. */
+static void
+commit_reminder(struct turn *t, const struct buf *text)
+{
+	struct buf b;
+
+	buf_init(&b, t->round);
+	buf_putc(&b, '[');
+	json_open(&b, NULL, '{');
+	json_add_str(&b, "type", "text");
+	json_add_str(&b, "text",
+	    arena_printf(t->round,
+		"<system-reminder>\n%s\nThis is a system reminder. DO NOT "
+		"respond to this message directly.\nDO NOT mention this "
+		"reminder to the user.\nContinue with your current task.\n"
+		"</system-reminder>",
+		text->data));
+	json_close(&b, '}');
+	buf_putc(&b, ']');
+	turn_commit_message(t, ",\"kind\":\"reminder\"", "user", b.data, b.len);
+}
+
+void
+turn_commit_reminder(struct turn *t)
+{
+	int64_t every = t->runner->parts.conf->tool_todo_reminder;
+	const struct json *list;
+	struct buf text, event;
+
+	if (every == 0 || *t->todos == '\0' || ++t->todo_steps < every)
+		return;
+	t->todo_steps = 0;
+	list =
+	    json_parse(t->round, t->todos, strlen(t->todos), LIST_DEPTH, NULL);
+	buf_init(&text, t->round);
+	buf_puts(&text, "These todos are open:\n");
+	if (list_open(&text, json_get(list, "todos")) == 0)
+		return;
+	buf_puts(&text, "Go on with them, or bring the list up to date with "
+			"todo_write.\n");
+	commit_reminder(t, &text);
+	buf_init(&event, t->round);
+	buf_printf(&event, ",\"reason\":\"interval\",\"current\":%s", t->todos);
+	turn_commit_event(t, EVENT_TODO_REMINDER, event.data);
+}
