@@ -272,6 +272,7 @@ turn_new(
 	lease_copy(t->lease_arena, &t->lease, lease);
 	snprintf(t->turn, sizeof(t->turn), "%s", lease->turn);
 	snprintf(t->room, sizeof(t->room), "%s", lease->user);
+	snprintf(t->context, sizeof(t->context), "%s", lease->context);
 	snprintf(t->request_id, sizeof(t->request_id), "%s", request_id);
 	t->step = lease->step > 0 ? (int)lease->step : 1;
 	t->todos = strdup(t->lease.todos);

@@ -48,6 +48,9 @@ static const struct {
 	[TURN_FETCH] = { "fetch", step_fetch, 1 },
 	[TURN_PRE_MODEL] = { "pre_model", step_pre_model, 0 },
 	[TURN_POST_MODEL] = { "post_model", step_post_model, 0 },
+	[TURN_COMPACT] = { "compact", step_compact, 1 },
+	[TURN_SUMMARISE] = { "summarise", step_summarise, 0 },
+	[TURN_COMPACTED] = { "compacted", step_compacted, 0 },
 	[TURN_CALLED] = { "called", step_called, 0 },
 	[TURN_RECOVER] = { "recover", step_recover, 0 },
 	[TURN_TOOLS] = { "tools", step_tools, 0 },
@@ -200,6 +203,7 @@ turn_close(struct turn *t)
 	turn_tools_cancel(t);
 	turn_tools_free(t);
 	model_call_free(&t->result);
+	turn_compact_free(t);
 	turn_give_history(t);
 	arena_close(&t->arena);
 	journal_log_close(&t->log);

@@ -27,8 +27,8 @@ add_count(struct buf *b, const char *name, int64_t n)
 }
 
 /* Over all steps, for turn.max_tokens; kept with the turn. */
-static void
-count_tokens(struct turn *t, const struct model_usage *u)
+void
+turn_count_tokens(struct turn *t, const struct model_usage *u)
 {
 	char text[24];
 
@@ -52,7 +52,11 @@ turn_commit_usage(struct turn *t, const struct model_result *r)
 	json_escape(&b, r->model, strlen(r->model));
 	buf_putc(&b, '"');
 	turn_commit_event(t, EVENT_TOKEN_USAGE, b.data);
-	count_tokens(t, &r->usage);
+	turn_count_tokens(t, &r->usage);
+	if (r->usage.input > 0)
+		turn_commit_context(
+		    t, r->usage.input +
+			   (r->usage.output > 0 ? r->usage.output : 0));
 }
 
 static void
@@ -210,11 +214,13 @@ count_done(struct turn *t)
 static enum turn_step
 begin_next(struct turn *t)
 {
+	turn_compact_free(t);
 	arena_reset(t->arena);
 	model_call_free(&t->result);
 	turn_tools_free(t);
 	t->tools = NULL;
 	t->hooked = 0;
+	t->uncompactable = 0;
 	t->failure.failed = 0;
 	t->step = 1;
 	t->attempt = 0;

@@ -75,6 +75,9 @@ step_pre_model(struct turn *t)
 		return turn_limit(t, "tool.rounds");
 	if (c->turn_max_tokens > 0 && t->lease.tokens >= c->turn_max_tokens)
 		return turn_limit(t, "turn.max_tokens");
+	turn_compact_free(t);
+	if (turn_must_compact(t))
+		return TURN_COMPACT;
 	if (t->hooked != t->step) {
 		t->hooked = t->step;
 		t->extra = "";

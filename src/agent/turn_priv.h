@@ -68,6 +68,9 @@ struct turn {
 	struct err load_err;
 	int history_bad;   /* it has what was not written */
 	const char *limit; /* the setting that ends it */
+	char context[48];  /* TOKENS:BYTES of the last request, or "" */
+	int uncompactable; /* nothing older than this turn is left */
+	struct turn_compact *compact; /* while it is at it */
 	int step;
 	int attempt;
 
@@ -134,6 +137,15 @@ void turn_watch(struct turn *t);
 void runner_push(struct runner *r, struct turn *t);
 void turn_free(struct turn **t_p);
 
+/* ---- turn_compact.c: older turns give way to a summary ---- */
+
+/* 1 if the next request would pass the model's window. */
+int turn_must_compact(struct turn *t);
+
+/* Puts into t->commit how many tokens the history had, by the provider. */
+void turn_commit_context(struct turn *t, int64_t tokens);
+void turn_compact_free(struct turn *t);
+
 /* ---- turn_model.c: calling the model, and trying again ---- */
 
 /* Members of a failure, for retry and error events and the history. */
@@ -142,5 +154,8 @@ void turn_add_failure(struct buf *b, const struct model_failure *f);
 /* ---- turn_end.c: what is written at the end ---- */
 
 void turn_commit_usage(struct turn *t, const struct model_result *r);
+
+/* Adds to what the turn has used, in t->commit. */
+void turn_count_tokens(struct turn *t, const struct model_usage *u);
 
 #endif

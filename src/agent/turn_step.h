@@ -13,6 +13,9 @@ enum turn_step {
 	TURN_FETCH,
 	TURN_PRE_MODEL,
 	TURN_POST_MODEL,
+	TURN_COMPACT,
+	TURN_SUMMARISE,
+	TURN_COMPACTED,
 	TURN_CALLED,
 	TURN_RECOVER,
 	TURN_TOOLS,
@@ -31,6 +34,11 @@ enum turn_step {
 enum turn_step step_pre_model(struct turn *t);
 enum turn_step step_post_model(struct turn *t);
 enum turn_step step_retry(struct turn *t);
+
+/* turn_compact.c: reads the history, sums up, and writes */
+enum turn_step step_compact(struct turn *t);
+enum turn_step step_summarise(struct turn *t);
+enum turn_step step_compacted(struct turn *t);
 
 /* turn_tools.c: its calls, from an answer or from their records */
 enum turn_step step_called(struct turn *t);

@@ -62,6 +62,7 @@ respond_agent(struct api_call *c, int status, const struct store_agent *ag)
 	if (*ag->point != '\0')
 		json_add_str(b, "checkpoint", ag->point);
 	json_add_int(b, "messages", ag->messages);
+	json_add_int(b, "windows", ag->windows);
 	json_add_int(b, "waiting", ag->waiting);
 	json_add_str(b, "last", ag->last);
 	buf_putc(b, '}');

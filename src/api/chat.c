@@ -118,6 +118,7 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 	    body_on_busy(c, &m.on_busy, err) < 0 ||
 	    api_idem_key(c, &m.idem_key, err) < 0)
 		return -1;
+	m.pinned = json_get_true(c->body, "pinned");
 	m.content = content.data;
 	m.content_len = content.len;
 	m.known = runner_known(app->runner, c->rq->param[0]);

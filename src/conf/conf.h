@@ -67,6 +67,7 @@ struct conf {
 	char *model_ca_file;
 	char *model_script;
 	int64_t model_max_tokens;
+	int64_t model_context_window;
 	int64_t model_thinking;
 	int64_t model_cache_markers;
 	int64_t model_retries;
@@ -85,6 +86,10 @@ struct conf {
 	int64_t tool_rounds;
 	int64_t tool_todo_reminder;
 	int64_t tool_max_output_bytes;
+
+	int64_t compact_keep_turns;
+	char *compact_model;
+	char *compact_prompt;
 
 	char *approval_role;
 	int64_t approval_timeout_ms;

@@ -36,6 +36,7 @@ const struct setting_section setting_sections[] = {
 	{ "events", "Event streams" },
 	{ "turn", "Turns" },
 	{ "tool", "Tools" },
+	{ "compact", "Long conversations" },
 	{ "approval", "Questions to a human" },
 	{ "limits", "Bounds" },
 };
@@ -171,6 +172,11 @@ const struct setting settings[] = {
 	    "built-in one."),
 	NUMBER("model.max_tokens", SETTING_INT, model_max_tokens, "8192", 1,
 	    1 << 20, "The most tokens of one answer."),
+	NUMBER("model.context_window", SETTING_INT, model_context_window,
+	    "200000", 0, INT64_C(1000000000),
+	    "Tokens that a request and its answer may have together. Before "
+	    "a request would pass it, the conversation is compacted. 0: "
+	    "never."),
 	NUMBER("model.thinking", SETTING_INT, model_thinking, "0", 0, 1 << 20,
 	    "Tokens that the model may think before it answers; at least "
 	    "1024, and fewer than model.max_tokens. 0: no thinking is asked "
@@ -245,6 +251,16 @@ const struct setting settings[] = {
 	    1024, 16 * MIB,
 	    "The longest result that the model is given; what is longer is "
 	    "cut, with a note."),
+
+	NUMBER("compact.keep_turns", SETTING_INT, compact_keep_turns, "4", 0,
+	    1000,
+	    "When a conversation outgrows model.context_window, its older "
+	    "turns give way to a summary. So many of the last turns stay as "
+	    "they are, if they leave room."),
+	STRING("compact.model", compact_model, "",
+	    "The model that sums up. Empty: the agent's own."),
+	STRING("compact.prompt", compact_prompt, "",
+	    "What it is told to do. Empty: a prompt that is built in."),
 
 	STRING("approval.role", approval_role, "",
 	    "Who has this role may answer the questions of all agents of the "

@@ -236,6 +236,7 @@ store_agent_get(struct store *st, struct arena *a, const char *user,
 	redis_pipe_init(&p, a);
 	cmd_info(&p, sub_key(a, base, "info"));
 	redis_cmd(&p, "LLEN", sub_key(a, base, "inbox"), NULL);
+	redis_cmd(&p, "LLEN", sub_key(a, base, "windows"), NULL);
 	redis_cmd(&p, "XREVRANGE", sub_key(a, base, "events"), "+", "-",
 	    "COUNT", "1", NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
@@ -243,8 +244,9 @@ store_agent_get(struct store *st, struct arena *a, const char *user,
 	if (info_decode(&r[0], user, arena_strdup(a, id), out) < 0)
 		return store_forbidden(err);
 	out->waiting = r[1].number;
-	if (r[2].type == REDIS_LIST && r[2].count > 0)
-		out->last = redis_text(&r[2].items[0].items[0]);
+	out->windows = r[2].number;
+	if (r[3].type == REDIS_LIST && r[3].count > 0)
+		out->last = redis_text(&r[3].items[0].items[0]);
 	tail = redis_text(&r[0].items[F_TAIL]);
 	before = field_int(&r[0].items[F_BEFORE]);
 	redis_pipe_clear(&p);

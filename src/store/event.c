@@ -37,6 +37,7 @@ const struct event_info event_infos[EVENT_KINDS] = {
 	[EVENT_AGENT_RESUMED] = { "agent_resumed", EVENT_MONITOR },
 	[EVENT_TODO_CHANGED] = { "todo_changed", EVENT_MONITOR },
 	[EVENT_TODO_REMINDER] = { "todo_reminder", EVENT_MONITOR },
+	[EVENT_CONTEXT_COMPRESSION] = { "context_compression", EVENT_MONITOR },
 	[EVENT_REWIND] = { "rewind", EVENT_MONITOR },
 	[EVENT_GAP] = { "gap", EVENT_MONITOR },
 };

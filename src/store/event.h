@@ -35,6 +35,7 @@ enum event_kind {
 	EVENT_AGENT_RESUMED,
 	EVENT_TODO_CHANGED,
 	EVENT_TODO_REMINDER,
+	EVENT_CONTEXT_COMPRESSION,
 	EVENT_REWIND,
 	EVENT_GAP,
 	EVENT_KINDS /* and for a kind that this version does not know */

@@ -290,9 +290,10 @@ load_page(struct history *h, struct store *st, struct arena *a,
 	return 0;
 }
 
-static void
-history_clear(struct history *h)
+void
+history_restart(struct history *h, const char *segment)
 {
+	snprintf(h->segment, sizeof(h->segment), "%s", segment);
 	buf_truncate(&h->text, 0);
 	buf_lit(&h->text, "{\"messages\":[");
 	h->count = 0;
@@ -304,10 +305,8 @@ history_clear(struct history *h)
 static void
 history_check(struct history *h, const struct store_lease *lease)
 {
-	if (strcmp(h->segment, lease->segment) == 0)
-		return;
-	snprintf(h->segment, sizeof(h->segment), "%s", lease->segment);
-	history_clear(h);
+	if (strcmp(h->segment, lease->segment) != 0)
+		history_restart(h, lease->segment);
 }
 
 int

@@ -58,6 +58,9 @@ int history_is_near(struct history *h, const struct store_lease *lease);
 int history_load(struct history *h, struct store *st, struct arena *a,
     const struct store_lease *lease, struct err *err);
 
+/* Empty, for the history that grows in another segment. */
+void history_restart(struct history *h, const char *segment);
+
 /*
  * Appends one document of the history, as the model gets it. One with the
  * member error says that a turn failed, and is not for the model; if it has

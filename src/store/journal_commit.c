@@ -99,3 +99,24 @@ journal_op_park(struct journal_commit *c, int64_t deadline_ms)
 	redis_args_add(&c->ops, "P", 1);
 	redis_args_add(&c->ops, text, strlen(text));
 }
+
+static void
+add_number(struct journal_commit *c, size_t n)
+{
+	char text[24];
+
+	redis_args_add(
+	    &c->ops, text, (size_t)snprintf(text, sizeof(text), "%zu", n));
+}
+
+void
+journal_op_window(struct journal_commit *c, const char *segment, size_t safe,
+    const char *const *docs, size_t count)
+{
+	redis_args_add(&c->ops, "W", 1);
+	redis_args_add(&c->ops, segment, strlen(segment));
+	add_number(c, safe);
+	add_number(c, count);
+	for (size_t i = 0; i < count; i++)
+		redis_args_add(&c->ops, docs[i], strlen(docs[i]));
+}

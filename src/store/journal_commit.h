@@ -78,6 +78,13 @@ void journal_op_final(struct journal_commit *c, int steerable);
 /* Messages that came for this turn go into its history; last of all. */
 void journal_op_steer(struct journal_commit *c);
 
+/*
+ * The history is these documents from here on, in a new segment; the turn
+ * that runs begins at index safe.
+ */
+void journal_op_window(struct journal_commit *c, const char *segment,
+    size_t safe, const char *const *docs, size_t count);
+
 /* A human is asked about a call; the answer is applied, or not wanted. */
 void journal_op_ask(struct journal_commit *c, const char *id);
 void journal_op_answered(struct journal_commit *c, const char *id);

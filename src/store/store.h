@@ -67,6 +67,7 @@ struct store_agent {
 	const char *turn;   /* "" if none runs */
 	int64_t messages;   /* in the history */
 	int64_t waiting;    /* in the inbox */
+	int64_t windows;    /* of the history, that compaction left */
 	const char *last;   /* id of the newest event */
 	const char *parent; /* what it was forked from, or "" */
 	const char *point;  /* and at which checkpoint, or "" */
@@ -150,6 +151,7 @@ struct store_lease {
 	int64_t step;
 	int64_t resumes;
 	int64_t tokens;   /* that the turn has used */
+	char context[48]; /* TOKENS:BYTES of the last request, or "" */
 	int64_t messages; /* in the history, the new one included */
 	int interrupted;  /* the turn was interrupted before it got here */
 	const char *const *docs; /* its last ones, if few are new */
@@ -189,6 +191,7 @@ struct store_message {
 	size_t content_len;
 	const char *idem_key; /* "" if the client gave none */
 	enum store_on_busy on_busy;
+	int pinned;  /* it stays when the history is compacted */
 	int may_run; /* there is room for a turn here */
 	struct store_known known;
 };

@@ -44,7 +44,8 @@ enum started {
 	STARTED_TODOS,
 	STARTED_CALLS,
 	STARTED_DECIDED,
-	STARTED_TOKENS
+	STARTED_TOKENS,
+	STARTED_CONTEXT
 };
 
 static void
@@ -73,6 +74,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	out->step = f[STARTED_STEP].number;
 	out->resumes = f[STARTED_RESUMES].number;
 	out->tokens = f[STARTED_TOKENS].number;
+	copy_text(out->context, sizeof(out->context), &f[STARTED_CONTEXT]);
 	out->interrupted =
 	    out->turn[0] != '\0' && redis_is(&f[STARTED_INTERRUPT], out->turn);
 	out->messages = f[STARTED_MESSAGES].number;
@@ -110,8 +112,8 @@ doc_build(struct buf *b, const struct store_message *m, int64_t now)
 {
 	buf_printf(b,
 	    "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64
-	    ",\"role\":\"user\",\"content\":",
-	    m->id, m->turn, now);
+	    "%s,\"role\":\"user\",\"content\":",
+	    m->id, m->turn, now, m->pinned ? ",\"pinned\":true" : "");
 	buf_add(b, m->content, m->content_len);
 	buf_putc(b, '}');
 }

@@ -70,7 +70,7 @@ Steps run in order. Each is an object known by one member:
                         is one byte, U+0000 to U+00FF.
     {"split": N}        from here at most N bytes to a TCP segment.
     {"stop_reason": "max_tokens"}       instead of end_turn.
-    {"usage": {...}}    members for the usage of message_delta; what comes
+    {"usage": {...}}    "measured": true makes input_tokens of the request's length; else members for the usage of message_delta; what comes
                         before the first output is in message_start too.
 
 Headers and message_start are sent with the first output. So a wait or stall
@@ -790,7 +790,8 @@ async def step_stop_reason(answer, step):
 
 
 async def step_usage(answer, step):
-    answer.usage.update(step["usage"])
+    measured = {"input_tokens": len(answer.request.raw) // 4} if step["usage"].get("measured") else {}
+    answer.usage.update({**measured, **{k: v for k, v in step["usage"].items() if k != "measured"}})
 
 
 STEPS = {

@@ -10,6 +10,9 @@
 --   T ID DOC        a later one
 --   A ID            asks a human whether a tool call may run
 --   D ID            it was decided, and the decision is applied
+--   W SEGMENT SAFE N DOC ...
+--                   the history is these documents from here on, and the
+--                   turn's begin at SAFE; what it was becomes a window
 --   I               messages that are for this turn go into its history
 --   F HOW           the turn is over, its last event says so: begins the next
 --                   one, or drops the lease. HOW 1: if messages are for this
@@ -91,6 +94,22 @@ if held ~= ARGV[1] then
 	return { 'FENCED' }
 end
 
+local function new_window(segment, safe, at, count)
+	local old = redis.call('LRANGE', key('segments'), 0, -2)
+	local tail = redis.call('HGET', info, 'tail')
+	old[#old + 1] = tail .. ':' .. redis.call('LLEN', segment_key(tail))
+	redis.call('RPUSH', key('windows'), table.concat(old, ' '))
+	for j = at, at + count - 1 do
+		redis.call('RPUSH', segment_key(segment), ARGV[j])
+	end
+	redis.call('SADD', segment_key(segment) .. ':refs', base)
+	redis.call('SADD', key('held'), segment)
+	redis.call('DEL', key('segments'))
+	redis.call('RPUSH', key('segments'), segment .. ':*')
+	redis.call('HSET', info, 'tail', segment, 'before', 0, 'safe', safe)
+	redis.call('HINCRBY', info, 'version', 1)
+end
+
 -- What somebody wants to say to the turn before it ends.
 local steering = {}
 if final() == 'I' or (final() == 'F' and ARGV[#ARGV] == '1') then
@@ -131,6 +150,10 @@ while i <= #ARGV do
 			redis.call('RPUSH', key('calls'), ARGV[i + 1])
 		end
 		i = i + 3
+	elseif op == 'W' then
+		local count = tonumber(ARGV[i + 3])
+		new_window(ARGV[i + 1], ARGV[i + 2], i + 4, count)
+		i = i + 4 + count
 	elseif op == 'A' then
 		redis.call('HSETNX', key('approvals'), ARGV[i + 1], '')
 		i = i + 2

@@ -155,12 +155,13 @@ end
 local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
-	    'todos', 'tokens', 'before', 'safe')
+	    'todos', 'tokens', 'before', 'safe', 'context')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8], epoch = tonumber(v[9] or 0), calls = v[10] or '',
 	    todos = v[11] or '', tokens = tonumber(v[12] or 0),
-	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0) }
+	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0),
+	    context = v[15] or '' }
 end
 
 -- A turn that waits for a human: nobody holds the agent, and nobody needs to.
@@ -233,7 +234,8 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	local records, decided = call_records(f)
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
-	    out, more, f.todos, records, decided, f.tokens }
+	    out, more, f.todos, records, decided, f.tokens,
+	    f.context }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there

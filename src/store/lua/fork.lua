@@ -50,7 +50,8 @@ local function give_history(at, references, length, tail)
 	redis.call('SADD', segment_key(tail) .. ':refs', at)
 	redis.call('SADD', at .. ':held', tail)
 	redis.call('RPUSH', at .. ':segments', tail .. ':*')
-	redis.call('HSET', at .. ':info', 'tail', tail, 'before', length)
+	redis.call('HSET', at .. ':info', 'tail', tail, 'before', length,
+	    'context', '')
 end
 
 local references, length = safe_references(f)
