@@ -8,6 +8,7 @@
 #include "agent/toolset.h"
 #include "agent/turn_call.h"
 #include "agent/turn_commit.h"
+#include "agent/turn_compact.h"
 #include "agent/turn_hook.h"
 #include "agent/turn_step.h"
 #include "base/lck.h"
@@ -136,15 +137,6 @@ void turn_watch(struct turn *t);
 /* Has a thread run the turn's next step. */
 void runner_push(struct runner *r, struct turn *t);
 void turn_free(struct turn **t_p);
-
-/* ---- turn_compact.c: older turns give way to a summary ---- */
-
-/* 1 if the next request would pass the model's window. */
-int turn_must_compact(struct turn *t);
-
-/* Puts into t->commit how many tokens the history had, by the provider. */
-void turn_commit_context(struct turn *t, int64_t tokens);
-void turn_compact_free(struct turn *t);
 
 /* ---- turn_model.c: calling the model, and trying again ---- */
 
