@@ -399,6 +399,17 @@ runner_answer(
 }
 
 void
+runner_surface(struct runner *r, const char *agent, const char *rest)
+{
+	struct turn *t;
+
+	HASH_FIND_STR(r->turns, agent, t);
+	if (t != NULL)
+		journal_event(t->log, EVENT_PERMISSION_REQUIRED, t->step, rest,
+		    strlen(rest));
+}
+
+void
 runner_withdrawn(struct runner *r, const char *agent, const char *turn)
 {
 	struct turn *t;

@@ -90,6 +90,9 @@ int runner_take(struct runner *r, struct arena *a, const char *base,
 void runner_answer(struct runner *r, const char *agent, const char *call,
     const char *decision);
 
+/* On the loop's thread: an event of a sub-agent, for the one that made it. */
+void runner_surface(struct runner *r, const char *agent, const char *rest);
+
 /* On the loop's thread: a turn that waited for one here will never run. */
 void runner_withdrawn(struct runner *r, const char *agent, const char *turn);
 

@@ -277,7 +277,8 @@ template_read(struct arena *a, const struct json *j, struct agent_template *out,
     struct err *err)
 {
 	static const char *const names[] = { "description", "systemPrompt",
-		"model", "tools", "permission", "httpTools", "hooks", NULL };
+		"model", "tools", "permission", "httpTools", "hooks",
+		"subagents", NULL };
 
 	if (check_names(j, names, err) < 0 ||
 	    read_str(j, "description", &out->description, err) < 0 ||
@@ -288,5 +289,9 @@ template_read(struct arena *a, const struct json *j, struct agent_template *out,
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||
 	    read_hooks(json_get(j, "hooks"), out, err) < 0)
 		return -1;
+	out->subagents = json_get(j, "subagents");
+	if (out->subagents != NULL && !json_is(out->subagents, JSON_ARRAY))
+		return err_set(
+		    err, ERR_CONFIG, "subagents is not a list of templates");
 	return 0;
 }

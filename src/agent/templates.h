@@ -35,6 +35,7 @@ struct agent_template {
 	const char *model;
 	const char *tools;      /* JSON array of names, httpTools too; or "" */
 	const char *permission; /* JSON, or "" */
+	const struct json *subagents; /* names of templates, or NULL */
 	const struct tool *http_tools;
 	size_t http_tool_count;
 	struct hook hooks[HOOK_COUNT];

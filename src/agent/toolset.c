@@ -56,7 +56,7 @@ find_any(const struct agent_template *t, const char *name)
 
 struct toolset *
 toolset_make(struct arena *a, const struct agent_template *t, const char *names,
-    const char *permission)
+    const char *permission, int with_tasks)
 {
 	struct toolset *ts = arena_new(a, struct toolset);
 	const struct json *list = parse(a, names);
@@ -72,7 +72,9 @@ toolset_make(struct arena *a, const struct agent_template *t, const char *names,
 		if (toolset_find(ts, json_str(n)) != NULL)
 			continue; /* named twice */
 		ts->tools[ts->count] = find_any(t, json_str(n));
-		ts->count += ts->tools[ts->count] != NULL;
+		if (ts->tools[ts->count] != NULL &&
+		    (with_tasks || !ts->tools[ts->count]->is_task))
+			ts->count++;
 	}
 	advertise(a, ts);
 	return ts;

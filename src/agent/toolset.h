@@ -23,10 +23,11 @@ struct toolset {
 /*
  * Of the names (a JSON array, or "") and the permission (JSON, or "") as they
  * are kept with the agent, and its template (NULL: none). Names that are none
- * any more are left out. The arena's.
+ * any more are left out, and those that make sub-agents unless with_tasks.
+ * The arena's.
  */
 struct toolset *toolset_make(struct arena *a, const struct agent_template *t,
-    const char *names, const char *permission);
+    const char *names, const char *permission, int with_tasks);
 
 /* 0, or -1 and ERR_INVALID with the names that there are. */
 int toolset_check(

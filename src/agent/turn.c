@@ -54,6 +54,14 @@ static const struct {
 	[TURN_CALLED] = { "called", step_called, 0 },
 	[TURN_RECOVER] = { "recover", step_recover, 0 },
 	[TURN_TOOLS] = { "tools", step_tools, 0 },
+	[TURN_SPAWN] = { "spawn", step_spawn, 1 },
+	[TURN_SPAWNED] = { "spawned", step_spawned, 0 },
+	[TURN_STOP_CHILDREN] = { "stop_children", step_stop_children, 1 },
+	[TURN_REPORT] = { "report", step_report, 1 },
+	[TURN_REPORTED] = { "reported", step_reported, 0 },
+	[TURN_SURFACE] = { "surface", step_surface, 1 },
+	[TURN_SURFACED] = { "surfaced", step_surfaced, 0 },
+	[TURN_DONE] = { "done", step_done, 0 },
 	[TURN_LIMIT] = { "limit", step_limit, 0 },
 	[TURN_RETRY] = { "retry", step_retry, 0 },
 	[TURN_ANSWERED] = { "answered", step_answered, 0 },
@@ -117,7 +125,7 @@ on_watch(void *arg)
 	const struct conf *c = t->runner->parts.conf;
 	int64_t now = loop_now_ms(t->runner->parts.loop);
 
-	if (t->busy || t->stop != STOP_NO || steps[t->at].blocks)
+	if (t->busy || t->stop != STOP_NO || t->blocked)
 		return;
 	if (turn_tools_run(t))
 		turn_moved(t); /* they have timeouts of their own */
@@ -161,12 +169,21 @@ step_abandoned(struct turn *t)
 
 /* ---- the history ---- */
 
+/* Where the turn was, when its last holder left it. */
+static enum turn_step
+where_to_begin(struct turn *t)
+{
+	if (strcmp(t->lease.state, "REPORTING") == 0)
+		return turn_report(t, "completed", TURN_DONE);
+	return t->lease.call_count > 0 ? TURN_RECOVER : TURN_PRE_MODEL;
+}
+
 static enum turn_step
 step_fetch(struct turn *t)
 {
 	if (history_load(t->history, t->runner->parts.store, t->arena,
 		&t->lease, &t->load_err) == 0)
-		return t->lease.call_count > 0 ? TURN_RECOVER : TURN_PRE_MODEL;
+		return where_to_begin(t);
 	t->history_bad = 1;
 	return TURN_ABANDONED;
 }
@@ -232,6 +249,7 @@ turn_run(void *arg)
 	struct turn *t = arg;
 	enum turn_step next = t->at;
 
+	t->blocked = 0;
 	log_context_set(t->request_id, t->lease.agent, t->turn);
 	turn_moved(t);
 	while (next < TURN_OVER && !steps[next].blocks) {
@@ -245,6 +263,7 @@ turn_run(void *arg)
 		turn_close(t);
 	} else if (next != TURN_WAITS) {
 		t->at = next;
+		t->blocked = 1;
 		runner_push(t->runner, t);
 	}
 }

@@ -49,6 +49,8 @@ call_answer(struct turn_call *c, const char *decision)
 	    c->turn->round, decision, strlen(decision), JSON_DEPTH_MAX, NULL);
 	const char *what = json_get_str(j, "decision");
 
+	if (what != NULL && strcmp(what, "result") == 0)
+		call_take_report(c, j);
 	if (c->state != CALL_APPROVAL_REQUIRED || what == NULL)
 		return;
 	c->answer = j;
@@ -63,6 +65,8 @@ call_answer(struct turn_call *c, const char *decision)
 void
 turn_answer(struct turn *t, const char *call, const char *decision)
 {
+	if (t->blocked)
+		return; /* it is found when the turn would wait for it */
 	for (size_t i = 0; i < t->call_count; i++)
 		if (strcmp(t->calls[i].id, call) == 0)
 			call_answer(&t->calls[i], decision);
@@ -100,7 +104,8 @@ calls_wait(const struct turn *t)
 	for (size_t i = 0; i < t->call_count; i++) {
 		enum call_state state = t->calls[i].state;
 
-		if (state == CALL_APPROVAL_REQUIRED)
+		if (state == CALL_APPROVAL_REQUIRED ||
+		    (state == CALL_EXECUTING && t->calls[i].spawned))
 			asked = 1;
 		else if (!CALL_IS_OVER(state))
 			return 0;
@@ -111,17 +116,22 @@ calls_wait(const struct turn *t)
 enum turn_step
 turn_park(struct turn *t)
 {
+	const char *state = "AWAITING_TASK";
 	int64_t deadline = NEVER_MS;
 
 	for (size_t i = 0; i < t->call_count; i++)
 		if (t->calls[i].state == CALL_APPROVAL_REQUIRED &&
 		    deadline_of(&t->calls[i]) < deadline)
 			deadline = deadline_of(&t->calls[i]);
-	log_info("the turn waits for a human");
+	for (size_t i = 0; i < t->call_count; i++)
+		if (t->calls[i].state == CALL_APPROVAL_REQUIRED)
+			state = "AWAITING_APPROVAL";
+	log_info("the turn waits: %s", state);
 	journal_commit_init(&t->commit, t->round);
 	calls_commit(t);
-	turn_commit_event(
-	    t, EVENT_STATE_CHANGE, ",\"state\":\"AWAITING_APPROVAL\"");
+	turn_commit_event(t, EVENT_STATE_CHANGE,
+	    arena_printf(t->round, ",\"state\":\"%s\"", state));
+	journal_op_set(&t->commit, "state", state);
 	journal_op_park(&t->commit, deadline);
 	return turn_commit(t, TURN_TOOLS);
 }

@@ -48,13 +48,13 @@ struct turn_call {
 	const struct json *args; /* NULL: the input is no JSON object */
 	const struct tool *tool; /* NULL: there is none of that name */
 	enum call_state state;
-	int unwritten;             /* Redis does not know this state yet */
-	int is_new;                /* nor any other */
-	const char *result;        /* the envelope, when it is over */
-	const char *error;         /* NULL: it went well */
-	const char *reason;        /* why it was denied, or must be asked */
-	int64_t asked_ms;          /* when a human was asked, or 0 */
-	int asked;                 /* Redis has the question still */
+	int unwritten;      /* Redis does not know this state yet */
+	int is_new;         /* nor any other */
+	const char *result; /* the envelope, when it is over */
+	const char *error;  /* NULL: it went well */
+	const char *reason; /* why it was denied, or must be asked */
+	int64_t asked_ms;   /* when a human was asked, or 0 */
+	enum { ASKED_NOBODY, ASKED_HUMAN, ASKED_CHILD } asked; /* in Redis */
 	const struct json *answer; /* what was decided, or NULL */
 	int answer_is_new;         /* no event has told of it */
 	int64_t created_ms, started_ms, completed_ms;
@@ -64,6 +64,14 @@ struct turn_call {
 	int running; /* until its result is taken */
 	struct webhook hook;
 	int hooking;
+
+	const char *child; /* its sub-agent's id, or NULL */
+	int spawned;       /* that is there */
+	int announced;     /* subagent:start was written */
+	int reported;      /* its report is in, and not counted */
+	int surfaced;      /* its question was shown to whom we work for */
+	int64_t child_tokens;
+	char spawn_error[200];
 };
 
 /* Memory for the calls of a step, in t->calls. */
@@ -104,7 +112,7 @@ void call_answer(struct turn_call *c, const char *decision);
 /* Denies the calls that nobody decided on in time. */
 void calls_expire(struct turn *t);
 
-/* 1 if all that is left is to wait for a human. */
+/* 1 if all that is left is to wait for humans and sub-agents. */
 int calls_wait(const struct turn *t);
 
 /* Puts into t->commit what of the calls is not in Redis yet. */
@@ -113,37 +121,10 @@ void calls_commit(struct turn *t);
 /* 1 if no call is still to be run, or runs. */
 int calls_over(const struct turn *t);
 
+/* Appends ,"call":{...} for an event. */
+void call_snapshot(struct buf *b, const struct turn_call *c);
+
 /* Puts the message with all results into t->commit, and forgets the calls. */
 void calls_commit_results(struct turn *t);
-
-/* ---- turn_approve.c: waiting for a human ---- */
-
-/* Gives the agent up until something is decided. */
-enum turn_step turn_park(struct turn *t);
-
-/* A decision on one of its calls, if it waits for one. */
-void turn_answer(struct turn *t, const char *call, const char *decision);
-
-/* ---- turn_tools.c: running them ---- */
-
-/* It is over: with what its tool said, or with a value in its place. */
-void call_take_result(struct turn_call *c);
-void call_finish(
-    struct turn_call *c, const struct json *data, const char *note);
-
-/* The agent's tools, made once a turn. */
-struct toolset *turn_tools(struct turn *t);
-
-/* 1 while a tool runs, or a hook is asked about one. */
-int turn_tools_run(const struct turn *t);
-
-/* Stops what runs; each call is sealed or finished. */
-void turn_tools_cancel(struct turn *t);
-
-/* Begins a round: memory for its calls. */
-void turn_tools_open(struct turn *t);
-
-/* Frees what the tools of a step used. */
-void turn_tools_free(struct turn *t);
 
 #endif

@@ -9,6 +9,8 @@
 
 /* What a turn writes together: into t->commit, and out with turn_commit. */
 struct turn;
+struct model_result;
+struct model_usage;
 
 void turn_commit_event(struct turn *t, enum event_kind kind, const char *rest);
 
@@ -24,5 +26,10 @@ void turn_commit_reminder(struct turn *t);
 /* Writes what was gathered, and goes on with after; or with TURN_NEXT, if it
  * failed. */
 enum turn_step turn_commit(struct turn *t, enum turn_step after);
+
+void turn_commit_usage(struct turn *t, const struct model_result *r);
+
+/* Adds to what the turn has used, in t->commit. */
+void turn_count_tokens(struct turn *t, const struct model_usage *u);
 
 #endif

@@ -59,34 +59,58 @@ turn_commit_usage(struct turn *t, const struct model_result *r)
 			   (r->usage.output > 0 ? r->usage.output : 0));
 }
 
+/* more: members of done, or "". */
 static void
-commit_done(struct turn *t, const char *reason, const char *stop, int steerable)
+commit_done(struct turn *t, const char *reason, const char *more, int steerable)
 {
-	struct buf b;
-
-	buf_init(&b, t->arena);
-	buf_printf(&b, ",\"reason\":\"%s\"", reason);
-	if (stop != NULL)
-		buf_printf(&b, ",\"stop\":\"%s\"", stop);
-	turn_commit_event(t, EVENT_DONE, b.data);
+	turn_commit_event(t, EVENT_DONE,
+	    arena_printf(t->arena, ",\"reason\":\"%s\"%s", reason, more));
+	if (t->reported)
+		journal_op_set(&t->commit, "task", "");
 	journal_op_final(&t->commit, steerable);
 }
 
-enum turn_step
-step_answered(struct turn *t)
+static const char *
+stop_member(struct turn *t)
 {
 	static const char *const stops[] = { "", "stop", "length", "tool_calls",
 		"content_filter", "refusal", "pause", "error", "other" };
 	const struct model_result *r = model_call_result(t->result);
 
+	return arena_printf(t->arena, ",\"stop\":\"%s\"", stops[r->stop]);
+}
+
+/* The answer, when it is to be reported before the turn is done. */
+static enum turn_step
+commit_answer_alone(struct turn *t)
+{
+	journal_op_set(&t->commit, "state", "REPORTING");
+	return turn_commit(t, turn_report(t, "completed", TURN_DONE));
+}
+
+enum turn_step
+step_answered(struct turn *t)
+{
+	const struct model_result *r = model_call_result(t->result);
+
 	journal_commit_init(&t->commit, t->arena);
-	/* A refusal is shown, but must not be sent back (providers.md §1). */
+	/* A refusal is shown, but must not be sent back (providers.md 1). */
 	if (r->blocks > 0 && r->stop != MODEL_STOP_REFUSAL)
 		turn_commit_message(
 		    t, "", "assistant", r->content.data, r->content.len);
 	turn_commit_usage(t, r);
 	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
-	commit_done(t, "completed", stops[r->stop], 1);
+	if (turn_must_report(t))
+		return commit_answer_alone(t);
+	commit_done(t, "completed", stop_member(t), 1);
+	return turn_commit(t, TURN_NEXT);
+}
+
+enum turn_step
+step_done(struct turn *t)
+{
+	journal_commit_init(&t->commit, t->arena);
+	commit_done(t, "completed", "", 0);
 	return turn_commit(t, TURN_NEXT);
 }
 
@@ -130,24 +154,24 @@ turn_limit(struct turn *t, const char *setting)
 enum turn_step
 step_limit(struct turn *t)
 {
-	struct buf b;
-
+	if (turn_must_report(t))
+		return turn_report(t, "limit", TURN_LIMIT);
 	log_warn("the turn ends: %s is the most allowed", t->limit);
 	journal_commit_init(&t->commit, t->arena);
 	commit_cut(t, "The turn has reached a limit");
-	buf_init(&b, t->arena);
-	buf_printf(&b, ",\"reason\":\"limit\",\"limit\":\"%s\"", t->limit);
-	turn_commit_event(t, EVENT_DONE, b.data);
-	journal_op_final(&t->commit, 0);
+	commit_done(t, "limit",
+	    arena_printf(t->arena, ",\"limit\":\"%s\"", t->limit), 0);
 	return turn_commit(t, TURN_NEXT);
 }
 
 enum turn_step
 step_interrupted(struct turn *t)
 {
+	if (turn_must_report(t))
+		return turn_report(t, "interrupted", TURN_INTERRUPTED);
 	journal_commit_init(&t->commit, t->arena);
 	commit_cut(t, "Interrupted by user");
-	commit_done(t, "interrupted", NULL, 0);
+	commit_done(t, "interrupted", "", 0);
 	return turn_commit(t, TURN_NEXT);
 }
 
@@ -183,6 +207,8 @@ step_failed(struct turn *t)
 	struct model_failure f = t->failure;
 	struct buf b;
 
+	if (turn_must_report(t))
+		return turn_report(t, "error", TURN_FAILED);
 	if (!f.failed && t->result != NULL)
 		f = model_call_result(t->result)->failure;
 	if (f.message[0] == '\0') {
@@ -198,7 +224,7 @@ step_failed(struct turn *t)
 	seal_calls(t, "The turn has failed");
 	turn_commit_message(t, failure_marks(t, &f), "assistant", "[]", 2);
 	turn_commit_event(t, EVENT_ERROR, b.data);
-	commit_done(t, "error", NULL, 0);
+	commit_done(t, "error", "", 0);
 	return turn_commit(t, TURN_NEXT);
 }
 
@@ -221,6 +247,8 @@ begin_next(struct turn *t)
 	t->tools = NULL;
 	t->hooked = 0;
 	t->uncompactable = 0;
+	t->reported = 0;
+	t->children = 0;
 	t->failure.failed = 0;
 	t->step = 1;
 	t->attempt = 0;

@@ -4,35 +4,20 @@
 
 #include <uthash.h>
 
-#include "agent/runner.h"
+#include "agent/runner_priv.h"
 #include "agent/toolset.h"
+#include "agent/turn_approve.h"
 #include "agent/turn_call.h"
 #include "agent/turn_commit.h"
 #include "agent/turn_compact.h"
 #include "agent/turn_hook.h"
 #include "agent/turn_step.h"
-#include "base/lck.h"
+#include "agent/turn_task.h"
+#include "agent/turn_tools.h"
 #include "base/loop.h"
 #include "model/call.h"
 #include "store/history.h"
 #include "store/journal.h"
-
-struct runner {
-	struct runner_parts parts;
-	struct history_cache *cache;
-	struct turn *turns; /* by agent; the loop's thread alone */
-
-	struct lck lck; /* what follows */
-	struct lck_cond work;
-	struct lck_cond left;
-	struct turn *queue_first, **queue_tail;
-	int queued;
-	int threads;
-	int idle;
-	int running;
-	int draining;
-	int stopping;
-};
 
 /* Why a turn is to stop before its end. */
 enum turn_stop {
@@ -60,6 +45,7 @@ struct turn {
 	struct journal_log *log;
 
 	enum turn_step at; /* the step that comes next */
+	int blocked;       /* a turn thread runs it */
 	struct loop_deferred wake;
 	enum turn_stop stop;
 	struct err dead;
@@ -95,7 +81,13 @@ struct turn {
 	struct toolset *tools; /* the turn's; NULL: not made yet */
 	struct turn_call *calls;
 	size_t call_count;
-	char *todos;    /* the list as it stands, JSON or "" */
+	char *todos;               /* the list as it stands, JSON or "" */
+	struct turn_call **spawns; /* that are being made */
+	size_t spawn_count;
+	int children; /* made by this turn, in this process */
+	const char *report_reason;
+	enum turn_step after_report;
+	int reported;
 	int todo_steps; /* since the model last changed it, or was reminded */
 
 	struct journal_commit commit;
@@ -132,22 +124,9 @@ enum turn_step turn_stopped_step(struct turn *t);
 /* Begins to watch how long it is at work, and whether it is stuck. */
 void turn_watch(struct turn *t);
 
-/* ---- runner.c ---- */
-
-/* Has a thread run the turn's next step. */
-void runner_push(struct runner *r, struct turn *t);
-void turn_free(struct turn **t_p);
-
 /* ---- turn_model.c: calling the model, and trying again ---- */
 
 /* Members of a failure, for retry and error events and the history. */
 void turn_add_failure(struct buf *b, const struct model_failure *f);
-
-/* ---- turn_end.c: what is written at the end ---- */
-
-void turn_commit_usage(struct turn *t, const struct model_result *r);
-
-/* Adds to what the turn has used, in t->commit. */
-void turn_count_tokens(struct turn *t, const struct model_usage *u);
 
 #endif

@@ -68,6 +68,10 @@ record_write(struct buf *b, const struct turn_call *c)
 	add_input(b, c);
 	if (c->result != NULL)
 		json_add_raw(b, "result", c->result, strlen(c->result));
+	if (c->child != NULL) {
+		json_add_str(b, "child", c->child);
+		json_add_bool(b, "spawned", c->spawned);
+	}
 	json_open(b, "audit", '[');
 	json_add_raw(b, NULL, buf_str(&c->audit), c->audit.len);
 	json_close(b, ']');
@@ -100,7 +104,6 @@ read_approval(struct turn_call *c, const struct json *approval)
 	struct buf b;
 
 	json_get_int(approval, "askedAt", &c->asked_ms);
-	c->asked = c->state == CALL_APPROVAL_REQUIRED;
 	if (json_get(approval, "decision") == NULL)
 		return;
 	buf_init(&b, c->turn->round);
@@ -143,6 +146,13 @@ call_from_record(struct turn_call *c, const char *text)
 	json_get_int(j, "createdAt", &c->created_ms);
 	json_get_int(j, "startedAt", &c->started_ms);
 	json_get_int(j, "completedAt", &c->completed_ms);
+	c->child = json_get_str(j, "child");
+	c->spawned = json_get_true(j, "spawned");
+	c->announced = c->child != NULL;
+	if (c->state == CALL_APPROVAL_REQUIRED)
+		c->asked = ASKED_HUMAN;
+	else if (c->state == CALL_EXECUTING && c->child != NULL)
+		c->asked = ASKED_CHILD;
 	read_audit(c, json_get(j, "audit"));
 	read_approval(c, json_get(j, "approval"));
 }
@@ -158,25 +168,61 @@ calls_from_records(struct turn *t)
 
 /* ---- writing ---- */
 
-/* ,"call":{...} for an event. */
-static const char *
-snapshot(const struct turn_call *c, int with_result)
+static void
+snapshot_write(struct buf *b, const struct turn_call *c, int with_result)
 {
 	size_t cut = c->input_len;
-	struct buf b;
 
-	buf_init(&b, c->turn->round);
-	buf_lit(&b, ",\"call\":");
-	buf_putc(&b, '{');
-	add_common(&b, c);
+	buf_lit(b, ",\"call\":");
+	buf_putc(b, '{');
+	add_common(b, c);
 	if (cut > PREVIEW_BYTES)
 		cut = PREVIEW_BYTES;
 	json_add_strn(
-	    &b, "inputPreview", c->input, json_utf8_whole(c->input, cut));
+	    b, "inputPreview", c->input, json_utf8_whole(c->input, cut));
 	if (with_result && c->result != NULL)
-		json_add_raw(&b, "result", c->result, strlen(c->result));
-	json_close(&b, '}');
+		json_add_raw(b, "result", c->result, strlen(c->result));
+	json_close(b, '}');
+}
+
+void
+call_snapshot(struct buf *b, const struct turn_call *c)
+{
+	snapshot_write(b, c, 0);
+}
+
+static const char *
+snapshot(const struct turn_call *c, int with_result)
+{
+	struct buf b;
+
+	buf_init(&b, c->turn->round);
+	snapshot_write(&b, c, with_result);
 	return b.data;
+}
+
+/* A sub-agent begins, or is done; what it has used is the turn's. */
+static void
+commit_child(struct turn *t, struct turn_call *c)
+{
+	struct model_usage u = { .input = c->child_tokens };
+	struct buf b;
+
+	if (c->child == NULL)
+		return;
+	buf_init(&b, t->round);
+	buf_printf(&b, ",\"agent\":\"%s\"", c->child);
+	if (!c->announced && c->state == CALL_EXECUTING) {
+		snapshot_write(&b, c, 0);
+		turn_commit_event(t, EVENT_SUBAGENT_START, b.data);
+		c->announced = 1;
+	} else if (c->reported) {
+		json_add_int(&b, "tokens", c->child_tokens);
+		turn_count_tokens(t, &u);
+		snapshot_write(&b, c, 0);
+		turn_commit_event(t, EVENT_SUBAGENT_COMPLETE, b.data);
+		c->reported = 0;
+	}
 }
 
 static void
@@ -201,12 +247,17 @@ commit_events(struct turn *t, struct turn_call *c)
 static void
 commit_question(struct turn *t, struct turn_call *c)
 {
-	int asked = c->state == CALL_APPROVAL_REQUIRED;
+	int asked = c->state == CALL_APPROVAL_REQUIRED ? ASKED_HUMAN
+		    : c->state == CALL_EXECUTING && c->child != NULL
+			? ASKED_CHILD
+			: ASKED_NOBODY;
 
-	if (asked && !c->asked)
-		journal_op_ask(&t->commit, c->id);
-	if (!asked && c->asked)
+	if (asked == (int)c->asked)
+		return;
+	if (c->asked != ASKED_NOBODY)
 		journal_op_answered(&t->commit, c->id);
+	if (asked != ASKED_NOBODY)
+		journal_op_ask(&t->commit, c->id, asked == ASKED_CHILD);
 	c->asked = asked;
 }
 
@@ -223,6 +274,7 @@ calls_commit(struct turn *t)
 		buf_init(&doc, t->round);
 		record_write(&doc, c);
 		commit_events(t, c);
+		commit_child(t, c);
 		commit_question(t, c);
 		turn_commit_todos(t, c);
 		journal_op_call(

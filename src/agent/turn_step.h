@@ -19,6 +19,14 @@ enum turn_step {
 	TURN_CALLED,
 	TURN_RECOVER,
 	TURN_TOOLS,
+	TURN_SPAWN,
+	TURN_SPAWNED,
+	TURN_STOP_CHILDREN,
+	TURN_REPORT,
+	TURN_REPORTED,
+	TURN_SURFACE,
+	TURN_SURFACED,
+	TURN_DONE,
 	TURN_LIMIT,
 	TURN_RETRY,
 	TURN_ANSWERED,
@@ -45,8 +53,18 @@ enum turn_step step_called(struct turn *t);
 enum turn_step step_recover(struct turn *t);
 enum turn_step step_tools(struct turn *t);
 
+/* turn_task.c and turn_report.c: sub-agents, and those whose they are */
+enum turn_step step_spawn(struct turn *t);
+enum turn_step step_spawned(struct turn *t);
+enum turn_step step_stop_children(struct turn *t);
+enum turn_step step_report(struct turn *t);
+enum turn_step step_reported(struct turn *t);
+enum turn_step step_surface(struct turn *t);
+enum turn_step step_surfaced(struct turn *t);
+
 /* turn_end.c: what is written at the end */
 enum turn_step step_answered(struct turn *t);
+enum turn_step step_done(struct turn *t);
 enum turn_step step_interrupted(struct turn *t);
 enum turn_step step_failed(struct turn *t);
 enum turn_step step_limit(struct turn *t);

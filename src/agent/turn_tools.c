@@ -52,7 +52,8 @@ turn_tools(struct turn *t)
 		t->tools = toolset_make(t->arena,
 		    templates_find(
 			t->runner->parts.templates, t->history->template),
-		    t->history->tools, t->history->permission);
+		    t->history->tools, t->history->permission,
+		    t->lease.depth < conf_of(t)->task_depth);
 	return t->tools;
 }
 
@@ -165,7 +166,7 @@ start_recorded(struct turn *t)
 
 		if (c->unwritten || c->running || c->hooking)
 			continue;
-		if (c->state == CALL_EXECUTING)
+		if (c->state == CALL_EXECUTING && c->child == NULL)
 			run_start(c);
 		else if (c->state == CALL_PENDING)
 			call_ask_pre_hook(c);
@@ -183,6 +184,8 @@ choose_next(struct turn *t)
 		room -= t->calls[i].state == CALL_EXECUTING;
 	for (size_t i = 0; i < t->call_count && room > 0; i++) {
 		if (t->calls[i].state != CALL_APPROVED)
+			continue;
+		if (call_name_child(&t->calls[i]) < 0)
 			continue;
 		call_set(&t->calls[i], CALL_EXECUTING, "execution start");
 		room--;
@@ -248,12 +251,17 @@ step_tools(struct turn *t)
 		return TURN_WAITS;
 	if (t->stop != STOP_NO) {
 		turn_tools_cancel(t);
-		return turn_stopped_step(t);
+		return turn_cut_step(t);
 	}
 	start_recorded(t);
 	choose_next(t);
+	if (turn_has_spawns(t))
+		return turn_spawn(t);
 	if (calls_over(t))
 		return finish_round(t);
+	if (calls_wait(t) && turn_has_unshown(t))
+		return any_unwritten(t) ? commit_calls(t, "EXECUTING")
+					: turn_surface(t);
 	if (calls_wait(t))
 		return turn_park(t);
 	if (any_unwritten(t))
@@ -290,6 +298,8 @@ recover_call(struct turn_call *c)
 		return;
 	if (c->tool == NULL)
 		call_seal(c, "the tool is gone");
+	else if (c->state == CALL_EXECUTING && c->child != NULL)
+		return; /* it has a worker of its own, or is made once */
 	else if (c->state == CALL_EXECUTING && c->tool->effect != TOOL_READS)
 		call_seal(c, "auto seal: outcome unknown");
 	else if (c->state == CALL_EXECUTING)
@@ -305,7 +315,7 @@ step_recover(struct turn *t)
 	turn_tools(t);
 	calls_from_records(t);
 	if (t->stop != STOP_NO)
-		return turn_stopped_step(t);
+		return turn_cut_step(t);
 	for (size_t i = 0; i < t->call_count; i++) {
 		recover_call(&t->calls[i]);
 		call_answer(&t->calls[i], t->lease.decided[i]);

@@ -12,6 +12,7 @@
 #include "agent/toolset.h"
 #include "api/api_priv.h"
 #include "base/loop.h"
+#include "store/records.h"
 
 #define NAME_MAX_BYTES 200
 #define PROMPT_MAX_BYTES (64 * 1024)
@@ -19,6 +20,7 @@
 #define METADATA_MAX_BYTES (16 * 1024)
 #define PERMISSION_MAX_BYTES (64 * 1024)
 #define LIST_LIMIT 50
+#define DEPTH_MAX 16 /* of sub-agents: task.depth's */
 #define LIST_LIMIT_MAX 200
 
 static void
@@ -307,11 +309,10 @@ agents_patch(void *call, struct err *err)
 	return 0;
 }
 
-int
-agents_delete(void *call, struct err *err)
+static int
+delete_one(struct api_call *c, const char *id, struct err *err)
 {
-	struct api_call *c = call;
-	const char *lease, *id = c->rq->param[0];
+	const char *lease;
 
 	if (store_agent_delete(
 		c->app->store, c->arena, c->user, id, &lease, err) < 0)
@@ -320,6 +321,37 @@ agents_delete(void *call, struct err *err)
 	if (*lease != '\0')
 		store_tell(c->app->store, c->arena, lease,
 		    arena_printf(c->arena, "deleted %s", id), err);
+	return 0;
+}
+
+/* The sub-agents of an agent, and theirs. What is gone already is gone. */
+static void
+delete_all(struct api_call *c, const char *const *ids, size_t count, int depth)
+{
+	const char **children;
+	struct err err;
+	size_t n;
+
+	for (size_t i = 0; i < count; i++) {
+		if (depth < DEPTH_MAX && store_children(c->app->store, c->arena,
+					     ids[i], &children, &n, &err) == 0)
+			delete_all(c, children, n, depth + 1);
+		delete_one(c, ids[i], &err);
+	}
+}
+
+int
+agents_delete(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	const char **children, *id = c->rq->param[0];
+	size_t n;
+
+	if (store_children(c->app->store, c->arena, id, &children, &n, err) <
+		0 ||
+	    delete_one(c, id, err) < 0)
+		return -1;
+	delete_all(c, children, n, 1);
 	c->rs->status = 204;
 	return 0;
 }

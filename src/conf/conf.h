@@ -87,6 +87,9 @@ struct conf {
 	int64_t tool_todo_reminder;
 	int64_t tool_max_output_bytes;
 
+	int64_t task_depth;
+	int64_t task_max;
+
 	int64_t compact_keep_turns;
 	char *compact_model;
 	char *compact_prompt;

@@ -36,6 +36,7 @@ const struct setting_section setting_sections[] = {
 	{ "events", "Event streams" },
 	{ "turn", "Turns" },
 	{ "tool", "Tools" },
+	{ "task", "Sub-agents" },
 	{ "compact", "Long conversations" },
 	{ "approval", "Questions to a human" },
 	{ "limits", "Bounds" },
@@ -251,6 +252,12 @@ const struct setting settings[] = {
 	    1024, 16 * MIB,
 	    "The longest result that the model is given; what is longer is "
 	    "cut, with a note."),
+
+	NUMBER("task.depth", SETTING_INT, task_depth, "2", 0, 16,
+	    "How deep sub-agents may make sub-agents by the tool task_run. 0: "
+	    "there are none."),
+	NUMBER("task.max", SETTING_INT, task_max, "16", 1, 1000,
+	    "How many sub-agents a turn may make."),
 
 	NUMBER("compact.keep_turns", SETTING_INT, compact_keep_turns, "4", 0,
 	    1000,

@@ -110,8 +110,8 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
 
 /* ---- create ---- */
 
-static void
-cmd_create(struct redis_pipe *p, const char *base, const char *user,
+void
+store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
     const struct store_agent *ag)
 {
 	char segment[ID_SIZE], now[24];
@@ -134,6 +134,8 @@ cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		{ "turn", "" },
 		{ "epoch", "0" },
 		{ "interrupt", "" },
+		{ "depth", ag->depth == NULL ? "0" : ag->depth },
+		{ "task", ag->task == NULL ? "" : ag->task },
 	};
 	int n = (int)(sizeof(info) / sizeof(info[0]));
 
@@ -213,7 +215,7 @@ store_agent_create(struct store *st, struct arena *a, const char *user,
 	 * which listing drops, and not an agent that nobody finds. */
 	redis_cmd(
 	    &p, "ZADD", store_user_agents_key(st, a, user), now, id, NULL);
-	cmd_create(&p, store_base(st, a, id), user, ag);
+	store_cmd_create(&p, store_base(st, a, id), user, ag);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	return store_agent_get(st, a, user, id, ag, err);

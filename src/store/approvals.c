@@ -101,7 +101,7 @@ store_decide(struct store *st, struct arena *a, const struct store_caller *who,
 	if (!id_valid(agent, "agt_"))
 		return store_forbidden(err);
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_DECIDE, 2, 5);
+	redis_script(&p, SCRIPT_DECIDE, 2, 6);
 	redis_arg(&p, store_base(st, a, agent));
 	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, who->user);
@@ -109,6 +109,7 @@ store_decide(struct store *st, struct arena *a, const struct store_caller *who,
 	redis_arg(&p, call);
 	redis_arg(&p, decision);
 	redis_argi(&p, clk_wall_ms());
+	redis_arg(&p, "");
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	crash_point("tool-decided");

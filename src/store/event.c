@@ -38,6 +38,8 @@ const struct event_info event_infos[EVENT_KINDS] = {
 	[EVENT_TODO_CHANGED] = { "todo_changed", EVENT_MONITOR },
 	[EVENT_TODO_REMINDER] = { "todo_reminder", EVENT_MONITOR },
 	[EVENT_CONTEXT_COMPRESSION] = { "context_compression", EVENT_MONITOR },
+	[EVENT_SUBAGENT_START] = { "subagent:start", EVENT_MONITOR },
+	[EVENT_SUBAGENT_COMPLETE] = { "subagent:complete", EVENT_MONITOR },
 	[EVENT_REWIND] = { "rewind", EVENT_MONITOR },
 	[EVENT_GAP] = { "gap", EVENT_MONITOR },
 };

@@ -77,10 +77,11 @@ journal_op_steer(struct journal_commit *c)
 }
 
 void
-journal_op_ask(struct journal_commit *c, const char *id)
+journal_op_ask(struct journal_commit *c, const char *id, int of_child)
 {
 	redis_args_add(&c->ops, "A", 1);
 	redis_args_add(&c->ops, id, strlen(id));
+	redis_args_add(&c->ops, "T", of_child ? 1 : 0);
 }
 
 void

@@ -85,8 +85,9 @@ void journal_op_steer(struct journal_commit *c);
 void journal_op_window(struct journal_commit *c, const char *segment,
     size_t safe, const char *const *docs, size_t count);
 
-/* A human is asked about a call; the answer is applied, or not wanted. */
-void journal_op_ask(struct journal_commit *c, const char *id);
+/* A human, or a sub-agent, is asked about a call; the answer is applied, or not
+ * wanted. */
+void journal_op_ask(struct journal_commit *c, const char *id, int of_child);
 void journal_op_answered(struct journal_commit *c, const char *id);
 
 /* The end of this holder's part: somebody takes the agent up when there is a

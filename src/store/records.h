@@ -66,6 +66,31 @@ int store_todos(struct store *st, struct arena *a, const char *user,
     const char *agent, const char *current, const char *list,
     const char **now_r, struct err *err);
 
+/* ---- sub-agents ---- */
+
+/* Makes one, of the id, depth and task in ag; again is harmless. */
+int store_task_create(struct store *st, struct arena *a, const char *user,
+    const char *parent, struct store_agent *ag, struct err *err);
+
+/* Those that an agent has made; the caller has checked whose it is. */
+int store_children(struct store *st, struct arena *a, const char *agent,
+    const char ***ids_r, size_t *count_r, struct err *err);
+
+/*
+ * Keeps the result of a task (JSON) for the call that waits for it. 1, with
+ * the lease of who runs that agent, or "" if it is to be taken; 0 if nobody
+ * waits, or it was reported before; -1.
+ */
+int store_report(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char *call, const char *result,
+    const char **lease_r, struct err *err);
+
+/* An event for the log of another agent; *lease_r is whose to write it, "" if
+ * it is written. */
+int store_surface(struct store *st, struct arena *a, const char *user,
+    const char *agent, enum event_kind kind, const char *rest,
+    const char **lease_r, struct err *err);
+
 /* ---- tool calls and approvals ---- */
 
 /* Who asks, where it need not be the agent's owner. */

@@ -50,6 +50,8 @@ char *store_key(const struct store *st, struct arena *a, const char *fmt, ...)
 /* ---- agents ---- */
 
 struct store_agent {
+	const char *depth; /* create: of a sub-agent; else NULL */
+	const char *task;  /* "AGENT CALL" that it works for; else NULL */
 	const char *id;
 	const char *name;
 	const char *template;
@@ -151,6 +153,9 @@ struct store_lease {
 	int64_t step;
 	int64_t resumes;
 	int64_t tokens;   /* that the turn has used */
+	int64_t depth;    /* 0, or how many agents stand above this one */
+	char task[128];   /* "AGENT CALL" that the turn works for, or "" */
+	char state[32];   /* RESUME: where it was */
 	char context[48]; /* TOKENS:BYTES of the last request, or "" */
 	int64_t messages; /* in the history, the new one included */
 	int interrupted;  /* the turn was interrupted before it got here */

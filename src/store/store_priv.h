@@ -20,6 +20,10 @@ const char *store_family(const char *agent);
 /* The key of a segment of an agent's family. */
 char *store_segment_key(struct arena *a, const char *base, const char *segment);
 
+/* A new agent, with its id and times. */
+void store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
+    const struct store_agent *ag);
+
 /* The zset of a user's agents. */
 char *store_user_agents_key(
     const struct store *st, struct arena *a, const char *user);

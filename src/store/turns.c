@@ -45,7 +45,10 @@ enum started {
 	STARTED_CALLS,
 	STARTED_DECIDED,
 	STARTED_TOKENS,
-	STARTED_CONTEXT
+	STARTED_CONTEXT,
+	STARTED_DEPTH,
+	STARTED_TASK,
+	STARTED_STATE
 };
 
 static void
@@ -74,6 +77,9 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	out->step = f[STARTED_STEP].number;
 	out->resumes = f[STARTED_RESUMES].number;
 	out->tokens = f[STARTED_TOKENS].number;
+	out->depth = f[STARTED_DEPTH].number;
+	copy_text(out->task, sizeof(out->task), &f[STARTED_TASK]);
+	copy_text(out->state, sizeof(out->state), &f[STARTED_STATE]);
 	copy_text(out->context, sizeof(out->context), &f[STARTED_CONTEXT]);
 	out->interrupted =
 	    out->turn[0] != '\0' && redis_is(&f[STARTED_INTERRUPT], out->turn);

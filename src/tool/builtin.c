@@ -39,6 +39,23 @@ static struct tool tools[] = {
 		"\"required\":[\"todos\"],\"additionalProperties\":false}",
 	    .effect = TOOL_READS, /* nothing but the conversation */
 	    .kind = &todo_write_kind },
+	{ .name = "task_run",
+	    .description =
+		"Has a sub-agent carry out a task and gives back what it "
+		"reports. It knows nothing of this conversation: put "
+		"everything it needs into the prompt. Several calls at a time "
+		"work side by side.",
+	    .schema =
+		"{\"type\":\"object\",\"properties\":{"
+		"\"description\":{\"type\":\"string\",\"minLength\":1,"
+		"\"maxLength\":200,\"description\":\"A name for the task\"},"
+		"\"prompt\":{\"type\":\"string\",\"minLength\":1},"
+		"\"template\":{\"type\":\"string\",\"description\":"
+		"\"Which kind of sub-agent, if there are several\"}},"
+		"\"required\":[\"description\",\"prompt\"],"
+		"\"additionalProperties\":false}",
+	    .effect = TOOL_UNKNOWN,
+	    .is_task = 1 },
 };
 
 static struct arena *docs;

@@ -27,6 +27,7 @@ struct tool {
 	enum tool_effect effect;
 	const struct tool_kind *kind;
 	const struct tool_http *http; /* of http_kind */
+	int is_task;                  /* a sub-agent carries it out */
 };
 
 /* What runs need of the process. */

@@ -101,7 +101,7 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 }
 
 /* "interrupt AGENT TURN", "decided AGENT CALL JSON",
- * "withdrawn AGENT TURN" or "deleted AGENT". */
+ * "withdrawn AGENT TURN", "surface AGENT MEMBERS" or "deleted AGENT". */
 static void
 on_order(void *ctx, const char *text)
 {
@@ -111,6 +111,8 @@ on_order(void *ctx, const char *text)
 
 	if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2) {
 		runner_interrupt(w->app.runner, agent, turn);
+	} else if (sscanf(text, "surface %39s %n", agent, &at) == 1) {
+		runner_surface(w->app.runner, agent, text + at);
 	} else if (sscanf(text, "withdrawn %39s %39s", agent, turn) == 2) {
 		runner_withdrawn(w->app.runner, agent, turn);
 	} else if (sscanf(text, "decided %39s %63s %n", agent, call, &at) ==

@@ -8,13 +8,15 @@ import threading
 
 import pytest
 from conftest import close
-from stack import Stack, event_id, wait_for, words
+from stack import Agent, Stack, event_id, wait_for, words
 from test_crash import crash_points, killer
 from test_tools import LIST, calls
 
 SCENARIOS = calls("^work$", {"text": words(4), "pace_ms": 5}, {"call": "todo_write", "input": {"todos": LIST}},
                   {"call": "todo_read"}, {"call": "nosuch"}, {"call": "todo_read"}, {"call": "todo_read"},
                   after="and so: ${words:8}")
+SCENARIOS += calls("^delegate$", *({"call": "task_run", "input": {"description": p, "prompt": f"task {p}"}} for p in ("one", "two")))
+SCENARIOS += [{"match": "^task (.*)$", "steps": [{"text": "done: ${1}", "by": "whole"}]}]
 
 # The counts go over all commits of such a turn, and beyond: then nobody is killed.
 POINTS = [(name, n) for name in crash_points() if not name.startswith("t") or name.startswith("tool-") for n in (1, 2, 3, 4, 5)]
@@ -27,7 +29,9 @@ def stack():
     close(stack)
 
 
-UNASKED = [(name, n) for name, n in POINTS if name != "tool-decided"]
+UNASKED = [(name, n) for name, n in POINTS if name not in ("tool-decided", "tool-reported")]
+ASKED = [(name, n) for name, n in POINTS if name != "tool-reported"]
+TASKS = [(name, n) for name, n in POINTS if name not in ("tool-decided", "tool-start", "tool-ended") and not name.startswith("append-")]
 
 
 @pytest.mark.parametrize("name, n", UNASKED, ids=[f"{name}-{n}" for name, n in UNASKED])
@@ -79,7 +83,7 @@ def decider(agent):
         thread.join()
 
 
-@pytest.mark.parametrize("name, n", POINTS, ids=[f"{name}-{n}" for name, n in POINTS])
+@pytest.mark.parametrize("name, n", ASKED, ids=[f"{name}-{n}" for name, n in ASKED])
 def test_kill_while_asking(stack, name, n):
     """W2, W5: the same where each writing call is asked about; each question is answered once and its call runs once."""
     stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
@@ -118,6 +122,30 @@ def test_kill_while_steering(stack, name, n):
     assert [f.kind for f in view.frames].count("message_accepted") == 4
     assert [f.kind for f in view.frames].count("turn_start") == len(view.dones)
     assert agent.dialogue()[-1][0] == "assistant"
+    wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
+
+
+@pytest.mark.parametrize("name, n", TASKS, ids=[f"{name}-{n}" for name, n in TASKS])
+def test_kill_while_delegating(stack, name, n):
+    """W38: parent and sub-agents at every commit: each is made once, told once, and reports once."""
+    stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = stack.user().agent(tools=["task_run"])
+    with killer(stack) as killed, agent.follow() as view:
+        sent = agent.say_surely("delegate")
+        view.wait(sent["turn"], seconds=30)
+        children = [Agent(agent.user, call["child"]) for call in agent.tool_calls()]
+        for child in children:
+            child.wait_idle()
+    assert killed or n > 1, f"{name} was not reached"
+    assert view.dones == {sent["turn"]: "completed"}
+    ids = [event_id(i) for i in agent.log_ids()]
+    assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
+    results = [json.loads(b["content"]) for b in agent.history()[2]["content"]]
+    assert [r["data"]["text"] for r in results] == ["done: one", "done: two"]
+    kinds = [f.kind for f in view.frames]
+    assert kinds.count("subagent:start") == kinds.count("subagent:complete") == kinds.count("tool:complete") == 2
+    for child in children:
+        assert [r for r, _ in child.dialogue()] == ["user", "assistant"]
     wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
 
 

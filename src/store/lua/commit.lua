@@ -8,7 +8,7 @@
 --   M SEGMENT DOC   appends a message to the history
 --   C ID DOC        the first record of a tool call
 --   T ID DOC        a later one
---   A ID            asks a human whether a tool call may run
+--   A ID KIND       asks about a tool call: '' a human, T its sub-agent
 --   D ID            it was decided, and the decision is applied
 --   W SEGMENT SAFE N DOC ...
 --                   the history is these documents from here on, and the
@@ -17,7 +17,8 @@
 --   F HOW           the turn is over, its last event says so: begins the next
 --                   one, or drops the lease. HOW 1: if messages are for this
 --                   turn it goes on with them instead, without that event
---   P DEADLINE      drops the lease until something is decided, or a time
+--   P DEADLINE      drops the lease until something is decided, or a time;
+--                   the state that was set is AWAITING_...
 --
 -- Returns OK | FENCED | IDLE (after F) | NEXT docs events (after F) | STEERED
 -- docs events (after I and F) | PARKED (after P) | DECIDED interrupted id
@@ -155,16 +156,15 @@ while i <= #ARGV do
 		new_window(ARGV[i + 1], ARGV[i + 2], i + 4, count)
 		i = i + 4 + count
 	elseif op == 'A' then
-		redis.call('HSETNX', key('approvals'), ARGV[i + 1], '')
-		i = i + 2
+		redis.call('HSETNX', key('approvals'), ARGV[i + 1], ARGV[i + 2])
+		i = i + 3
 	elseif op == 'D' then
 		redis.call('HDEL', key('approvals'), ARGV[i + 1])
 		i = i + 2
 	elseif op == 'P' then
 		result = why_not_park()
 		if not result then
-			redis.call('HSET', info, 'state', 'AWAITING_APPROVAL',
-			    'updated', ARGV[4])
+			redis.call('HSET', info, 'updated', ARGV[4])
 			redis.call('DEL', key('lease'))
 			redis.call('ZADD', KEYS[2], ARGV[i + 1], base)
 			result = { 'PARKED' }

@@ -136,7 +136,7 @@ local function resume(out, keep, epoch, now, f)
 	redis.call('HINCRBY', key('info'), 'resumes', 1)
 	emit(out, keep, epoch .. '-0', 'monitor', 'agent_resumed', f.turn,
 	    f.step, now, ',"state":"' .. f.state .. '"')
-	if f.calls == '' then
+	if f.calls == '' and f.state ~= 'REPORTING' then
 		emit(out, keep, epoch .. '-1', 'progress', 'stream_reset',
 		    f.turn, f.step, now, '')
 	end
@@ -155,18 +155,20 @@ end
 local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
-	    'todos', 'tokens', 'before', 'safe', 'context')
+	    'todos', 'tokens', 'before', 'safe', 'context',
+	    'depth', 'task')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8], epoch = tonumber(v[9] or 0), calls = v[10] or '',
 	    todos = v[11] or '', tokens = tonumber(v[12] or 0),
 	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0),
-	    context = v[15] or '' }
+	    context = v[15] or '', depth = tonumber(v[16] or 0),
+	    task = v[17] or '' }
 end
 
--- A turn that waits for a human: nobody holds the agent, and nobody needs to.
+-- A turn that waits for a human or a sub-agent: nobody holds the agent, and nobody needs to.
 local function is_parked(f, held)
-	return not held and f.state == 'AWAITING_APPROVAL'
+	return not held and string.sub(f.state, 1, 8) == 'AWAITING'
 end
 
 -- References to the history up to where it is safe to go on from: its end, or
@@ -193,7 +195,9 @@ local function call_records(f)
 	end
 	local decided = redis.call('HMGET', key('approvals'), unpack(ids))
 	for i = 1, #ids do
-		decided[i] = decided[i] or ''
+		if not decided[i] or decided[i] == 'T' then
+			decided[i] = ''
+		end
 	end
 	return redis.call('HMGET', key('tools'), unpack(ids)), decided
 end
@@ -202,7 +206,7 @@ end
 local function decisions()
 	local all, out = redis.call('HGETALL', key('approvals')), {}
 	for i = 1, #all, 2 do
-		if all[i + 1] ~= '' then
+		if all[i + 1] ~= '' and all[i + 1] ~= 'T' then
 			out[#out + 1] = all[i]
 			out[#out + 1] = all[i + 1]
 		end
@@ -235,7 +239,7 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more, f.todos, records, decided, f.tokens,
-	    f.context }
+	    f.context, f.depth, f.task, f.state }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there

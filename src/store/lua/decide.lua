@@ -2,7 +2,8 @@
 -- decide: the answer to a question, once.
 --
 -- ARGV: user, tenant whose agents the caller may decide for ('' only for its
--- own), call id, decision (JSON), now ms.
+-- own), call id, decision (JSON), now ms, whose answer ('' a human's, T a
+-- sub-agent's).
 --
 -- Returns FORBIDDEN | UNKNOWN | DECIDED (before) | KEPT lease ('' nobody holds
 -- the agent: it waits, and is to be taken).
@@ -13,7 +14,7 @@ if not owner or (owner ~= ARGV[1] and
 	return { 'FORBIDDEN' }
 end
 local before = redis.call('HGET', key('approvals'), ARGV[3])
-if before ~= '' then
+if before ~= ARGV[6] then
 	if before or redis.call('HEXISTS', key('tools'), ARGV[3]) == 1 then
 		return { 'DECIDED' }
 	end

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_RUNNER_PRIV_H
+#define AGENT_RUNNER_PRIV_H
+
+#include "agent/runner.h"
+#include "base/lck.h"
+
+struct runner {
+	struct runner_parts parts;
+	struct history_cache *cache;
+	struct turn *turns; /* by agent; the loop's thread alone */
+
+	struct lck lck; /* what follows */
+	struct lck_cond work;
+	struct lck_cond left;
+	struct turn *queue_first, **queue_tail;
+	int queued;
+	int threads;
+	int idle;
+	int running;
+	int draining;
+	int stopping;
+};
+
+/* Has a thread run the turn's next step. */
+void runner_push(struct runner *r, struct turn *t);
+void turn_free(struct turn **t_p);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AGENT_TURN_COMPACT_H
+#define AGENT_TURN_COMPACT_H
+
+#include <stdint.h>
+
+/* Older turns give way to a summary: see turn_compact.c. */
+struct turn;
+
+/* 1 if the next request would pass the model's window. */
+int turn_must_compact(struct turn *t);
+
+/* Puts into t->commit how many tokens the history had, by the provider. */
+void turn_commit_context(struct turn *t, int64_t tokens);
+void turn_compact_free(struct turn *t);
+
+#endif
