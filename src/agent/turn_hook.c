@@ -5,7 +5,7 @@
  * template says; by default it denies.
  *
  * Requests are {"type":"pre_tool"|"post_tool"|"pre_model","agent","user",
- * "turn","step", ...}. docs/guides/hooks.md has the answers.
+ * "turn","step", ...}. docs/hooks.md has the answers.
  */
 #include "config.h"
 
