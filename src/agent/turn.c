@@ -185,6 +185,8 @@ step_fetch(struct turn *t)
 		&t->lease, &t->load_err) == 0)
 		return where_to_begin(t);
 	t->history_bad = 1;
+	if (t->load_err.code == ERR_INVALID)
+		return turn_fail(t, "damaged", t->load_err.text);
 	return TURN_ABANDONED;
 }
 

@@ -9,6 +9,7 @@
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/log.h"
 
 #define PREVIEW_BYTES 200
 
@@ -118,6 +119,18 @@ read_approval(struct turn_call *c, const struct json *approval)
 	    json_parse(c->turn->round, b.data, b.len, JSON_DEPTH_MAX, NULL);
 }
 
+/* Somebody else wrote into Redis. The history stays valid all the same. */
+static void
+call_damaged(struct turn_call *c)
+{
+	log_error("the record of call %s is damaged; it is sealed", c->id);
+	c->name = "unknown";
+	c->input = "{}";
+	c->input_len = 2;
+	c->state = CALL_EXECUTING;
+	call_seal(c, "its record is damaged: outcome unknown");
+}
+
 static void
 call_from_record(struct turn_call *c, const char *text)
 {
@@ -126,10 +139,10 @@ call_from_record(struct turn_call *c, const char *text)
 	    json_parse(a, text, strlen(text), JSON_DEPTH_MAX, NULL);
 	const struct json *input = json_get(j, "input");
 
-	if (j == NULL || json_get_str(j, "id") == NULL ||
-	    json_get_str(j, "name") == NULL)
-		abort(); /* we did not write this */
-	snprintf(c->id, sizeof(c->id), "%s", json_get_str(j, "id"));
+	if (json_get_str(j, "name") == NULL) {
+		call_damaged(c);
+		return;
+	}
 	c->name = json_get_str(j, "name");
 	c->input =
 	    input != NULL ? print(a, input) : json_get_str(j, "inputText");
@@ -161,9 +174,15 @@ void
 calls_from_records(struct turn *t)
 {
 	struct turn_call *c = calls_alloc(t, t->lease.call_count);
+	const char *id = t->lease.call_ids;
 
-	for (size_t i = 0; i < t->lease.call_count; i++)
+	for (size_t i = 0; i < t->lease.call_count; i++) {
+		int n = (int)strcspn(id, " ");
+
+		snprintf(c[i].id, sizeof(c[i].id), "%.*s", n, id);
+		id += n + (id[n] == ' ');
 		call_from_record(&c[i], t->lease.calls[i]);
+	}
 }
 
 /* ---- writing ---- */

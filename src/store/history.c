@@ -20,6 +20,7 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/lck.h"
 #include "store/history.h"
 #include "store/store_priv.h"
@@ -272,6 +273,20 @@ load_info(struct history *h, struct store *st, struct arena *a,
 	return 0;
 }
 
+/* What was read may have been written by somebody else. */
+static int
+add_checked(struct history *h, const char *doc, struct err *err)
+{
+	if (json_check(doc, strlen(doc), JSON_DEPTH_MAX, NULL) < 0 ||
+	    strstr(doc, "\"role\":") == NULL)
+		return err_set(err, ERR_INVALID,
+		    "message %lld of the history is damaged: it is no JSON "
+		    "document of ours",
+		    (long long)h->count);
+	history_add(h, doc, strlen(doc));
+	return 0;
+}
+
 static int
 load_page(struct history *h, struct store *st, struct arena *a,
     const struct store_lease *lease, int64_t upto, struct err *err)
@@ -286,7 +301,8 @@ load_page(struct history *h, struct store *st, struct arena *a,
 		return err_set(
 		    err, ERR_STORE, "the history is shorter than Redis said");
 	for (size_t i = 0; i < page.count; i++)
-		history_add(h, page.docs[i], strlen(page.docs[i]));
+		if (add_checked(h, page.docs[i], err) < 0)
+			return -1;
 	return 0;
 }
 
@@ -347,7 +363,8 @@ history_load(struct history *h, struct store *st, struct arena *a,
 		return -1;
 	while (h->count < lease->messages) {
 		doc = lease->docs[h->count - brought];
-		history_add(h, doc, strlen(doc));
+		if (add_checked(h, doc, err) < 0)
+			return -1;
 	}
 	return 0;
 }

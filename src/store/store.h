@@ -169,6 +169,7 @@ struct store_lease {
 	const char *permission;   /* JSON, or "" */
 	const char *todos;        /* JSON of the todo list, or "" */
 	const char *const *calls; /* RESUME: records of the step's tool calls */
+	const char *call_ids;     /* their ids, with spaces between */
 	size_t call_count;
 	const char *const *decided; /* and decisions on them, or "" */
 	const char *const *events;  /* JSON of the first events of the epoch */

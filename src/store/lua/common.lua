@@ -239,7 +239,7 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more, f.todos, records, decided, f.tokens,
-	    f.context, f.depth, f.task, f.state }
+	    f.context, f.depth, f.task, f.state, f.calls }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there
