@@ -255,6 +255,7 @@ lease_copy(
 	}
 	out->todos = arena_strdup(a, lease->todos);
 	out->call_ids = arena_strdup(a, lease->call_ids);
+	out->lineage = arena_strdup(a, lease->lineage);
 	out->calls = texts_copy(a, lease->calls, lease->call_count);
 	out->decided = texts_copy(a, lease->decided, lease->call_count);
 	out->events = texts_copy(a, lease->events, lease->event_count);

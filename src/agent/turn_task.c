@@ -119,6 +119,8 @@ child_create(struct turn_call *c, struct arena *a, struct err *err)
 		.tenant = "",
 		.depth = depth,
 		.task = arena_printf(a, "%s %s", t->lease.agent, c->id),
+		.lineage = arena_printf(a, "%s%s%s", t->lease.lineage,
+		    *t->lease.lineage == '\0' ? "" : " ", t->lease.agent),
 	};
 
 	snprintf(depth, sizeof(depth), "%" PRId64, t->lease.depth + 1);

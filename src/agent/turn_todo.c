@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/reminder.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -69,18 +70,7 @@ commit_reminder(struct turn *t, const struct buf *text)
 	struct buf b;
 
 	buf_init(&b, t->round);
-	buf_putc(&b, '[');
-	json_open(&b, NULL, '{');
-	json_add_str(&b, "type", "text");
-	json_add_str(&b, "text",
-	    arena_printf(t->round,
-		"<system-reminder>\n%s\nThis is a system reminder. DO NOT "
-		"respond to this message directly.\nDO NOT mention this "
-		"reminder to the user.\nContinue with your current task.\n"
-		"</system-reminder>",
-		text->data));
-	json_close(&b, '}');
-	buf_putc(&b, ']');
+	reminder_content(&b, text->data);
 	turn_commit_message(t, ",\"kind\":\"reminder\"", "user", b.data, b.len);
 }
 

@@ -42,6 +42,22 @@ add_agent(struct buf *b, const struct store_agent *ag)
 		json_add_str(b, "turn", ag->turn);
 }
 
+/* Those that it was forked from or made by, the oldest first. */
+static void
+add_lineage(struct buf *b, const char *ids)
+{
+	size_t n;
+
+	if (*ids == '\0')
+		return;
+	json_open(b, "lineage", '[');
+	for (; *ids != '\0'; ids += n + (ids[n] == ' ')) {
+		n = strcspn(ids, " ");
+		json_add_strn(b, NULL, ids, n);
+	}
+	json_close(b, ']');
+}
+
 /* The whole of one agent, with its ETag. */
 static void
 respond_agent(struct api_call *c, int status, const struct store_agent *ag)
@@ -61,6 +77,7 @@ respond_agent(struct api_call *c, int status, const struct store_agent *ag)
 		    b, "permission", ag->permission, strlen(ag->permission));
 	if (*ag->parent != '\0')
 		json_add_str(b, "parent", ag->parent);
+	add_lineage(b, ag->lineage);
 	if (*ag->point != '\0')
 		json_add_str(b, "checkpoint", ag->point);
 	json_add_int(b, "messages", ag->messages);

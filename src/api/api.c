@@ -38,6 +38,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/agents/:id/inbox", inbox_get, 0 },
 	{ "GET", "/api/agents/:id/checkpoints", checkpoints_get, 0 },
 	{ "POST", "/api/agents/:id/checkpoints", checkpoints_post, API_JSON },
+	{ "POST", "/api/agents/:id/reminders", reminders_post, API_JSON },
 	{ "POST", "/api/agents/:id/fork", fork_post, API_JSON },
 	{ "POST", "/api/agents/:id/rewind", rewind_post, API_JSON },
 	{ "DELETE", "/api/agents/:id/inbox", inbox_clear, 0 },

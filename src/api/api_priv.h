@@ -89,6 +89,7 @@ int chat_post(void *call, struct err *err);
 int checkpoints_get(void *call, struct err *err);
 int checkpoints_post(void *call, struct err *err);
 int fork_post(void *call, struct err *err);
+int reminders_post(void *call, struct err *err);
 int rewind_post(void *call, struct err *err);
 int messages_post(void *call, struct err *err);
 int messages_get(void *call, struct err *err);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* /api/agents/ID/inbox: messages that no turn has taken yet. */
+/* /api/agents/ID/inbox and reminders: what no turn has taken yet. */
 #include "config.h"
 #include "store/records.h"
 
 #include <string.h>
 
+#include "agent/reminder.h"
 #include "api/api_priv.h"
+
+#define REMINDER_MAX_BYTES (16 * 1024)
 
 int
 inbox_get(void *call, struct err *err)
@@ -63,4 +66,25 @@ inbox_delete(void *call, struct err *err)
 	struct api_call *c = call;
 
 	return withdraw(c, c->rq->param[1], err);
+}
+
+int
+reminders_post(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	const char *text = "";
+	struct buf content;
+
+	if (api_body_str(c, "text", REMINDER_MAX_BYTES, &text, err) < 0)
+		return -1;
+	if (text[strspn(text, " \t\r\n")] == '\0')
+		return err_set(err, ERR_INVALID, "text is missing, or blank");
+	buf_init(&content, c->arena);
+	reminder_content(&content, text);
+	if (store_remind(c->app->store, c->arena, c->user, c->rq->param[0],
+		content.data, content.len, err) < 0)
+		return -1;
+	http_json(c->rs, 202);
+	buf_puts(&c->rs->body, "{}");
+	return 0;
 }

@@ -40,13 +40,14 @@ enum field {
 	F_BEFORE,
 	F_PARENT,
 	F_POINT,
+	F_LINEAGE,
 	F_COUNT
 };
 
 static const char *const fields[F_COUNT] = { "owner", "name", "template",
 	"prompt", "model", "metadata", "tools", "permission", "todos",
 	"created", "updated", "version", "state", "turn", "tail", "before",
-	"parent", "point" };
+	"parent", "point", "lineage" };
 
 static char *
 sub_key(struct arena *a, const char *base, const char *part)
@@ -104,6 +105,7 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
 	out->turn = redis_text(&f[F_TURN]);
 	out->parent = redis_text(&f[F_PARENT]);
 	out->point = redis_text(&f[F_POINT]);
+	out->lineage = redis_text(&f[F_LINEAGE]);
 	out->last = "0-0";
 	return 0;
 }
@@ -136,6 +138,7 @@ store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		{ "interrupt", "" },
 		{ "depth", ag->depth == NULL ? "0" : ag->depth },
 		{ "task", ag->task == NULL ? "" : ag->task },
+		{ "lineage", ag->lineage == NULL ? "" : ag->lineage },
 	};
 	int n = (int)(sizeof(info) / sizeof(info[0]));
 

@@ -40,6 +40,7 @@ const struct event_info event_infos[EVENT_KINDS] = {
 	[EVENT_CONTEXT_COMPRESSION] = { "context_compression", EVENT_MONITOR },
 	[EVENT_SUBAGENT_START] = { "subagent:start", EVENT_MONITOR },
 	[EVENT_SUBAGENT_COMPLETE] = { "subagent:complete", EVENT_MONITOR },
+	[EVENT_REMINDER_SENT] = { "reminder_sent", EVENT_MONITOR },
 	[EVENT_REWIND] = { "rewind", EVENT_MONITOR },
 	[EVENT_GAP] = { "gap", EVENT_MONITOR },
 };

@@ -38,6 +38,7 @@ enum event_kind {
 	EVENT_CONTEXT_COMPRESSION,
 	EVENT_SUBAGENT_START,
 	EVENT_SUBAGENT_COMPLETE,
+	EVENT_REMINDER_SENT,
 	EVENT_REWIND,
 	EVENT_GAP,
 	EVENT_KINDS /* and for a kind that this version does not know */

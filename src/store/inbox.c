@@ -2,9 +2,11 @@
 /* Messages that wait: shown, and taken back. */
 #include "config.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/clk.h"
 #include "base/id.h"
 #include "conf/conf.h"
@@ -61,5 +63,41 @@ store_withdraw(struct store *st, struct arena *a, const char *user,
 	out->message_count = r[0].items[2].count;
 	out->turns = redis_texts(a, &r[0].items[3]);
 	out->turn_count = r[0].items[3].count;
+	return 0;
+}
+
+int
+store_remind(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char *content, size_t len, struct err *err)
+{
+	const struct redis_reply *r;
+	char id[ID_SIZE];
+	struct redis_pipe p;
+	struct buf doc;
+
+	if (!id_valid(agent, "agt_"))
+		return store_forbidden(err);
+	id_make(id, "msg_");
+	buf_init(&doc, a);
+	buf_printf(&doc,
+	    "{\"id\":\"%s\",\"turn\":\"trn_\",\"time\":%" PRId64
+	    ",\"kind\":\"reminder\",\"role\":\"user\",\"content\":",
+	    id, clk_wall_ms());
+	buf_add(&doc, content, len);
+	buf_putc(&doc, '}');
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_REMIND, 1, 3);
+	redis_arg(&p, store_base(st, a, agent));
+	redis_arg(&p, user);
+	redis_argn(&p, doc.data, doc.len);
+	redis_argi(&p, st->conf->limits_inbox);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (redis_is(&r[0].items[0], "FORBIDDEN"))
+		return store_forbidden(err);
+	if (redis_is(&r[0].items[0], "FULL"))
+		return err_limit(err, ERR_LIMIT, "limits.inbox",
+		    "%" PRId64 " reminders wait for this agent already",
+		    st->conf->limits_inbox);
 	return 0;
 }

@@ -16,6 +16,13 @@
 int store_inbox(struct store *st, struct arena *a, const char *user,
     const char *agent, struct store_page *out, struct err *err);
 
+/*
+ * A text for the model (content: JSON blocks) that starts no turn: the next
+ * one takes it. ERR_LIMIT if too many wait.
+ */
+int store_remind(struct store *st, struct arena *a, const char *user,
+    const char *agent, const char *content, size_t len, struct err *err);
+
 /* What was taken back, and who is to be told. */
 struct store_withdrawn {
 	const char *const *messages;

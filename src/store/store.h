@@ -50,8 +50,9 @@ char *store_key(const struct store *st, struct arena *a, const char *fmt, ...)
 /* ---- agents ---- */
 
 struct store_agent {
-	const char *depth; /* create: of a sub-agent; else NULL */
-	const char *task;  /* "AGENT CALL" that it works for; else NULL */
+	const char *depth;   /* create: of a sub-agent; else NULL */
+	const char *lineage; /* ids of those it came from, with spaces, or "" */
+	const char *task;    /* "AGENT CALL" that it works for; else NULL */
 	const char *id;
 	const char *name;
 	const char *template;
@@ -169,6 +170,7 @@ struct store_lease {
 	const char *permission;   /* JSON, or "" */
 	const char *todos;        /* JSON of the todo list, or "" */
 	const char *const *calls; /* RESUME: records of the step's tool calls */
+	const char *lineage;      /* ids of those it came from, with spaces */
 	const char *call_ids;     /* their ids, with spaces between */
 	size_t call_count;
 	const char *const *decided; /* and decisions on them, or "" */

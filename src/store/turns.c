@@ -49,7 +49,8 @@ enum started {
 	STARTED_DEPTH,
 	STARTED_TASK,
 	STARTED_STATE,
-	STARTED_CALL_IDS
+	STARTED_CALL_IDS,
+	STARTED_LINEAGE
 };
 
 static void
@@ -78,6 +79,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	out->step = f[STARTED_STEP].number;
 	out->resumes = f[STARTED_RESUMES].number;
 	out->tokens = f[STARTED_TOKENS].number;
+	out->lineage = redis_text(&f[STARTED_LINEAGE]);
 	out->call_ids = redis_text(&f[STARTED_CALL_IDS]);
 	out->depth = f[STARTED_DEPTH].number;
 	copy_text(out->task, sizeof(out->task), &f[STARTED_TASK]);

@@ -46,10 +46,10 @@ match_one(const char *p, char c, const char **next)
 		*next = q + 1;
 		return *q == c;
 	}
-	if (*p != '[' || strchr(q + (*q == '!') + 1, ']') == NULL)
-		return *p == c;
-	no = *q == '!';
+	no = *p == '[' && *q == '!';
 	q += no;
+	if (*p != '[' || *q == '\0' || strchr(q + 1, ']') == NULL)
+		return *p == c;
 	do {
 		if (q[1] == '-' && q[2] != ']' && q[2] != '\0') {
 			hit |= c >= q[0] && c <= q[2];

@@ -63,6 +63,7 @@ def test_the_model_gets_the_whole(agent, stack):
     child = fork(agent)
     child.ask("two")
     grandchild = fork(child, name="third")
+    assert grandchild.info()["lineage"] == [agent.id, child.id] and grandchild.info()["parent"] == child.id
     assert grandchild.info()["name"] == "third"
     for restart in (False, True):
         if restart:

@@ -148,7 +148,7 @@ def test_depth(agent, stack):
     agent.ask("deep")
     child, = children(agent)
     grandchild, = children(child)
-    assert children(grandchild) == []
+    assert children(grandchild) == [] and grandchild.info()["lineage"] == [agent.id, child.id]
     assert results(grandchild)[0]["error"] == "Tool not found: task_run"
     sent = [r for r in stack.model.requests if r.last == "deep 2"][-1].body
     assert "task_run" not in [t["name"] for t in sent["tools"]]

@@ -94,3 +94,47 @@ def test_not_yours(agent, stack):
     other = agent.seen_by(stack.user())
     assert other.user.get(f"{other.path}/todos").status == 403
     put(other, LIST, status=403)
+
+
+def remind(agent, text, status=202):
+    got = agent.user.post(f"{agent.path}/reminders", {"text": text})
+    assert got.status == status, got
+    return got.json
+
+
+def test_reminders_of_the_site(agent, stack):
+    """They start no turn; the next one has them before its message, and viewers see no message."""
+    remind(agent, "The user is in a hurry.")
+    remind(agent, "It is Sunday.\n")
+    assert agent.history() == [] and agent.info()["busy"] is False
+    frames = agent.ask("hello")
+    assert [m.get("kind") for m in agent.history()] == ["reminder", "reminder", None, None]
+    said = agent.history()[1]["content"][0]["text"]
+    assert said.startswith("<system-reminder>\nIt is Sunday.\nThis is a system reminder.")
+    assert [f.kind for f in frames].count("message_accepted") == 1
+    assert [e["kind"] for e in agent.page()["events"]].count("reminder_sent") == 2
+    sent = [m["role"] for m in stack.model.requests[-1].body["messages"]]
+    assert sent == ["user"] * 3
+    agent.ask("hello again")
+    assert len(agent.history()) == 6
+    stack.restart_pool()
+    assert agent.answer("and again").endswith("again"), "as the store has it"
+
+
+def test_a_reminder_for_the_turn_behind(agent):
+    sent = agent.say("slow")
+    remind(agent, "Hurry.")
+    later = agent.say("hello")
+    with agent.follow() as view:
+        view.wait(sent["turn"])
+        view.wait(later["turn"])
+    assert [m.get("kind") for m in agent.history()] == [None, None, "reminder", None, None]
+    assert agent.history()[2]["turn"] == later["turn"]
+
+
+def test_reminders_are_checked(agent, stack):
+    assert "blank" in remind(agent, " ", status=422)["detail"]
+    remind(agent.seen_by(stack.user()), "x", status=403)
+    for _ in range(32):
+        remind(agent, "x")
+    assert remind(agent, "x", status=429)["limit"] == "limits.inbox"

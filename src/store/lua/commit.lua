@@ -54,7 +54,8 @@ local function with_docs(word, list)
 	local out, n = {}, 0
 	for _, e in ipairs(list) do
 		out[#out + 1] = e[2][2]
-		if string.find(e[2][2], '"kind":"message_accepted"', 1, true) then
+		if string.find(e[2][2], '"kind":"message_accepted"', 1, true) or
+		    string.find(e[2][2], '"kind":"reminder_sent"', 1, true) then
 			n = n + 1
 		end
 	end
@@ -190,12 +191,13 @@ if #steering > 0 then
 		redis.call('LREM', key('inbox'), 1, doc)
 	end
 	local at = final() == 'F' and seq + 0 or seq + 1
-	accept_all(new, ARGV[3], epoch, at, ARGV[4], tail, steering)
+	local _, _, all =
+	    accept_all(new, ARGV[3], epoch, at, ARGV[4], tail, steering)
 	if final() == 'F' then
 		redis.call('HINCRBY', info, 'step', 1)
 		redis.call('HSET', info, 'state', 'PRE_MODEL')
 	end
-	tell('STEERED', steering, new)
+	tell('STEERED', all, new)
 elseif final() == 'F' then
 	local finished = redis.call('HGET', info, 'turn')
 	redis.call('HSET', info, 'turn', '', 'state', 'READY', 'interrupt', '',
@@ -203,8 +205,9 @@ elseif final() == 'F' then
 	local docs = pop_next(finished)
 	if docs then
 		local new = {}
-		begin(new, ARGV[3], epoch, seq + 1, ARGV[4], tail, docs)
-		tell('NEXT', docs, new)
+		local _, _, all =
+		    begin(new, ARGV[3], epoch, seq + 1, ARGV[4], tail, docs)
+		tell('NEXT', all, new)
 	else
 		redis.call('DEL', key('lease'))
 		redis.call('ZREM', KEYS[2], base)

@@ -53,20 +53,40 @@ local function with_turn(doc, turn)
 	return (string.gsub(doc, '^({"id":"[^"]+","turn":")[^"]+', '%1' .. turn))
 end
 
--- Takes messages out of the inbox and puts them into the history, with an
--- event each from EPOCH-seq on. Returns the length of the history, and the
--- sequence number behind.
+-- The reminders that wait, for a turn, out of their list.
+local function pop_reminders(turn)
+	local docs = redis.call('LRANGE', key('reminders'), 0, -1)
+	for i, doc in ipairs(docs) do
+		docs[i] = with_turn(doc, turn)
+	end
+	if #docs > 0 then
+		redis.call('DEL', key('reminders'))
+	end
+	return docs
+end
+
+-- Puts messages that were taken out of the inbox, and the reminders before
+-- them, into the history, with an event each from EPOCH-seq on. Returns the
+-- length of the segment, the sequence number behind, and all documents.
 local function accept_all(out, keep, epoch, seq, now, tail, docs)
-	local length
+	local _, first = parts(docs[1])
+	local all, length = pop_reminders(first)
+	local reminders = #all
 	for _, doc in ipairs(docs) do
+		all[#all + 1] = doc
+	end
+	for i, doc in ipairs(all) do
 		local message, turn, content = parts(doc)
 		length = redis.call('RPUSH', segment_key(tail), doc)
-		emit(out, keep, epoch .. '-' .. seq, 'progress',
-		    'message_accepted', turn, 0, now, ',"messageId":"' ..
-		    message .. '","content":' .. content)
+		local is_reminder = i <= reminders
+		emit(out, keep, epoch .. '-' .. seq,
+		    is_reminder and 'monitor' or 'progress',
+		    is_reminder and 'reminder_sent' or 'message_accepted', turn,
+		    0, now, ',"messageId":"' .. message .. '","content":' ..
+		    content)
 		seq = seq + 1
 	end
-	return length, seq
+	return length, seq, all
 end
 
 -- The history is the concatenation of segments. All but the last are fixed,
@@ -77,7 +97,7 @@ end
 
 -- Begins the turn of messages that are in no inbox any more: they go into the
 -- history, and events EPOCH-seq and behind into the log. Returns the length
--- of the history, and the turn.
+-- of the history, the turn, and all that is new in the history.
 local function begin(out, keep, epoch, seq, now, tail, docs)
 	local message, turn = parts(docs[1])
 	local before = redis.call('HGET', key('info'), 'before')
@@ -85,12 +105,12 @@ local function begin(out, keep, epoch, seq, now, tail, docs)
 	    'step', 1, 'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '',
 	    'calls', '', 'tokens', 0, 'epoch', epoch, 'safe',
 	    history_length(before, tail))
-	local length, behind =
+	local length, behind, all =
 	    accept_all(out, keep, epoch, seq, now, tail, docs)
 	length = length + tonumber(before or 0)
 	emit(out, keep, epoch .. '-' .. behind, 'progress', 'turn_start',
 	    turn, 0, now, '')
-	return length, turn
+	return length, turn, all
 end
 
 -- The messages of the inbox that are for the turn that runs.
@@ -156,14 +176,14 @@ local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
-	    'depth', 'task')
+	    'depth', 'task', 'lineage')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8], epoch = tonumber(v[9] or 0), calls = v[10] or '',
 	    todos = v[11] or '', tokens = tonumber(v[12] or 0),
 	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0),
 	    context = v[15] or '', depth = tonumber(v[16] or 0),
-	    task = v[17] or '' }
+	    task = v[17] or '', lineage = v[18] or '' }
 end
 
 -- A turn that waits for a human or a sub-agent: nobody holds the agent, and nobody needs to.
@@ -239,7 +259,8 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	return { word, epoch, prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more, f.todos, records, decided, f.tokens,
-	    f.context, f.depth, f.task, f.state, f.calls }
+	    f.context, f.depth, f.task, f.state, f.calls,
+	    f.lineage }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there
@@ -258,7 +279,8 @@ local function start(f, holder, ms, keep, now, prev, docs, known)
 	else
 		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
 		f.tokens = 0
-		length, turn = begin(out, keep, epoch, 0, now, f.tail, docs)
+		length, turn, docs =
+		    begin(out, keep, epoch, 0, now, f.tail, docs)
 	end
 	publish(prev, out)
 	return started(word, epoch, prev, f, turn, length, docs, out, known)

@@ -15,7 +15,7 @@ for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
 end
 for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
     'calls', 'approvals', 'checkpoints', 'labels', 'windows',
-    'held', 'children', 'lease' }) do
+    'held', 'children', 'reminders', 'lease' }) do
 	redis.call('DEL', key(part))
 end
 redis.call('ZREM', KEYS[2], base)

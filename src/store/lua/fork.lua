@@ -65,7 +65,9 @@ redis.call('HSET', child .. ':info', unpack(info))
 redis.call('HSET', child .. ':info', 'created', ARGV[9], 'updated', ARGV[9],
     'version', 1, 'state', 'READY', 'turn', '', 'epoch', 0, 'interrupt', '',
     'calls', '', 'tokens', 0, 'resumes', 0, 'step', 1, 'todos', todos,
-    'parent', string.match(base, '[^:]*$'), 'point',
+    'parent', string.match(base, '[^:]*$'), 'lineage',
+    (f.lineage == '' and '' or f.lineage .. ' ') ..
+    string.match(base, '[^:]*$'), 'task', '', 'point',
     point and not rewinds and point.id or '')
 if ARGV[8] ~= '' then
 	redis.call('HSET', child .. ':info', 'name', ARGV[8])
