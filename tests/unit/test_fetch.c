@@ -692,7 +692,7 @@ expect_closed_within(int64_t ms, int64_t since)
 	for (int i = 0; i < LIMIT_MS && GET(connected) > 0; i++)
 		usleep(1000);
 	assert_int_equal(GET(connected), 0);
-	assert_in_range(GET(closed_ms) - since, 0, ms);
+	assert_true(GET(closed_ms) - since <= ms); /* perhaps before it */
 }
 
 static void
