@@ -113,12 +113,17 @@ local function new_window(segment, safe, at, count)
 end
 
 -- What somebody wants to say to the turn before it ends.
-local steering = {}
-if final() == 'I' or (final() == 'F' and ARGV[#ARGV] == '1') then
-	steering = find_steering(redis.call('HGET', info, 'turn'))
+local op_at_end, steering = final(), {}
+local waits, turn, tail = false
+if op_at_end == 'I' or op_at_end == 'F' then
+	waits = redis.call('LLEN', key('inbox')) > 0
+	turn, tail = unpack(redis.call('HMGET', info, 'turn', 'tail'))
+	if waits and (op_at_end == 'I' or ARGV[#ARGV] == '1') then
+		steering = find_steering(turn)
+	end
 end
 local written = n
-if #steering > 0 and final() == 'F' then
+if #steering > 0 and op_at_end == 'F' then
 	written = n - 1
 end
 
@@ -184,25 +189,23 @@ local function tell(word, docs, new)
 end
 
 local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
-local tail = redis.call('HGET', info, 'tail')
 if #steering > 0 then
 	local new = {}
 	for _, doc in ipairs(steering) do
 		redis.call('LREM', key('inbox'), 1, doc)
 	end
-	local at = final() == 'F' and seq + 0 or seq + 1
+	local at = op_at_end == 'F' and seq + 0 or seq + 1
 	local _, _, all =
 	    accept_all(new, ARGV[3], epoch, at, ARGV[4], tail, steering)
-	if final() == 'F' then
+	if op_at_end == 'F' then
 		redis.call('HINCRBY', info, 'step', 1)
 		redis.call('HSET', info, 'state', 'PRE_MODEL')
 	end
 	tell('STEERED', all, new)
-elseif final() == 'F' then
-	local finished = redis.call('HGET', info, 'turn')
+elseif op_at_end == 'F' then
 	redis.call('HSET', info, 'turn', '', 'state', 'READY', 'interrupt', '',
 	    'updated', ARGV[4])
-	local docs = pop_next(finished)
+	local docs = waits and pop_next(turn)
 	if docs then
 		local new = {}
 		local _, _, all =
