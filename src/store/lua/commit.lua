@@ -114,10 +114,11 @@ end
 
 -- What somebody wants to say to the turn before it ends.
 local op_at_end, steering = final(), {}
-local waits, turn, tail = false
+local waits, turn, tail, before = false
 if op_at_end == 'I' or op_at_end == 'F' then
 	waits = redis.call('LLEN', key('inbox')) > 0
-	turn, tail = unpack(redis.call('HMGET', info, 'turn', 'tail'))
+	turn, tail, before =
+	    unpack(redis.call('HMGET', info, 'turn', 'tail', 'before'))
 	if waits and (op_at_end == 'I' or ARGV[#ARGV] == '1') then
 		steering = find_steering(turn)
 	end
@@ -209,7 +210,8 @@ elseif op_at_end == 'F' then
 	if docs then
 		local new = {}
 		local _, _, all =
-		    begin(new, ARGV[3], epoch, seq + 1, ARGV[4], tail, docs)
+		    begin(new, ARGV[3], epoch, seq + 1, ARGV[4], tail,
+		    before, docs)
 		tell('NEXT', all, new)
 	else
 		redis.call('DEL', key('lease'))

@@ -98,9 +98,8 @@ end
 -- Begins the turn of messages that are in no inbox any more: they go into the
 -- history, and events EPOCH-seq and behind into the log. Returns the length
 -- of the history, the turn, and all that is new in the history.
-local function begin(out, keep, epoch, seq, now, tail, docs)
+local function begin(out, keep, epoch, seq, now, tail, before, docs)
 	local message, turn = parts(docs[1])
-	local before = redis.call('HGET', key('info'), 'before')
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
 	    'step', 1, 'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '',
 	    'calls', '', 'tokens', 0, 'epoch', epoch, 'safe',
@@ -280,7 +279,7 @@ local function start(f, holder, ms, keep, now, prev, docs, known)
 		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
 		f.tokens = 0
 		length, turn, docs =
-		    begin(out, keep, epoch, 0, now, f.tail, docs)
+		    begin(out, keep, epoch, 0, now, f.tail, f.before, docs)
 	end
 	publish(prev, out)
 	return started(word, epoch, prev, f, turn, length, docs, out, known)
