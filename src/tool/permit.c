@@ -273,6 +273,19 @@ text_matches(const struct rule *r, const char *value)
 	return !allows && part_matches(r->pattern, value);
 }
 
+/* A rule that allows must hold for all of a list, any other for one. */
+static int
+list_matches(const struct rule *r, const struct json *list)
+{
+	int allows = r->decision == PERMIT_ALLOW;
+
+	for (const struct json *v = json_first(list); v != NULL;
+	     v = json_next(v))
+		if (text_matches(r, json_str(v)) != allows)
+			return !allows;
+	return allows && json_count(list) > 0;
+}
+
 static int
 rule_matches(const struct rule *r, const struct permit_call *c)
 {
@@ -280,13 +293,8 @@ rule_matches(const struct rule *r, const struct permit_call *c)
 
 	if (!permit_glob(r->tool, c->tool))
 		return 0;
-	if (json_is(value, JSON_ARRAY)) {
-		for (value = json_first(value); value != NULL;
-		     value = json_next(value))
-			if (text_matches(r, json_str(value)))
-				return 1;
-		return 0;
-	}
+	if (json_is(value, JSON_ARRAY))
+		return list_matches(r, value);
 	return value != NULL && text_matches(r, json_str(value));
 }
 

@@ -22,7 +22,8 @@ struct json;
  * nothing write. Names may be patterns: mcp__github__*. Pure.
  *
  * Patterns: * any characters, ? one, [a-z] one of them, \ takes the next as
- * it is. A rule matches if the argument, a string or a list of them, does.
+ * it is. A rule matches if the argument does, a string or a list of them: of
+ * a list one for a rule that denies or asks, all for one that allows.
  * Arguments may be commands of a shell, so a pattern that allows does not
  * match a value with one of ; & | ` $ ( ) < > or a line end that the pattern
  * does not have too; one that denies or asks matches also any part of the
