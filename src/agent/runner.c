@@ -362,6 +362,27 @@ on_open(void *arg)
 	turn_open(arg);
 }
 
+void
+runner_open(
+    struct runner *r, const struct store_lease *lease, const char *request_id)
+{
+	struct turn *t = turn_new(r, lease, request_id);
+
+	t->room[0] = '\0';
+	loop_post(r->parts.loop, "open", on_open, t);
+}
+
+int
+runner_tell(struct runner *r, struct arena *a, const char *agent,
+    const char *lease, const char *what, struct err *err)
+{
+	struct store *st = r->parts.store;
+
+	if (*lease != '\0')
+		return store_tell(st, a, lease, what, err);
+	return runner_take(r, a, store_base(st, a, agent), "", err);
+}
+
 int
 runner_take(struct runner *r, struct arena *a, const char *base,
     const char *value, struct err *err)
@@ -369,7 +390,6 @@ runner_take(struct runner *r, struct arena *a, const char *base,
 	struct store_lease lease;
 	enum store_start start;
 	struct err no_room;
-	struct turn *t;
 
 	if (runner_reserve(r, "", 1, &no_room) < 0)
 		return 0; /* somebody else, or later */
@@ -383,9 +403,7 @@ runner_take(struct runner *r, struct arena *a, const char *base,
 		return 0;
 	}
 	log_info("takes up agent %s, turn %s", lease.agent, lease.turn);
-	t = turn_new(r, &lease, "");
-	t->room[0] = '\0'; /* it was reserved for nobody */
-	loop_post(r->parts.loop, "take up", on_open, t);
+	runner_open(r, &lease, "");
 	return 1;
 }
 

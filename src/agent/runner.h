@@ -86,6 +86,14 @@ int runner_interrupt(struct runner *r, const char *agent, const char *turn);
 int runner_take(struct runner *r, struct arena *a, const char *base,
     const char *value, struct err *err);
 
+/*
+ * Tells the holder of an agent's lease what to do; if nobody holds it (""),
+ * its turn is parked, and is taken as by runner_take. What cannot be told or
+ * taken is found by the next sweep. 0 or 1, or -1. Blocks for the store.
+ */
+int runner_tell(struct runner *r, struct arena *a, const char *agent,
+    const char *lease, const char *what, struct err *err);
+
 /* On the loop's thread: a decision (JSON) on a tool call of a turn here. */
 void runner_answer(struct runner *r, const char *agent, const char *call,
     const char *decision);

@@ -22,6 +22,10 @@ struct runner {
 	int stopping;
 };
 
+/* A turn of a lease whose room was reserved for nobody; any thread. */
+void runner_open(
+    struct runner *r, const struct store_lease *lease, const char *request_id);
+
 /* Has a thread run the turn's next step. */
 void runner_push(struct runner *r, struct turn *t);
 void turn_free(struct turn **t_p);

@@ -232,6 +232,11 @@ read_hooks(const struct json *j, struct agent_template *out, struct err *err)
 
 		if (h != NULL && read_hook(h, &out->hooks[i], err) < 0)
 			return err_prefix(err, "hooks.%s", names[i]);
+		if (out->hooks[i].on_failure == HOOK_ASKS && i != HOOK_PRE_TOOL)
+			return err_set(err, ERR_CONFIG,
+			    "hooks.%s: onFailure is deny or allow; only "
+			    "preTool can ask",
+			    names[i]);
 	}
 	return 0;
 }

@@ -85,7 +85,7 @@ turn_stop(struct turn *t, enum turn_stop why)
 	} else if (t->timer != NULL) {
 		loop_timer_free(&t->timer);
 		turn_wake(t, turn_stopped_step(t));
-	} else if (t->call_count > 0 && !t->busy) {
+	} else if (t->call_count > 0 && !t->busy && !t->blocked) {
 		turn_wake(t, TURN_TOOLS);
 	}
 }

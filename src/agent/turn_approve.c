@@ -119,13 +119,15 @@ turn_park(struct turn *t)
 	const char *state = "AWAITING_TASK";
 	int64_t deadline = NEVER_MS;
 
-	for (size_t i = 0; i < t->call_count; i++)
-		if (t->calls[i].state == CALL_APPROVAL_REQUIRED &&
-		    deadline_of(&t->calls[i]) < deadline)
-			deadline = deadline_of(&t->calls[i]);
-	for (size_t i = 0; i < t->call_count; i++)
-		if (t->calls[i].state == CALL_APPROVAL_REQUIRED)
-			state = "AWAITING_APPROVAL";
+	for (size_t i = 0; i < t->call_count; i++) {
+		const struct turn_call *c = &t->calls[i];
+
+		if (c->state != CALL_APPROVAL_REQUIRED)
+			continue;
+		state = "AWAITING_APPROVAL";
+		if (deadline_of(c) < deadline)
+			deadline = deadline_of(c);
+	}
 	log_info("the turn waits: %s", state);
 	journal_commit_init(&t->commit, t->round);
 	calls_commit(t);

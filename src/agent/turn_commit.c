@@ -67,7 +67,7 @@ on_committed(void *ctx, struct journal_commit *c)
 	if (c->outcome == JOURNAL_NEXT) {
 		turn_of_doc(c->next_docs[0], t->turn, sizeof(t->turn));
 		journal_log_set_turn(t->log, t->turn);
-		if (t->stop != STOP_ABANDON)
+		if (t->stop != STOP_ABANDON && t->stop != STOP_DEAD)
 			t->stop = STOP_NO; /* it was for the turn before */
 	}
 	for (size_t i = 0; i < c->next_count; i++)

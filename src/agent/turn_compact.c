@@ -197,23 +197,12 @@ turn_compact_free(struct turn *t)
 
 /* ---- the summary ---- */
 
-static void
-on_summary_end(void *ctx, struct model_call *call)
-{
-	struct turn *t = ctx;
-
-	t->call = NULL;
-	t->result = call;
-	turn_wake(t, TURN_COMPACTED);
-}
-
 enum turn_step
 step_summarise(struct turn *t)
 {
 	static const char start[] = ",\"phase\":\"start\"";
 	struct turn_compact *k = t->compact;
 	const struct conf *c = conf_of(t);
-	struct model_call *call;
 
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
@@ -226,19 +215,11 @@ step_summarise(struct turn *t)
 						   : t->history->model,
 		.system = *c->compact_prompt != '\0' ? c->compact_prompt
 						     : default_prompt,
-		.request_id = t->request_id,
 		.tools = "",
 		.extra = "",
 		.messages = &k->messages,
-		.on_end = on_summary_end,
-		.ctx = t,
 	};
-	t->shown = 0;
-	model_call_free(&t->result);
-	call = model_call_start(t->runner->parts.models, &k->rq);
-	if (t->result == NULL)
-		t->call = call;
-	return TURN_WAITS;
+	return turn_call_model(t, &k->rq, TURN_COMPACTED);
 }
 
 /* The text of the summary; one that is made without a model, if need be. */

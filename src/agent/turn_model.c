@@ -57,7 +57,24 @@ on_model_end(void *ctx, struct model_call *call)
 
 	t->call = NULL;
 	t->result = call;
-	turn_wake(t, TURN_POST_MODEL);
+	turn_wake(t, t->after_model);
+}
+
+enum turn_step
+turn_call_model(struct turn *t, struct model_request *rq, enum turn_step after)
+{
+	struct model_call *call;
+
+	rq->request_id = t->request_id;
+	rq->on_end = on_model_end;
+	rq->ctx = t;
+	t->after_model = after;
+	t->shown = 0;
+	model_call_free(&t->result);
+	call = model_call_start(t->runner->parts.models, rq);
+	if (t->result == NULL)
+		t->call = call;
+	return TURN_WAITS;
 }
 
 enum turn_step
@@ -65,7 +82,6 @@ step_pre_model(struct turn *t)
 {
 	const struct conf *c = t->runner->parts.conf;
 	struct history *h = t->history;
-	struct model_call *call;
 
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
@@ -89,21 +105,13 @@ step_pre_model(struct turn *t)
 	t->rq = (struct model_request){
 		.model = h->model,
 		.system = h->prompt,
-		.request_id = t->request_id,
 		.tools = turn_tools(t)->advertised,
 		.extra = t->extra,
 		.messages = &h->text,
 		.sink = { on_text, on_thinking, on_call_id },
-		.on_end = on_model_end,
-		.ctx = t,
 	};
-	t->shown = 0;
-	model_call_free(&t->result);
 	crash_point("model-start");
-	call = model_call_start(t->runner->parts.models, &t->rq);
-	if (t->result == NULL)
-		t->call = call;
-	return TURN_WAITS;
+	return turn_call_model(t, &t->rq, TURN_POST_MODEL);
 }
 
 enum turn_step

@@ -62,9 +62,10 @@ struct turn {
 	int attempt;
 
 	struct model_request rq;
-	struct model_call *call;   /* while it runs */
-	struct model_call *result; /* when it has ended */
-	size_t messages_len;       /* of the history without the request */
+	struct model_call *call;    /* while it runs */
+	struct model_call *result;  /* when it has ended */
+	enum turn_step after_model; /* the step behind it */
+	size_t messages_len;        /* of the history without the request */
 	char tail[MODEL_TAIL]; /* its last bytes, which the request changes */
 	int shown;
 	struct loop_timer *timer; /* until the next attempt */
@@ -125,6 +126,13 @@ enum turn_step turn_stopped_step(struct turn *t);
 void turn_watch(struct turn *t);
 
 /* ---- turn_model.c: calling the model, and trying again ---- */
+
+/*
+ * Calls the model, and goes on with after when t->result is there. Of rq, which
+ * must stay, the turn's own members are filled in.
+ */
+enum turn_step turn_call_model(
+    struct turn *t, struct model_request *rq, enum turn_step after);
 
 /* Members of a failure, for retry and error events and the history. */
 void turn_add_failure(struct buf *b, const struct model_failure *f);

@@ -30,16 +30,19 @@ task_of(const struct turn *t, char parent[40], char call[64])
 		abort(); /* we did not write this */
 }
 
-/* The text of the last message of the history. */
+/* The text of the answer, the last message of the history; "" if it is none:
+ * a refusal is not kept. */
 static void
-last_text(struct turn *t, struct arena *a, struct buf *out)
+answer_text(struct turn *t, struct arena *a, struct buf *out)
 {
 	const struct history *h = t->history;
 	size_t at = h->last_at + (h->text.data[h->last_at] == ',');
 	const struct json *j = json_parse(
 	    a, h->text.data + at, h->text.len - at, JSON_DEPTH_MAX, NULL);
+	const char *role = json_get_str(j, "role");
 
-	buf_init(out, a);
+	if (role == NULL || strcmp(role, "assistant") != 0)
+		return;
 	for (const struct json *b = json_first(json_get(j, "content"));
 	     b != NULL; b = json_next(b))
 		if (json_get_str(b, "text") != NULL)
@@ -50,23 +53,24 @@ static void
 report_build(struct turn *t, struct arena *a, struct buf *out)
 {
 	size_t max = (size_t)t->runner->parts.conf->tool_max_output_bytes;
-	int ok = strcmp(t->report_reason, "completed") == 0;
+	int completed = strcmp(t->report_reason, "completed") == 0, ok;
 	struct buf text;
 
-	if (ok)
-		last_text(t, a, &text);
-	else
-		buf_init(&text, a);
+	buf_init(&text, a);
+	if (completed)
+		answer_text(t, a, &text);
+	ok = text.len > 0;
 	if (!ok)
-		buf_printf(
-		    &text, "the sub-agent ended with %s", t->report_reason);
+		buf_printf(&text, "the sub-agent %s%s",
+		    completed ? "gave no answer" : "ended with ",
+		    completed ? "" : t->report_reason);
 	buf_init(out, a);
 	json_open(out, NULL, '{');
 	json_add_str(out, "decision", "result");
 	json_add_bool(out, "ok", ok);
 	json_add_str(out, "agent", t->lease.agent);
 	json_add_int(out, "tokens", t->lease.tokens);
-	json_add_strn(out, "text", buf_str(&text),
+	json_add_strn(out, "text", text.data,
 	    text.len > max ? json_utf8_whole(text.data, max) : text.len);
 	json_close(out, '}');
 }
@@ -87,14 +91,11 @@ step_report(struct turn *t)
 	report_build(t, a, &said);
 	rc = store_report(
 	    st, a, t->lease.user, parent, call, said.data, &lease, &err);
-	if (rc > 0 && *lease != '\0')
-		rc = store_tell(st, a, lease,
+	if (rc > 0)
+		rc = runner_tell(t->runner, a, parent, lease,
 		    arena_printf(
 			a, "decided %s %s %s", parent, call, said.data),
 		    &err);
-	else if (rc > 0)
-		rc = runner_take(
-		    t->runner, a, store_base(st, a, parent), "", &err);
 	if (rc < 0)
 		log_warn("the report: %s", err.text);
 	arena_close(&a);

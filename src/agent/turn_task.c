@@ -20,7 +20,6 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/loop.h"
 #include "conf/conf.h"
 #include "store/records.h"
 
@@ -130,12 +129,6 @@ child_create(struct turn_call *c, struct arena *a, struct err *err)
 	    t->runner->parts.store, a, t->lease.user, t->lease.agent, &ag, err);
 }
 
-static void
-on_child_open(void *arg)
-{
-	turn_open(arg);
-}
-
 /* Its message, once; its turn runs here. */
 static int
 child_tell(struct turn_call *c, struct arena *a, struct err *err)
@@ -143,7 +136,6 @@ child_tell(struct turn_call *c, struct arena *a, struct err *err)
 	struct runner *r = c->turn->runner;
 	struct store_message m = { .idem_key = c->id, .may_run = 1 };
 	struct store_accepted acc;
-	struct turn *theirs;
 	struct buf b;
 
 	buf_init(&b, a);
@@ -163,9 +155,7 @@ child_tell(struct turn_call *c, struct arena *a, struct err *err)
 		runner_release(r, "");
 		return 0; /* it was told before */
 	}
-	theirs = turn_new(r, &acc.lease, c->turn->request_id);
-	theirs->room[0] = '\0';
-	loop_post(r->parts.loop, "sub-agent", on_child_open, theirs);
+	runner_open(r, &acc.lease, c->turn->request_id);
 	return 0;
 }
 
@@ -272,13 +262,10 @@ step_stop_children(struct turn *t)
 			continue;
 		rc = store_interrupt(
 		    st, a, t->lease.user, c->child, &turn, &lease, &last, &err);
-		if (rc > 0 && *lease != '\0')
-			rc = store_tell(st, a, lease,
+		if (rc > 0)
+			rc = runner_tell(t->runner, a, c->child, lease,
 			    arena_printf(a, "interrupt %s %s", c->child, turn),
 			    &err);
-		else if (rc > 0)
-			rc = runner_take(t->runner, a,
-			    store_base(st, a, c->child), "", &err);
 		if (rc < 0)
 			log_warn("a sub-agent is not told: %s", err.text);
 	}

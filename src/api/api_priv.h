@@ -51,11 +51,7 @@ int api_query_int(const struct api_call *c, const char *name, int64_t min,
 int api_body_message(
     const struct api_call *c, struct buf *out, struct err *err);
 
-/*
- * Tells the holder of the lease of this request's agent what to do; if nobody
- * holds it, its turn waits for a human, and is taken up here. What cannot be
- * told or taken is found by the next sweep.
- */
+/* runner_tell about this request's agent; a failure is logged. */
 void api_tell(struct api_call *c, const char *lease, const char *what);
 
 /* 1 if Accept admits type. */

@@ -64,17 +64,10 @@ chat_start_new(struct app *app)
 void
 api_tell(struct api_call *c, const char *lease, const char *what)
 {
-	struct app *app = c->app;
 	struct err err;
-	int rc;
 
-	if (*lease != '\0')
-		rc = store_tell(app->store, c->arena, lease, what, &err);
-	else
-		rc = runner_take(app->runner, c->arena,
-		    store_base(app->store, c->arena, c->rq->param[0]), "",
-		    &err);
-	if (rc < 0)
+	if (runner_tell(c->app->runner, c->arena, c->rq->param[0], lease, what,
+		&err) < 0)
 		log_warn("%s", err.text);
 }
 

@@ -398,10 +398,8 @@ store_agent_update(struct store *st, struct arena *a, const char *user,
 		redis_arg(&p, "metadata");
 		redis_arg(&p, metadata);
 	}
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	if (redis_is(&r[0].items[0], "STALE"))
 		return err_set(err, ERR_PRECONDITION,
 		    "the agent was changed meanwhile; read it again");
@@ -422,10 +420,8 @@ store_agent_delete(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, store_base(st, a, id));
 	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, user);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	*lease_r = redis_text(&r[0].items[1]);
 	redis_pipe_clear(&p);
 	redis_cmd(&p, "ZREM", store_user_agents_key(st, a, user), id, NULL);
@@ -454,10 +450,8 @@ store_messages(struct store *st, struct arena *a, const char *user,
 		redis_arg(&p, "");
 	else
 		redis_argi(&p, window);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	if (redis_is(&r[0].items[0], "NONE"))
 		return err_set(err, ERR_NOT_FOUND,
 		    "the history has no window of this number");

@@ -110,11 +110,9 @@ store_decide(struct store *st, struct arena *a, const struct store_caller *who,
 	redis_arg(&p, decision);
 	redis_argi(&p, clk_wall_ms());
 	redis_arg(&p, "");
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
 	crash_point("tool-decided");
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	if (redis_is(&r[0].items[0], "UNKNOWN"))
 		return err_set(err, ERR_NOT_FOUND,
 		    "the agent has no tool call of this id");

@@ -58,10 +58,8 @@ store_checkpoint(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, reject ? "reject" : "last");
 	redis_argi(&p, clk_wall_ms());
 	redis_argi(&p, st->conf->limits_checkpoints);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	if (redis_is(&r[0].items[0], "BUSY"))
 		return err_set(err, ERR_CONFLICT,
 		    "the agent is busy, and onBusy is reject");
@@ -132,9 +130,8 @@ cmd_fork(struct store *st, struct arena *a, struct redis_pipe *p,
 
 	id_make(segment, "seg_");
 	id_make(own, "seg_");
-	redis_script(p, SCRIPT_FORK, 2, 10);
+	redis_script(p, SCRIPT_FORK, 1, 10);
 	redis_arg(p, store_base(st, a, agent));
-	redis_arg(p, store_key(st, a, "leases"));
 	redis_arg(p, user);
 	redis_arg(p, f->rewind ? "rewind" : "fork");
 	redis_arg(p, f->id);

@@ -54,10 +54,8 @@ store_withdraw(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, message);
 	redis_argi(&p, clk_wall_ms());
 	redis_argi(&p, st->conf->events_keep);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	out->lease = redis_text(&r[0].items[1]);
 	out->messages = redis_texts(a, &r[0].items[2]);
 	out->message_count = r[0].items[2].count;
@@ -91,10 +89,8 @@ store_remind(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, user);
 	redis_argn(&p, doc.data, doc.len);
 	redis_argi(&p, st->conf->limits_inbox);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	if (redis_is(&r[0].items[0], "FULL"))
 		return err_limit(err, ERR_LIMIT, "limits.inbox",
 		    "%" PRId64 " reminders wait for this agent already",

@@ -82,6 +82,17 @@ store_forbidden(struct err *err)
 	return err_set(err, ERR_FORBIDDEN, "Forbidden");
 }
 
+int
+store_call(struct store *st, struct arena *a, struct redis_pipe *p,
+    const struct redis_reply **r_r, struct err *err)
+{
+	if (redis_call(st->pool, a, p, r_r, err) < 0)
+		return -1;
+	if (redis_is(&(*r_r)[0].items[0], "FORBIDDEN"))
+		return store_forbidden(err);
+	return 0;
+}
+
 /*
  * When a process started, in clock ticks after boot; 0: there is none, or it
  * is dead and only not reaped yet.

@@ -34,4 +34,11 @@ int store_agents_limit(
 
 int store_forbidden(struct err *err);
 
+/*
+ * redis_call of one script that checks whose the agent is, in r[0]: -1 and
+ * ERR_FORBIDDEN if its word is FORBIDDEN.
+ */
+int store_call(struct store *st, struct arena *a, struct redis_pipe *p,
+    const struct redis_reply **r_r, struct err *err);
+
 #endif

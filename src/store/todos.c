@@ -28,10 +28,8 @@ store_todos(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, current);
 	redis_argi(&p, clk_wall_ms());
 	redis_argi(&p, st->conf->events_keep);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	if (redis_is(&r[0].items[0], "BUSY"))
 		return err_set(err, ERR_CONFLICT,
 		    "the agent is busy, and may change its list itself");

@@ -313,10 +313,8 @@ store_interrupt(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, user);
 	redis_argi(&p, clk_wall_ms());
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
+	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
-	if (redis_is(&r[0].items[0], "FORBIDDEN"))
-		return store_forbidden(err);
 	if (redis_is(&r[0].items[0], "IDLE"))
 		return 0;
 	*turn_r = redis_text(&r[0].items[1]);

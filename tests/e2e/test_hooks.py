@@ -57,7 +57,7 @@ def stack(service):
     templates = {
         "hooked": {**plain, "hooks": hooks_of(service.url)},
         "lenient": {**plain, "hooks": hooks_of(service.url, onFailure="allow")},
-        "asking": {**plain, "hooks": hooks_of(service.url, onFailure="ask")},
+        "asking": {**plain, "hooks": {"preTool": hooks_of(service.url, onFailure="ask")["preTool"]}},
         "down": {**plain, "hooks": {"preTool": {"url": "http://127.0.0.1:9/"}}},
         "model down": {**plain, "hooks": {"preModel": {"url": "http://127.0.0.1:9/"}}},
         "model lenient": {**plain, "hooks": {"preModel": {"url": "http://127.0.0.1:9/", "onFailure": "allow"}}},

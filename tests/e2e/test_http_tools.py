@@ -182,6 +182,8 @@ def test_a_stopped_worker(agent, stack, service):
     ({"tools": ["nope"]}, 'there is no tool "nope"'),
     ({"permission": {"mode": "x"}}, "permission.mode"),
     ({"hooks": {"preTool": {"url": "http://a/", "onFailure": "maybe"}}}, "hooks.preTool: onFailure"),
+    ({"hooks": {"postTool": {"url": "http://a/", "onFailure": "ask"}}}, "only preTool can ask"),
+    ({"hooks": {"preModel": {"url": "http://a/", "onFailure": "ask"}}}, "only preTool can ask"),
     ({"hooks": {"before": {}}}, 'no member "before"'),
     ({"sytemPrompt": "x"}, 'no member "sytemPrompt"'),
     ([], "not a JSON object"),

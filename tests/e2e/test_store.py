@@ -146,6 +146,15 @@ def test_a_viewer_that_comes_while_the_subscription_is_away(stack_factory):
     assert times[-1] - times[0] > 0.4, "all of it came at the end of the turn"
 
 
+def test_an_agent_that_is_gone_is_swept(stack_factory):
+    """A lease whose agent was deleted behind it is forgotten, once."""
+    stack = stack_factory(conf={"store.sweep": "100ms"})
+    redis = stack.redis()
+    redis.zadd("af:leases", {"af:{abcdef}:agt_abcdefghijklmnopqrstuv": 0})
+    wait_for(lambda: redis.zcard("af:leases") == 0, 10, "it is still there")
+    assert stack.user().agent().answer("hello").endswith("hello")
+
+
 def refused(stack, what):
     """The pool is up, not ready, and its log says why."""
     wait_for(lambda: what.lower() in stack.log().lower(), 10, lambda: f"{what!r} is not in the log\n{stack.log()}")

@@ -23,12 +23,16 @@ SCENARIOS = [
     *calls("^deep 1$", task("deep 2")),
     *calls("^deep 2$", task("deep 3")),
     *calls("^bad$", task("child fails")),
+    *calls("^no$", task("child refuses")),
+    *calls("^mute$", task("child says nothing")),
     *calls("^writer$", task("child work", template="writer")),
     *calls("^stranger$", task("child work", template="secret")),
     {"match": "^many$", "round": 0, "steps": [task(f"child {n}") for n in range(6)]},
     *calls("^child asks$", {"call": "todo_write", "input": {"todos": LIST}}, after="the child has: ${results}"),
     {"match": "^child slow$", "steps": [{"text": words(100), "pace_ms": 20}]},
     {"match": "^child fails$", "steps": [{"status": 400}]},
+    {"match": "^child refuses$", "steps": [{"text": "I would rather"}, {"stop_reason": "refusal"}]},
+    {"match": "^child says nothing$", "steps": []},
     {"match": "^child", "steps": [{"text": "I did it.", "by": "whole"}, {"usage": {"output_tokens": 77}}]},
 ]
 TOOLS = ["task_run", "todo_read", "todo_write"]
@@ -141,6 +145,30 @@ def test_the_child_is_interrupted(agent):
 def test_the_child_fails(agent):
     agent.ask("bad")
     assert results(agent)[0]["ok"] is False and results(agent)[0]["error"] == "the sub-agent ended with error"
+
+
+@pytest.mark.parametrize("word", ["no", "mute"])
+def test_the_child_gives_no_answer(agent, word):
+    """A refused answer is none, and nothing is none; never is it the task's own text."""
+    agent.ask(word)
+    result, = results(agent)
+    child, = children(agent)
+    assert [r for r, _ in child.dialogue()] == ["user"]
+    assert result["ok"] is False and "the sub-agent" in result["error"]
+
+
+def test_interrupted_twice(agent):
+    """The second finds the sub-agents being stopped; the turn ends once."""
+    sent = agent.say("long")
+    wait_for(lambda: children(agent) and children(agent)[0].info()["state"] == "STREAMING", 10, "not at it")
+    threads = [threading.Thread(target=agent.user.post, args=(f"{agent.path}/interrupt", {})) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(20)
+    agent.wait_idle()
+    assert [e["reason"] for e in agent.page()["events"] if e["kind"] == "done" and e["turn"] == sent["turn"]] == ["interrupted"]
+    assert agent.answer("hello").endswith("hello")
 
 
 def test_depth(agent, stack):

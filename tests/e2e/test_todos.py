@@ -18,6 +18,7 @@ def stack():
         {"match": "^three$", "round": 1, "steps": [{"call": "todo_read"}]},
         {"match": "^three$", "round": 2, "steps": [{"call": "todo_read"}]},
         {"match": "^slow$", "steps": [{"text": words(60), "pace_ms": 20}]},
+        {"match": "^slow list$", "round": 0, "steps": [{"text": words(60), "pace_ms": 20}, {"call": "todo_read"}]},
     ])
     yield stack
     close(stack)
@@ -130,6 +131,18 @@ def test_a_reminder_for_the_turn_behind(agent):
         view.wait(later["turn"])
     assert [m.get("kind") for m in agent.history()] == [None, None, "reminder", None, None]
     assert agent.history()[2]["turn"] == later["turn"]
+
+
+def test_a_reminder_for_the_turn_that_runs(agent):
+    """Its next call of the model has it."""
+    with agent.follow() as view:
+        sent = agent.say("slow list")
+        wait_for(lambda: agent.info()["state"] == "STREAMING", 10, "no text")
+        remind(agent, "Hurry.")
+        view.wait(sent["turn"])
+    assert [m.get("kind") or m["role"] for m in agent.history()] == ["user", "assistant", "tool_results", "reminder", "assistant"]
+    assert {m["turn"] for m in agent.history()} == {sent["turn"]}
+    assert [e["kind"] for e in agent.page()["events"]].count("reminder_sent") == 1
 
 
 def test_reminders_are_checked(agent, stack):

@@ -13,7 +13,8 @@
 --   W SEGMENT SAFE N DOC ...
 --                   the history is these documents from here on, and the
 --                   turn's begin at SAFE; what it was becomes a window
---   I               messages that are for this turn go into its history
+--   I               messages that are for this turn go into its history, and
+--                   the reminders
 --   F HOW           the turn is over, its last event says so: begins the next
 --                   one, or drops the lease. HOW 1: if messages are for this
 --                   turn it goes on with them instead, without that event
@@ -114,17 +115,22 @@ end
 
 -- What somebody wants to say to the turn before it ends.
 local op_at_end, steering = final(), {}
-local waits, turn, tail, before = false
+local waits, reminded, f = false, false
 if op_at_end == 'I' or op_at_end == 'F' then
 	waits = redis.call('LLEN', key('inbox')) > 0
-	turn, tail, before =
-	    unpack(redis.call('HMGET', info, 'turn', 'tail', 'before'))
-	if waits and (op_at_end == 'I' or ARGV[#ARGV] == '1') then
-		steering = find_steering(turn)
+end
+if op_at_end == 'I' then
+	reminded = (redis.call('HGET', info, 'reminders') or '') ~= ''
+end
+if waits or reminded then
+	f = agent_read()
+	if op_at_end == 'I' or ARGV[#ARGV] == '1' then
+		steering = find_steering(f.turn)
 	end
 end
+local steered = #steering > 0 or reminded
 local written = n
-if #steering > 0 and op_at_end == 'F' then
+if steered and op_at_end == 'F' then
 	written = n - 1
 end
 
@@ -142,12 +148,13 @@ for i = 1, written do
 	out[i] = json
 end
 
-local result = { 'OK' }
+local result, fields = { 'OK' }, {}
 local i = 6 + 2 * n
 while i <= #ARGV do
 	local op = ARGV[i]
 	if op == 'S' then
-		redis.call('HSET', info, ARGV[i + 1], ARGV[i + 2])
+		fields[#fields + 1] = ARGV[i + 1]
+		fields[#fields + 1] = ARGV[i + 2]
 		i = i + 3
 	elseif op == 'M' then
 		redis.call('RPUSH', segment_key(ARGV[i + 1]), ARGV[i + 2])
@@ -182,6 +189,23 @@ while i <= #ARGV do
 	end
 end
 
+local function set(...)
+	for _, word in ipairs({ ... }) do
+		fields[#fields + 1] = word
+	end
+end
+if op_at_end == 'F' and steered then
+	set('state', 'PRE_MODEL')
+elseif op_at_end == 'F' then
+	set('turn', '', 'state', 'READY', 'interrupt', '', 'updated', ARGV[4])
+end
+if #fields > 0 then
+	redis.call('HSET', info, unpack(fields))
+end
+if op_at_end == 'F' and steered then
+	redis.call('HINCRBY', info, 'step', 1)
+end
+
 local function tell(word, docs, new)
 	for _, json in ipairs(new) do
 		out[#out + 1] = json
@@ -190,28 +214,21 @@ local function tell(word, docs, new)
 end
 
 local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
-if #steering > 0 then
+if steered then
 	local new = {}
 	for _, doc in ipairs(steering) do
 		redis.call('LREM', key('inbox'), 1, doc)
 	end
 	local at = op_at_end == 'F' and seq + 0 or seq + 1
 	local _, _, all =
-	    accept_all(new, ARGV[3], epoch, at, ARGV[4], tail, steering)
-	if op_at_end == 'F' then
-		redis.call('HINCRBY', info, 'step', 1)
-		redis.call('HSET', info, 'state', 'PRE_MODEL')
-	end
+	    accept_all(new, ARGV[3], epoch, at, ARGV[4], f, steering, f.turn)
 	tell('STEERED', all, new)
 elseif op_at_end == 'F' then
-	redis.call('HSET', info, 'turn', '', 'state', 'READY', 'interrupt', '',
-	    'updated', ARGV[4])
-	local docs = waits and pop_next(turn)
+	local docs = waits and pop_next(f.turn)
 	if docs then
 		local new = {}
 		local _, _, all =
-		    begin(new, ARGV[3], epoch, seq + 1, ARGV[4], tail,
-		    before, docs)
+		    begin(new, ARGV[3], epoch, seq + 1, ARGV[4], f, docs)
 		tell('NEXT', all, new)
 	else
 		redis.call('DEL', key('lease'))

@@ -53,40 +53,54 @@ local function with_turn(doc, turn)
 	return (string.gsub(doc, '^({"id":"[^"]+","turn":")[^"]+', '%1' .. turn))
 end
 
+-- Events of an agent that nobody holds, under an epoch of their own.
+local function emit_alone(f, keep, now, events)
+	local prev, out, epoch = last_event_id(), {}, f.epoch + 1
+	redis.call('HSET', key('info'), 'epoch', epoch)
+	for i, e in ipairs(events) do
+		emit(out, keep, epoch .. '-' .. (i - 1), e.channel, e.kind,
+		    e.turn, e.step, now, e.rest)
+	end
+	publish(prev, out)
+end
+
 -- The reminders that wait, for a turn, out of their list.
 local function pop_reminders(turn)
 	local docs = redis.call('LRANGE', key('reminders'), 0, -1)
 	for i, doc in ipairs(docs) do
 		docs[i] = with_turn(doc, turn)
 	end
-	if #docs > 0 then
-		redis.call('DEL', key('reminders'))
-	end
+	redis.call('DEL', key('reminders'))
+	redis.call('HSET', key('info'), 'reminders', '')
 	return docs
 end
 
 -- Puts messages that were taken out of the inbox, and the reminders before
--- them, into the history, with an event each from EPOCH-seq on. Returns the
--- length of the segment, the sequence number behind, and all documents.
-local function accept_all(out, keep, epoch, seq, now, tail, docs)
-	local _, first = parts(docs[1])
-	local all, length = pop_reminders(first)
+-- them, into the history of their turn, with an event each from EPOCH-seq on.
+-- Returns the length of the segment, the sequence number behind, all
+-- documents, and the message of the first.
+local function accept_all(out, keep, epoch, seq, now, f, docs, turn)
+	local all, length, first = {}, 0, nil
+	if f.reminders ~= '' then
+		all = pop_reminders(turn)
+	end
 	local reminders = #all
 	for _, doc in ipairs(docs) do
 		all[#all + 1] = doc
 	end
 	for i, doc in ipairs(all) do
-		local message, turn, content = parts(doc)
-		length = redis.call('RPUSH', segment_key(tail), doc)
+		local message, _, content = parts(doc)
 		local is_reminder = i <= reminders
+		length = redis.call('RPUSH', segment_key(f.tail), doc)
 		emit(out, keep, epoch .. '-' .. seq,
 		    is_reminder and 'monitor' or 'progress',
 		    is_reminder and 'reminder_sent' or 'message_accepted', turn,
 		    0, now, ',"messageId":"' .. message .. '","content":' ..
 		    content)
+		first = first or not is_reminder and message
 		seq = seq + 1
 	end
-	return length, seq, all
+	return length, seq, all, first
 end
 
 -- The history is the concatenation of segments. All but the last are fixed,
@@ -98,15 +112,14 @@ end
 -- Begins the turn of messages that are in no inbox any more: they go into the
 -- history, and events EPOCH-seq and behind into the log. Returns the length
 -- of the history, the turn, and all that is new in the history.
-local function begin(out, keep, epoch, seq, now, tail, before, docs)
-	local message, turn = parts(docs[1])
+local function begin(out, keep, epoch, seq, now, f, docs)
+	local _, turn = parts(docs[1])
+	local length, behind, all, message =
+	    accept_all(out, keep, epoch, seq, now, f, docs, turn)
+	length = length + f.before
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
-	    'step', 1, 'state', 'PRE_MODEL', 'resumes', 0, 'interrupt', '',
-	    'calls', '', 'tokens', 0, 'epoch', epoch, 'safe',
-	    history_length(before, tail))
-	local length, behind, all =
-	    accept_all(out, keep, epoch, seq, now, tail, docs)
-	length = length + tonumber(before or 0)
+	    'step', '1', 'state', 'PRE_MODEL', 'resumes', '0', 'interrupt', '',
+	    'calls', '', 'tokens', '0', 'epoch', epoch, 'safe', length - #all)
 	emit(out, keep, epoch .. '-' .. behind, 'progress', 'turn_start',
 	    turn, 0, now, '')
 	return length, turn, all
@@ -175,17 +188,19 @@ local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
-	    'depth', 'task', 'lineage')
+	    'depth', 'task', 'lineage', 'reminders')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
-	    state = v[8], epoch = tonumber(v[9] or 0), calls = v[10] or '',
+	    state = v[8] or '', epoch = tonumber(v[9] or 0), calls = v[10] or '',
 	    todos = v[11] or '', tokens = tonumber(v[12] or 0),
 	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0),
 	    context = v[15] or '', depth = tonumber(v[16] or 0),
-	    task = v[17] or '', lineage = v[18] or '' }
+	    task = v[17] or '', lineage = v[18] or '',
+	    reminders = v[19] or '' }
 end
 
--- A turn that waits for a human or a sub-agent: nobody holds the agent, and nobody needs to.
+-- A turn that waits for a human or a sub-agent: nobody holds the agent, and
+-- nobody needs to.
 local function is_parked(f, held)
 	return not held and string.sub(f.state, 1, 8) == 'AWAITING'
 end
@@ -279,7 +294,7 @@ local function start(f, holder, ms, keep, now, prev, docs, known)
 		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
 		f.tokens = 0
 		length, turn, docs =
-		    begin(out, keep, epoch, 0, now, f.tail, f.before, docs)
+		    begin(out, keep, epoch, 0, now, f, docs)
 	end
 	publish(prev, out)
 	return started(word, epoch, prev, f, turn, length, docs, out, known)

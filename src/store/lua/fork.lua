@@ -3,7 +3,7 @@
 -- rewind: this agent goes back to a checkpoint, and what it leaves becomes the
 -- fork. References are copied, never messages.
 --
--- KEYS[2]: zset of leases. ARGV: user, fork or rewind, the new agent's id, its
+-- ARGV: user, fork or rewind, the new agent's id, its
 -- segment, a segment for this one (rewind), checkpoint id or label ('' now),
 -- onBusy (reject or last), name ('' this one's), now ms, keep.
 --
@@ -67,7 +67,8 @@ redis.call('HSET', child .. ':info', 'created', ARGV[9], 'updated', ARGV[9],
     'calls', '', 'tokens', 0, 'resumes', 0, 'step', 1, 'todos', todos,
     'parent', string.match(base, '[^:]*$'), 'lineage',
     (f.lineage == '' and '' or f.lineage .. ' ') ..
-    string.match(base, '[^:]*$'), 'task', '', 'point',
+    string.match(base, '[^:]*$'), 'task', '', 'reminders', '',
+    'point',
     point and not rewinds and point.id or '')
 if ARGV[8] ~= '' then
 	redis.call('HSET', child .. ':info', 'name', ARGV[8])
@@ -77,13 +78,12 @@ give_history(child, references, length, ARGV[4])
 if rewinds then
 	references, length = references_of(point)
 	give_history(base, references, length, ARGV[5])
-	local prev, out, epoch = last_event_id(), {}, f.epoch + 1
 	redis.call('HSET', key('info'), 'todos', point.todos, 'updated',
-	    ARGV[9], 'epoch', epoch)
+	    ARGV[9])
 	redis.call('HINCRBY', key('info'), 'version', 1)
-	emit(out, ARGV[10], epoch .. '-0', 'monitor', 'rewind', '', 0,
-	    ARGV[9], ',"checkpoint":"' .. point.id .. '","messages":' ..
-	    length .. ',"fork":"' .. ARGV[3] .. '"')
-	publish(prev, out)
+	emit_alone(f, ARGV[10], ARGV[9], { { channel = 'monitor',
+	    kind = 'rewind', turn = '', step = 0, rest = ',"checkpoint":"' ..
+	    point.id .. '","messages":' .. length .. ',"fork":"' .. ARGV[3] ..
+	    '"' } })
 end
 return { 'OK', length }

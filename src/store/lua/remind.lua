@@ -10,4 +10,5 @@ if redis.call('LLEN', key('reminders')) >= tonumber(ARGV[3]) then
 	return { 'FULL' }
 end
 redis.call('RPUSH', key('reminders'), ARGV[2])
+redis.call('HSET', key('info'), 'reminders', '1')
 return { 'OK' }

@@ -13,9 +13,6 @@ local held = redis.call('GET', key('lease'))
 if held then
 	return { 'HELD', held }
 end
-local prev, out, epoch = last_event_id(), {}, f.epoch + 1
-redis.call('HSET', key('info'), 'epoch', epoch)
-emit(out, ARGV[6], epoch .. '-0', ARGV[3], ARGV[2], f.turn, f.step, ARGV[5],
-    ARGV[4])
-publish(prev, out)
+emit_alone(f, ARGV[6], ARGV[5], { { channel = ARGV[3], kind = ARGV[2],
+    turn = f.turn, step = f.step, rest = ARGV[4] } })
 return { 'OK' }

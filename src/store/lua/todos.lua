@@ -18,11 +18,8 @@ end
 if f.todos ~= ARGV[3] then
 	return { 'STALE' }
 end
-local prev, out, epoch = last_event_id(), {}, f.epoch + 1
-redis.call('HSET', key('info'), 'todos', ARGV[2], 'updated', ARGV[4],
-    'epoch', epoch)
-emit(out, ARGV[5], epoch .. '-0', 'monitor', 'todo_changed', '', 0, ARGV[4],
-    ',"previous":' .. (f.todos == '' and 'null' or f.todos) .. ',"current":' ..
-    ARGV[2])
-publish(prev, out)
+redis.call('HSET', key('info'), 'todos', ARGV[2], 'updated', ARGV[4])
+emit_alone(f, ARGV[5], ARGV[4], { { channel = 'monitor', kind = 'todo_changed',
+    turn = '', step = 0, rest = ',"previous":' ..
+    (f.todos == '' and 'null' or f.todos) .. ',"current":' .. ARGV[2] } })
 return { 'OK', ARGV[2] }

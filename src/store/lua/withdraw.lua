@@ -7,12 +7,11 @@
 -- message is left of: they will never run, and who holds the lease says so to
 -- their viewers. Nobody holds it while the agent waits for a human: then the
 -- script says it, under an epoch of its own.
-local owner, running, epoch =
-    unpack(redis.call('HMGET', key('info'), 'owner', 'turn', 'epoch'))
-if owner ~= ARGV[1] then
+local f = agent_read()
+if f.owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
-local gone, left, messages, turns = {}, { [running] = true }, {}, {}
+local gone, left, messages, turns = {}, { [f.turn] = true }, {}, {}
 for _, doc in ipairs(redis.call('LRANGE', key('inbox'), 0, -1)) do
 	local message, turn = parts(doc)
 	if ARGV[2] == '' or ARGV[2] == message then
@@ -31,12 +30,11 @@ for _, turn in ipairs(gone) do
 end
 local held = redis.call('GET', key('lease'))
 if not held and #turns > 0 then
-	local prev, out = last_event_id(), {}
-	redis.call('HSET', key('info'), 'epoch', epoch + 1)
+	local events = {}
 	for i, turn in ipairs(turns) do
-		emit(out, ARGV[4], (epoch + 1) .. '-' .. (i - 1), 'progress',
-		    'done', turn, 0, ARGV[3], ',"reason":"withdrawn"')
+		events[i] = { channel = 'progress', kind = 'done', turn = turn,
+		    step = 0, rest = ',"reason":"withdrawn"' }
 	end
-	publish(prev, out)
+	emit_alone(f, ARGV[4], ARGV[3], events)
 end
 return { 'OK', held or '', messages, turns }
