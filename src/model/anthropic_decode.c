@@ -15,9 +15,9 @@
  * The arguments of a call are parsed once, when it is written.
  *
  * An event is parsed in a scratch arena that is reset by the next one; the
- * texts are in growing buffers. So a text event costs a parse and two copies,
- * and no malloc once the buffers have their size. One thread at a time: the
- * loop that reads the connection.
+ * texts are in growing buffers. A text event like the one before costs a
+ * comparison and two copies, and no malloc once the buffers have their size.
+ * One thread at a time: the loop that reads the connection.
  */
 #include "config.h"
 
@@ -31,257 +31,12 @@
 #include "model/anthropic_decode.h"
 #include "model/anthropic_priv.h"
 
-#define BLOCKS_MAX 4096
-
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define TOKENS_MAX INT64_C(1000000000000)
 
 typedef int event_f(
     struct anthropic_decode *d, const struct json *doc, struct err *err);
-typedef int open_f(struct anthropic_decode *d, struct model_block *b,
-    const struct json *start, struct err *err);
-typedef int delta_f(struct anthropic_decode *d, struct model_block *b,
-    const struct json *value, struct err *err);
-
-/* Small helpers */
-
-/* Keeps text in a block's buffer, within the bound of the answer. */
-static int
-keep(struct anthropic_decode *d, struct buf *b, const char *text, size_t len,
-    struct err *err)
-{
-	if (len > d->room)
-		return err_set(err, ERR_TOO_LARGE, "the answer is too large");
-	d->room -= len;
-	buf_add(b, text, len);
-	return 0;
-}
-
-static int
-keep_json(struct anthropic_decode *d, struct buf *b, const struct json *j,
-    struct err *err)
-{
-	size_t before = b->len;
-
-	json_add_json(b, NULL, j);
-	if (b->len - before > d->room)
-		return err_set(err, ERR_TOO_LARGE, "the answer is too large");
-	d->room -= b->len - before;
-	return 0;
-}
-
-/* Blocks */
-
-static struct model_block *
-block_new(struct anthropic_decode *d)
-{
-	struct model_result *r = &d->r;
-	struct model_block *b;
-
-	if (r->block_count == d->block_cap) {
-		d->block_cap = d->block_cap == 0 ? 4 : d->block_cap * 2;
-		r->block = reallocarray(
-		    r->block, (size_t)d->block_cap, sizeof(*r->block));
-		if (r->block == NULL)
-			abort();
-	}
-	b = &r->block[r->block_count++];
-	memset(b, 0, sizeof(*b));
-	buf_init(&b->text, NULL);
-	buf_init(&b->signature, NULL);
-	buf_init(&b->cited, NULL);
-	buf_init(&b->start, NULL);
-	return b;
-}
-
-/* The block that an event means; without an index, the last. NULL: none. */
-static struct model_block *
-block_find(struct anthropic_decode *d, const struct json *doc)
-{
-	struct model_result *r = &d->r;
-	int64_t index;
-	int i = r->block_count - 1;
-
-	if (json_get_int(doc, "index", &index))
-		while (i >= 0 && r->block[i].index != index)
-			i--;
-	return i < 0 ? NULL : &r->block[i];
-}
-
-/* Text that is shown at once, by show if it is not NULL. */
-static int
-add_shown(struct anthropic_decode *d, struct model_block *b, const char *text,
-    void (*show)(void *ctx, const char *text, size_t len), struct err *err)
-{
-	size_t len = text == NULL ? 0 : strlen(text);
-
-	if (len == 0)
-		return 0;
-	if (keep(d, &b->text, text, len, err) < 0)
-		return -1;
-	if (show != NULL)
-		show(d->sink_ctx, text, len);
-	return 0;
-}
-
-static int
-add_text(struct anthropic_decode *d, struct model_block *b,
-    const struct json *value, struct err *err)
-{
-	if (b->kind != MODEL_BLOCK_TEXT)
-		return 0;
-	return add_shown(d, b, json_str(value), d->sink.text, err);
-}
-
-static int
-add_thinking(struct anthropic_decode *d, struct model_block *b,
-    const struct json *value, struct err *err)
-{
-	if (b->kind != MODEL_BLOCK_THINKING)
-		return 0;
-	return add_shown(d, b, json_str(value), d->sink.thinking, err);
-}
-
-/* Comes once, whole: a second one takes its place. */
-static int
-set_signature(struct anthropic_decode *d, struct model_block *b,
-    const struct json *value, struct err *err)
-{
-	const char *text = json_str(value);
-
-	if (b->kind != MODEL_BLOCK_THINKING || text == NULL)
-		return 0;
-	buf_clear(&b->signature);
-	return keep(d, &b->signature, text, strlen(text), err);
-}
-
-static int
-add_input(struct anthropic_decode *d, struct model_block *b,
-    const struct json *value, struct err *err)
-{
-	const char *text = json_str(value);
-
-	if (!b->has_input || text == NULL || *text == '\0')
-		return 0;
-	if (b->seeded) {
-		buf_clear(&b->text);
-		b->seeded = 0;
-	}
-	return keep(d, &b->text, text, strlen(text), err);
-}
-
-static int
-add_citation(struct anthropic_decode *d, struct model_block *b,
-    const struct json *value, struct err *err)
-{
-	if (b->kind != MODEL_BLOCK_TEXT || !json_is(value, JSON_OBJECT))
-		return 0;
-	b->citations++;
-	return keep_json(d, &b->cited, value, err);
-}
-
-static int
-open_text(struct anthropic_decode *d, struct model_block *b,
-    const struct json *start, struct err *err)
-{
-	const struct json *c = json_get(start, "citations");
-
-	if (!json_is(c, JSON_ARRAY))
-		c = NULL;
-	for (c = json_first(c); c != NULL; c = json_next(c))
-		if (add_citation(d, b, c, err) < 0)
-			return -1;
-	return add_text(d, b, json_get(start, "text"), err);
-}
-
-static int
-open_thinking(struct anthropic_decode *d, struct model_block *b,
-    const struct json *start, struct err *err)
-{
-	if (add_thinking(d, b, json_get(start, "thinking"), err) < 0)
-		return -1;
-	return set_signature(d, b, json_get(start, "signature"), err);
-}
-
-static int
-copy_id(char *dst, size_t size, const char *src, struct err *err)
-{
-	if (src != NULL && strlen(src) >= size)
-		return err_set(err, ERR_MODEL, "an id or a name is too long");
-	anthropic_copy_str(dst, size, src);
-	return 0;
-}
-
-/* A block of the provider's own; most come whole, its calls like ours. */
-static int
-open_other(struct anthropic_decode *d, struct model_block *b,
-    const struct json *start, struct err *err)
-{
-	const struct json *input = json_get(start, "input");
-	const char *id = json_get_str(start, "tool_use_id");
-
-	if (id == NULL)
-		id = json_get_str(start, "id");
-	if (copy_id(b->id, sizeof(b->id), id, err) < 0 ||
-	    copy_id(
-		b->name, sizeof(b->name), json_get_str(start, "name"), err) < 0)
-		return -1;
-	b->has_input = b->kind == MODEL_BLOCK_CALL || input != NULL;
-	if (json_is(input, JSON_OBJECT) && json_count(input) > 0) {
-		b->seeded = 1;
-		if (keep_json(d, &b->text, input, err) < 0)
-			return -1;
-	}
-	return keep_json(d, &b->start, start, err);
-}
-
-static int
-open_call(struct anthropic_decode *d, struct model_block *b,
-    const struct json *start, struct err *err)
-{
-	if (open_other(d, b, start, err) < 0)
-		return -1;
-	if (b->id[0] == '\0' || b->name[0] == '\0')
-		return err_set(
-		    err, ERR_MODEL, "a tool call has no id or no name");
-	return 0;
-}
-
-struct block_type {
-	const char *type;
-	enum model_block_kind kind;
-	open_f *open;
-};
-
-static const struct block_type block_types[] = {
-	{ "text", MODEL_BLOCK_TEXT, open_text },
-	{ "thinking", MODEL_BLOCK_THINKING, open_thinking },
-	{ "tool_use", MODEL_BLOCK_CALL, open_call },
-	{ NULL, MODEL_BLOCK_OPAQUE, open_other },
-};
-
-static const struct block_type *
-block_type_find(const char *type)
-{
-	const struct block_type *t = block_types;
-
-	while (t->type != NULL && strcmp(t->type, type) != 0)
-		t++;
-	return t;
-}
-
-static const struct {
-	const char *type;
-	const char *member;
-	delta_f *fn;
-} delta_types[] = {
-	{ "text_delta", "text", add_text },
-	{ "thinking_delta", "thinking", add_thinking },
-	{ "input_json_delta", "partial_json", add_input },
-	{ "signature_delta", "signature", set_signature },
-	{ "citations_delta", "citation", add_citation },
-};
 
 /* Events */
 
@@ -330,59 +85,6 @@ on_message_start(
 	anthropic_copy_str(
 	    r->response_id, sizeof(r->response_id), json_get_str(m, "id"));
 	usage_read(d, json_get(m, "usage"));
-	return 0;
-}
-
-static int
-on_block_start(
-    struct anthropic_decode *d, const struct json *doc, struct err *err)
-{
-	const struct json *start = json_get(doc, "content_block");
-	const char *type = json_get_str(start, "type");
-	const struct block_type *t;
-	struct model_block *b;
-
-	if (type == NULL)
-		return err_set(err, ERR_MODEL, "a content block has no type");
-	if (d->r.block_count == BLOCKS_MAX)
-		return err_set(err, ERR_TOO_LARGE,
-		    "the answer has over %d blocks", BLOCKS_MAX);
-	b = block_new(d);
-	if (!json_get_int(doc, "index", &b->index))
-		b->index = d->r.block_count - 1;
-	t = block_type_find(type);
-	b->kind = t->kind;
-	anthropic_copy_str(b->type, sizeof(b->type), type);
-	return t->open(d, b, start, err);
-}
-
-static int
-on_block_delta(
-    struct anthropic_decode *d, const struct json *doc, struct err *err)
-{
-	const struct json *delta = json_get(doc, "delta");
-	const char *type = json_get_str(delta, "type");
-	struct model_block *b = block_find(d, doc);
-
-	if (b == NULL)
-		return err_set(
-		    err, ERR_MODEL, "a delta for a block that was not opened");
-	for (size_t i = 0; type != NULL && i < COUNT(delta_types); i++)
-		if (strcmp(delta_types[i].type, type) == 0)
-			return delta_types[i].fn(
-			    d, b, json_get(delta, delta_types[i].member), err);
-	return 0;
-}
-
-static int
-on_block_stop(
-    struct anthropic_decode *d, const struct json *doc, struct err *err)
-{
-	struct model_block *b = block_find(d, doc);
-
-	(void)err;
-	if (b != NULL)
-		b->closed = 1;
 	return 0;
 }
 
@@ -468,9 +170,9 @@ static const struct {
 	const char *type;
 	event_f *fn;
 } event_types[] = {
-	{ "content_block_delta", on_block_delta },
-	{ "content_block_start", on_block_start },
-	{ "content_block_stop", on_block_stop },
+	{ "content_block_delta", anthropic_block_delta },
+	{ "content_block_start", anthropic_block_start },
+	{ "content_block_stop", anthropic_block_stop },
 	{ "ping", on_ping },
 	{ "message_start", on_message_start },
 	{ "message_delta", on_message_delta },
@@ -527,6 +229,7 @@ on_event(
 	struct anthropic_decode *d = ctx;
 	const struct json *doc;
 	const char *type;
+	int rc;
 
 	d->r.events++;
 	if (is_done_marker(data, len)) {
@@ -535,6 +238,10 @@ on_event(
 	}
 	if (d->r.complete)
 		return 0;
+	if (anthropic_block_frame(d, data, len, &rc, err))
+		return rc;
+	d->event = data;
+	d->event_len = len;
 	arena_reset(d->scratch);
 	doc = json_parse(d->scratch, data, len, ANTHROPIC_EVENT_DEPTH, err);
 	if (doc == NULL)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "model/model.h"
+#include "model/text_frame.h"
 #include "net/sse.h"
 
 struct arena;
@@ -25,6 +26,14 @@ struct anthropic_decode {
 	int interrupted;
 	int block_cap;
 	int64_t uncached; /* input_tokens, which leaves out the cache */
+
+	/* Of a delta that was parsed: those like it need not be. */
+	struct text_frame frame;
+	int64_t frame_index; /* the block's */
+	enum model_block_kind frame_kind;
+	const char *event; /* the one being read */
+	size_t event_len;
+
 	struct model_result r;
 };
 
@@ -36,6 +45,21 @@ struct complaint {
 	int64_t status;     /* 0: not said */
 	int final;          /* never retry, whatever the status */
 };
+
+/* Events of content blocks: 0, or -1 and err. */
+int anthropic_block_start(
+    struct anthropic_decode *d, const struct json *doc, struct err *err);
+int anthropic_block_delta(
+    struct anthropic_decode *d, const struct json *doc, struct err *err);
+int anthropic_block_stop(
+    struct anthropic_decode *d, const struct json *doc, struct err *err);
+
+/*
+ * An event that differs from an earlier delta in its text only, without a
+ * parser. 1 if it was one, and *rc_r as above.
+ */
+int anthropic_block_frame(struct anthropic_decode *d, const char *data,
+    size_t len, int *rc_r, struct err *err);
 
 /* Writes result.content. Ends the use of the scratch arena's document. */
 void anthropic_content_make(struct anthropic_decode *d);

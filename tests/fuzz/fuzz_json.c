@@ -3,7 +3,8 @@
  * JSON from a stranger. What json_parse takes is printed and parsed again:
  * the second tree is the first one and prints alike. What it refuses,
  * json_check refuses too, duplicate names apart. Any valid text comes back
- * from the writer as it was.
+ * from the writer as it was. Two lines: what text_frame_match takes of the
+ * second after the first is what json_parse reads there.
  */
 #include "config.h"
 
@@ -15,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "model/text_frame.h"
 
 #define DEPTH 32
 
@@ -94,6 +96,37 @@ written(struct arena *a, const char *text, size_t len)
 	must(memcmp(json_get_str(j, "v"), text, len) == 0);
 }
 
+/* The text of a member named text, the first in the order of the document. */
+static const char *
+text_of(const struct json *j)
+{
+	const char *text = json_get_str(j, "text");
+
+	for (j = json_first(j); text == NULL && j != NULL; j = json_next(j))
+		text = text_of(j);
+	return text;
+}
+
+static void
+framed(struct arena *a, const char *text, size_t len)
+{
+	const char *line = memchr(text, '\n', len), *found;
+	struct text_frame f = { 0 };
+	size_t first = line == NULL ? len : (size_t)(line - text), n;
+	const struct json *j = json_parse(a, text, first, DEPTH, NULL);
+
+	if (line == NULL || j == NULL ||
+	    !text_frame_learn(&f, text, first, "text", text_of(j)))
+		return;
+	line++;
+	len -= first + 1;
+	if (!text_frame_match(&f, line, len, &found, &n))
+		return;
+	j = json_parse(a, line, len, DEPTH, NULL);
+	must(j != NULL && strlen(text_of(j)) == n);
+	must(memcmp(text_of(j), found, n) == 0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -116,6 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(!good || strstr(err.text, "repeated") != NULL);
 	must(json_utf8_whole(text, size) <= size);
 	written(a, text, size);
+	framed(a, text, size);
 	free(text);
 	arena_close(&a);
 	return 0;
