@@ -24,8 +24,31 @@
 -- Returns OK | FENCED | IDLE (after F) | NEXT docs events (after F) | STEERED
 -- docs events (after I and F) | PARKED (after P) | DECIDED interrupted id
 -- decision ... (after P: it need not wait).
-local events, info = key('events'), key('info')
 local n = tonumber(ARGV[5])
+
+-- Events alone, which is all that most calls bring, need nothing of what
+-- follows, not even the making of its functions. If the first is refused
+-- nothing was written, and all goes its ordinary way.
+if #ARGV == 5 + 2 * n and redis.call('GET', KEYS[1] .. ':lease') == ARGV[1] then
+	local log, out = KEYS[1] .. ':events', { ARGV[2] }
+	for i = 1, n do
+		local add = i == 1 and redis.pcall or redis.call
+		local rc = add('XADD', log, 'MAXLEN', '~', ARGV[3],
+		    ARGV[4 + 2 * i], 'e', ARGV[5 + 2 * i])
+		if type(rc) == 'table' and rc.err then
+			out = nil
+			break
+		end
+		out[i + 1] = ARGV[5 + 2 * i]
+	end
+	if out then
+		redis.call('PUBLISH', KEYS[1] .. ':live',
+		    table.concat(out, '\n'))
+		return { 'OK' }
+	end
+end
+--+ common
+local events, info = key('events'), key('info')
 local first, last = ARGV[6], ARGV[4 + 2 * n]
 
 -- The operation at the end that has an answer of its own, or ''.

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 #
 # embed.sh COMMON SCRIPT...: the scripts as a C file on standard output. Each
-# gets COMMON before it; comments and indentation are left out.
+# gets COMMON before it, or where it has a line "--+ common" there: what stands
+# above does without. Comments and indentation are left out.
 set -eu
 common=$1
+mark='^--+ common$'
 shift
 
 strip() {
@@ -21,7 +23,13 @@ for f in "$@"; do
 	name=$(basename "$f" .lua)
 	echo "	[SCRIPT_$(echo "$name" | tr '[:lower:]' '[:upper:]')] = {"
 	echo "	    .name = \"$name\", .text ="
-	strip "$common" "$f"
+	if grep -q "$mark" "$f"; then
+		sed "/$mark/,\$d" "$f" | strip
+		strip "$common"
+		sed "1,/$mark/d" "$f" | strip
+	else
+		strip "$common" "$f"
+	fi
 	echo '	},'
 done
 echo '};'
