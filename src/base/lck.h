@@ -15,6 +15,9 @@ enum lck_rank {
 	LCK_RUNNER,     /* the queue of turns */
 	LCK_CACHE,      /* the history cache */
 	LCK_POOL,       /* store connections */
+	LCK_SANDBOX,    /* a call that a thread waits for */
+	LCK_WORKSPACES, /* who is in which */
+	LCK_JOBS,       /* the queue of jobs */
 	LCK_TOKENS,     /* verified tokens */
 	LCK_BOARD,      /* this worker's rows of the scoreboard */
 	LCK_LOOP,       /* the queue into the loop */

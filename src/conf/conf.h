@@ -8,6 +8,8 @@
 struct buf;
 struct err;
 
+#define CONF_DEFAULT_PATH "/etc/agent-fpm/agent-fpm.conf"
+
 /*
  * The configuration: one struct, filled from one table (conf_table.c) whose
  * rows also make the manual page and the sample file. Times are in ms, sizes
@@ -90,6 +92,15 @@ struct conf {
 	int64_t task_depth;
 	int64_t task_max;
 
+	const char *sandbox_socket;
+	const char *sandbox_group;
+	const char *sandbox_client;
+	const char *sandbox_workspaces;
+	int64_t sandbox_timeout_ms;
+	int64_t sandbox_threads;
+	int64_t sandbox_quota_bytes;
+	int64_t sandbox_max_files;
+	int64_t sandbox_max_file_bytes;
 	int64_t compact_keep_turns;
 	char *compact_model;
 	char *compact_prompt;

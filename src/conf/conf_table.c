@@ -37,6 +37,7 @@ const struct setting_section setting_sections[] = {
 	{ "turn", "Turns" },
 	{ "tool", "Tools" },
 	{ "task", "Sub-agents" },
+	{ "sandbox", "Workspaces: agent-fpm-sandbox" },
 	{ "compact", "Long conversations" },
 	{ "approval", "Questions to a human" },
 	{ "limits", "Bounds" },
@@ -258,6 +259,36 @@ const struct setting settings[] = {
 	    "there are none."),
 	NUMBER("task.max", SETTING_INT, task_max, "16", 1, 1000,
 	    "How many sub-agents a turn may make."),
+
+	STRING("sandbox.socket", sandbox_socket, "",
+	    "The unix socket of agent-fpm-sandbox, which has the files of "
+	    "agents: /run/agent-fpm-sandbox/sandbox.sock with the unit that "
+	    "is shipped. Empty: agents have no files, and the tools that need "
+	    "them are refused."),
+	STRING("sandbox.group", sandbox_group, "",
+	    "Group of that socket, whose mode is 0660. Empty: the group that "
+	    "starts agent-fpm-sandbox."),
+	STRING("sandbox.client", sandbox_client, "",
+	    "The user that workers run as. Beside root and its own user the "
+	    "sandbox serves nobody else."),
+	STRING("sandbox.workspaces", sandbox_workspaces,
+	    "/var/lib/agent-fpm-sandbox/workspaces",
+	    "The directory of all workspaces. It is made if it is not there, "
+	    "and only agent-fpm-sandbox may see into it."),
+	NUMBER("sandbox.timeout", SETTING_TIME, sandbox_timeout_ms, "30s", 100,
+	    HOUR_MS,
+	    "How long a worker waits for the sandbox to read, write or find "
+	    "files."),
+	NUMBER("sandbox.threads", SETTING_INT, sandbox_threads, "16", 1, 256,
+	    "How many of these may be under way at a time."),
+	NUMBER("sandbox.quota", SETTING_BYTES, sandbox_quota_bytes, "256m",
+	    4096, 1024 * 1024 * MIB,
+	    "What the files of one agent may take of the disk."),
+	NUMBER("sandbox.max_files", SETTING_INT, sandbox_max_files, "20000", 1,
+	    10 * 1000 * 1000, "How many files and directories it may have."),
+	NUMBER("sandbox.max_file", SETTING_BYTES, sandbox_max_file_bytes, "16m",
+	    1024, 60 * MIB,
+	    "The largest file that tools read, search or write."),
 
 	NUMBER("compact.keep_turns", SETTING_INT, compact_keep_turns, "4", 0,
 	    1000,

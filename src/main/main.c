@@ -29,15 +29,13 @@
 #include "net/webhook.h"
 #include "worker/worker.h"
 
-#define DEFAULT_CONF "/etc/agent-fpm/agent-fpm.conf"
-
 static const char usage_text[] =
     "usage: agent-fpm [-c FILE] [-t] [-v] [-F]\n"
     "       agent-fpm [-c FILE] token --sub NAME [--ttl 1h] [--claim K=V]\n"
     "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
     "       agent-fpm --settings man|sample\n"
     "\n"
-    "  -c FILE  the configuration (default " DEFAULT_CONF ")\n"
+    "  -c FILE  the configuration (default " CONF_DEFAULT_PATH ")\n"
     "  -t       check the configuration and exit\n"
     "  -v       print the version and exit\n"
     "  -F       stay in the foreground\n"
@@ -246,7 +244,7 @@ command_token(const char *path, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	const char *path = DEFAULT_CONF;
+	const char *path = CONF_DEFAULT_PATH;
 	int opt, test = 0, foreground = 0;
 
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The client of agent-fpm-sandbox. A call that was sent when the connection
+ * broke fails: nobody knows whether it was carried out. One that was not sent
+ * yet waits for the next connection, until its time is over.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/lck.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+#include "sandbox/client.h"
+#include "sandbox/frame.h"
+
+#define CHECK_EVERY_MS 100
+#define READ_BYTES 65536
+#define ANSWER_DEPTH 16
+
+struct sandbox {
+	struct loop *loop;
+	const char *path;
+	int64_t timeout_ms;
+	int fd;
+	struct loop_io *io;
+	struct loop_timer *check;
+	struct buf in, out;
+	size_t out_at; /* of out, what was written */
+	uint64_t last_id;
+	struct sandbox_call *calls;
+	const char *refused; /* why the last try to connect failed */
+};
+
+static void connection_drop(struct sandbox *s, const char *why);
+
+/* ---- calls ---- */
+
+static void
+call_unlink(struct sandbox *s, struct sandbox_call *c)
+{
+	*c->prev = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	c->prev = NULL;
+	if (s->calls == NULL)
+		loop_timer_stop(s->check);
+}
+
+static void
+call_link(struct sandbox *s, struct sandbox_call *c)
+{
+	if (s->calls == NULL)
+		loop_timer_start(s->check, CHECK_EVERY_MS, CHECK_EVERY_MS);
+	c->prev = &s->calls;
+	c->next = s->calls;
+	if (c->next != NULL)
+		c->next->prev = &c->next;
+	s->calls = c;
+}
+
+static void
+call_end(struct sandbox *s, struct sandbox_call *c)
+{
+	call_unlink(s, c);
+	c->on_end(c->ctx, c);
+}
+
+static void
+call_fail(struct sandbox *s, struct sandbox_call *c, enum err_code code,
+    const char *text)
+{
+	err_set(&c->err, code, "%s", text);
+	call_end(s, c);
+}
+
+static struct sandbox_call *
+call_find(struct sandbox *s, uint64_t id)
+{
+	struct sandbox_call *c = s->calls;
+
+	while (c != NULL && c->id != id)
+		c = c->next;
+	return c;
+}
+
+static const struct {
+	const char *word;
+	enum err_code code;
+} codes[] = {
+	{ "invalid", ERR_INVALID },
+	{ "not_found", ERR_NOT_FOUND },
+	{ "conflict", ERR_CONFLICT },
+	{ "precondition", ERR_PRECONDITION },
+	{ "too_large", ERR_TOO_LARGE },
+	{ "quota", ERR_LIMIT },
+	{ "busy", ERR_OVERLOAD },
+};
+
+static void
+answer_error(struct sandbox_call *c, const struct json *j)
+{
+	const char *word = json_get_str(j, "code");
+	const char *text = json_get_str(j, "error");
+	const char *limit = json_get_str(j, "limit");
+	enum err_code code = ERR_INTERNAL;
+
+	for (size_t i = 0; word != NULL && i < sizeof(codes) / sizeof(*codes);
+	     i++)
+		if (strcmp(codes[i].word, word) == 0)
+			code = codes[i].code;
+	if (text == NULL)
+		text = "the sandbox failed";
+	if (limit != NULL)
+		err_limit(&c->err, code, limit, "%s", text);
+	else
+		err_set(&c->err, code, "%s", text);
+}
+
+/* An answer. 0, or -1: it is none. */
+static int
+on_frame(struct sandbox *s, const struct frame_view *f)
+{
+	struct arena *a = arena_open(1024);
+	const struct json *j =
+	    json_parse(a, f->json, f->json_len, ANSWER_DEPTH, NULL);
+	struct sandbox_call *c;
+	int64_t id;
+	int rc = json_get_int(j, "id", &id) ? 0 : -1;
+
+	c = rc < 0 ? NULL : call_find(s, (uint64_t)id);
+	arena_close(&a);
+	if (c == NULL)
+		return rc; /* it was cancelled, or took too long */
+	c->answer =
+	    json_parse(c->arena, f->json, f->json_len, ANSWER_DEPTH, NULL);
+	buf_init(&c->answer_data, c->arena);
+	buf_add(&c->answer_data, f->data, f->data_len);
+	err_clear(&c->err);
+	if (!json_get_true(c->answer, "ok"))
+		answer_error(c, c->answer);
+	call_end(s, c);
+	return 0;
+}
+
+/* ---- the connection ---- */
+
+static void
+connection_flush(struct sandbox *s)
+{
+	ssize_t n = 1;
+
+	while (s->out_at < s->out.len && n > 0) {
+		n = send(s->fd, s->out.data + s->out_at, s->out.len - s->out_at,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n > 0)
+			s->out_at += (size_t)n;
+	}
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		connection_drop(s, strerror(errno));
+		return;
+	}
+	if (s->out_at == s->out.len) {
+		buf_clear(&s->out);
+		s->out_at = 0;
+	}
+	loop_io_want(
+	    s->io, LOOP_READ | LOOP_HUP | (s->out.len > 0 ? LOOP_WRITE : 0));
+}
+
+static void
+connection_read(struct sandbox *s)
+{
+	struct frame_view f;
+	size_t at = 0;
+	ssize_t n;
+	int rc = 0;
+
+	buf_reserve(&s->in, READ_BYTES);
+	n = recv(s->fd, s->in.data + s->in.len, READ_BYTES, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		connection_drop(s, n == 0 ? "it hung up" : strerror(errno));
+		return;
+	}
+	s->in.len += (size_t)n;
+	while (
+	    (rc = frame_read(s->in.data + at, s->in.len - at, &f, NULL)) > 0) {
+		at += f.size;
+		if (on_frame(s, &f) < 0)
+			rc = -1;
+		if (s->fd < 0 || rc < 0)
+			break;
+	}
+	if (s->fd >= 0)
+		buf_consume(&s->in, at);
+	if (rc < 0)
+		connection_drop(s, "it answered with something else");
+}
+
+static void
+on_ready(void *arg, int events)
+{
+	struct sandbox *s = arg;
+
+	if (events & LOOP_WRITE)
+		connection_flush(s);
+	if (s->fd >= 0 && (events & (LOOP_READ | LOOP_HUP)))
+		connection_read(s);
+}
+
+/* 0, or -1: refused now; the calls wait. Does not block on a unix socket. */
+static int
+connection_open(struct sandbox *s)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	memcpy(sun.sun_path, s->path, strlen(s->path));
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->fd < 0 ||
+	    connect(s->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		s->refused = strerror(errno);
+		if (s->fd >= 0)
+			close(s->fd);
+		s->fd = -1;
+		return -1;
+	}
+	s->io = loop_io_new(s->loop, "sandbox", s->fd, on_ready, s);
+	if (s->io == NULL)
+		abort();
+	return 0;
+}
+
+static void
+connection_close(struct sandbox *s)
+{
+	if (s->fd < 0)
+		return;
+	loop_io_free(&s->io);
+	close(s->fd);
+	s->fd = -1;
+	buf_clear(&s->in);
+	buf_clear(&s->out);
+	s->out_at = 0;
+}
+
+static void
+connection_drop(struct sandbox *s, const char *why)
+{
+	struct sandbox_call *c, *next;
+
+	log_warn("the sandbox's connection broke: %s", why);
+	connection_close(s);
+	s->refused = why;
+	for (c = s->calls; c != NULL; c = next) {
+		next = c->next;
+		if (c->sent) {
+			call_fail(s, c, ERR_UNCERTAIN,
+			    "the sandbox went away in the middle of the call");
+			next = s->calls; /* owners may have ended others */
+		}
+	}
+}
+
+static void
+call_send(struct sandbox *s, struct sandbox_call *c)
+{
+	struct buf json;
+
+	buf_init(&json, NULL);
+	json_open(&json, NULL, '{');
+	json_add_int(&json, "id", (int64_t)c->id);
+	json_add_str(&json, "op", c->op);
+	json_add_str(&json, "user", c->user);
+	json_add_str(&json, "agent", c->agent);
+	if (c->members != NULL)
+		buf_puts(&json, c->members);
+	json_close(&json, '}');
+	frame_write(&s->out, json.data, json.len, c->data, c->data_len);
+	buf_fini(&json);
+	c->sent = 1;
+}
+
+/* Sends what was not sent, if there is somebody to send it to. */
+static void
+calls_send(struct sandbox *s)
+{
+	if (s->fd < 0 && connection_open(s) < 0)
+		return;
+	for (struct sandbox_call *c = s->calls; c != NULL; c = c->next)
+		if (!c->sent)
+			call_send(s, c);
+	connection_flush(s);
+}
+
+static void
+call_late(struct sandbox *s, struct sandbox_call *c)
+{
+	if (c->sent) {
+		call_fail(s, c, ERR_TIMEOUT,
+		    "the sandbox did not answer within sandbox.timeout");
+		return;
+	}
+	err_set(&c->err, ERR_OVERLOAD,
+	    "the sandbox is not reached at %s (%s): is agent-fpm-sandbox "
+	    "running?",
+	    s->path, s->refused == NULL ? "no answer" : s->refused);
+	call_end(s, c);
+}
+
+static void
+on_check(void *arg)
+{
+	struct sandbox *s = arg;
+	int64_t now = loop_now_ms(s->loop);
+	struct sandbox_call *c, *next;
+	int waits = 0;
+
+	for (c = s->calls; c != NULL; c = next) {
+		next = c->next;
+		if (c->deadline_ms <= now) {
+			call_late(s, c);
+			next = s->calls;
+		}
+	}
+	for (c = s->calls; c != NULL; c = c->next)
+		waits |= !c->sent;
+	if (waits)
+		calls_send(s);
+}
+
+/* ---- for the others ---- */
+
+struct sandbox *
+sandbox_new(struct loop *l, const struct conf *c)
+{
+	struct sandbox *s;
+
+	if (*c->sandbox_socket == '\0')
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		abort();
+	s->loop = l;
+	s->path = c->sandbox_socket;
+	s->timeout_ms = c->sandbox_timeout_ms;
+	s->fd = -1;
+	buf_init(&s->in, NULL);
+	buf_init(&s->out, NULL);
+	s->check = loop_timer_new(l, "sandbox check", on_check, s);
+	return s;
+}
+
+void
+sandbox_free(struct sandbox **s_p)
+{
+	struct sandbox *s = *s_p;
+
+	if (s == NULL)
+		return;
+	*s_p = NULL;
+	while (s->calls != NULL)
+		call_fail(s, s->calls, ERR_CANCELLED, "the worker stops");
+	connection_close(s);
+	loop_timer_free(&s->check);
+	buf_fini(&s->in);
+	buf_fini(&s->out);
+	free(s);
+}
+
+void
+sandbox_start(struct sandbox *s, struct sandbox_call *c)
+{
+	c->id = ++s->last_id;
+	c->sent = 0;
+	c->answer = NULL;
+	c->deadline_ms = loop_now_ms(s->loop) +
+			 (c->timeout_ms > 0 ? c->timeout_ms : s->timeout_ms);
+	call_link(s, c);
+	calls_send(s);
+}
+
+void
+sandbox_cancel(struct sandbox *s, struct sandbox_call *c)
+{
+	if (c->prev != NULL)
+		call_fail(s, c, ERR_CANCELLED, "the call was stopped");
+}
+
+/* ---- waiting for it ---- */
+
+struct waiter {
+	struct sandbox *s;
+	struct sandbox_call *c;
+	struct lck lck;
+	struct lck_cond cond;
+	int done;
+};
+
+static void
+on_asked_end(void *ctx, struct sandbox_call *c)
+{
+	struct waiter *w = ctx;
+
+	(void)c;
+	lck_take(&w->lck);
+	w->done = 1;
+	lck_cond_signal(&w->cond);
+	lck_drop(&w->lck);
+}
+
+static void
+on_asked(void *arg)
+{
+	struct waiter *w = arg;
+
+	sandbox_start(w->s, w->c);
+}
+
+int
+sandbox_ask(struct sandbox *s, struct sandbox_call *c, struct err *err)
+{
+	struct waiter w = { .s = s, .c = c };
+
+	lck_init(&w.lck, LCK_SANDBOX);
+	lck_cond_init(&w.cond);
+	c->on_end = on_asked_end;
+	c->ctx = &w;
+	loop_post(s->loop, "sandbox call", on_asked, &w);
+	lck_take(&w.lck);
+	while (!w.done)
+		lck_cond_wait(&w.cond, &w.lck, INT64_MAX);
+	lck_drop(&w.lck);
+	lck_cond_fini(&w.cond);
+	lck_fini(&w.lck);
+	if (c->err.code == ERR_NONE)
+		return 0;
+	if (err != NULL)
+		*err = c->err;
+	return -1;
+}

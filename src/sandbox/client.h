@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SANDBOX_CLIENT_H
+#define SANDBOX_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct arena;
+struct conf;
+struct json;
+struct loop;
+
+/*
+ * The connection to agent-fpm-sandbox, which has the files: one for the
+ * process, with many calls at a time. It is made when it is needed, and
+ * again after it broke.
+ */
+struct sandbox;
+
+/* A call: an operation of docs/sandbox.md and how it ended. */
+struct sandbox_call {
+	/* Set by whoever starts it; must stay until its end. */
+	struct arena *arena;
+	const char *op;
+	const char *user, *agent; /* whose workspace */
+	const char *members;      /* more of the request, as ,"name":value */
+	const char *data;
+	size_t data_len;
+	int64_t timeout_ms; /* 0: sandbox.timeout */
+	void (*on_end)(void *ctx, struct sandbox_call *c);
+	void *ctx;
+
+	/* How it ended: ERR_NONE, and the answer in the arena. */
+	struct err err;
+	const struct json *answer;
+	struct buf answer_data;
+
+	/* The client's. */
+	uint64_t id;
+	int64_t deadline_ms;
+	int sent;
+	struct sandbox_call *next, **prev;
+};
+
+/* NULL if conf has no sandbox. */
+struct sandbox *sandbox_new(struct loop *l, const struct conf *c);
+
+/* Ends what still runs, as cancelled. */
+void sandbox_free(struct sandbox **s_p);
+
+/* on_end comes once, perhaps before this returns. The loop's thread. */
+void sandbox_start(struct sandbox *s, struct sandbox_call *c);
+
+/* Ends it as ERR_CANCELLED, unless it has ended; what it did is not known. */
+void sandbox_cancel(struct sandbox *s, struct sandbox_call *c);
+
+/*
+ * The same for any other thread, which waits for the end: 0, or -1 and err.
+ * on_end is not the caller's. Blocks for up to the timeout.
+ */
+int sandbox_ask(struct sandbox *s, struct sandbox_call *c, struct err *err);
+
+#endif

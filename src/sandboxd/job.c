@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of operations, and what they have in common. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "conf/conf.h"
+#include "sandboxd/job.h"
+#include "sandboxd/path.h"
+
+static int
+ws_delete(struct job *j, struct err *err)
+{
+	return workspace_delete(j->workspaces, j->user, j->agent, err);
+}
+
+static int
+ws_copy(struct job *j, struct err *err)
+{
+	return workspace_copy(
+	    j->workspaces, j->user, j->agent, json_get_str(j->rq, "to"), err);
+}
+
+static int
+ws_usage(struct job *j, struct err *err)
+{
+	struct usage u;
+
+	if (workspace_usage(&j->ws, &u, err) < 0)
+		return -1;
+	json_add_int(&j->answer, "bytes", u.bytes);
+	json_add_int(&j->answer, "files", u.files);
+	return 0;
+}
+
+/* Answers: that somebody is there. */
+static int
+ping(struct job *j, struct err *err)
+{
+	(void)j;
+	(void)err;
+	return 0;
+}
+
+#define TOOL (WORKSPACE_MAKE | WORKSPACE_ALONE)
+
+static const struct op ops[] = {
+	{ "ping", ping, OP_NO_WORKSPACE },
+	{ "ws.delete", ws_delete, OP_NO_WORKSPACE },
+	{ "ws.copy", ws_copy, OP_NO_WORKSPACE },
+	{ "ws.usage", ws_usage, 0 },
+	{ "fs.read", fs_read, TOOL },
+	{ "fs.write", fs_write, TOOL },
+	{ "fs.edit", fs_edit, TOOL },
+	{ "fs.glob", fs_glob, WORKSPACE_MAKE },
+	{ "fs.grep", fs_grep, WORKSPACE_MAKE },
+	{ "fs.list", fs_list, 0 },
+	{ "fs.get", fs_get, 0 },
+	{ "fs.put", fs_put, TOOL },
+	{ "fs.delete", fs_delete, WORKSPACE_ALONE },
+};
+
+const struct op *
+op_find(const char *name)
+{
+	for (size_t i = 0; name != NULL && i < sizeof(ops) / sizeof(*ops); i++)
+		if (strcmp(ops[i].name, name) == 0)
+			return &ops[i];
+	return NULL;
+}
+
+void
+job_run(struct job *j)
+{
+	int enters = (j->op->flags & OP_NO_WORKSPACE) == 0, rc;
+
+	if (enters && workspace_enter(j->workspaces, j->user, j->agent,
+			  j->op->flags, &j->ws, &j->err) < 0)
+		return;
+	rc = j->op->run(j, &j->err);
+	if (rc == 0)
+		err_clear(&j->err);
+	if (enters)
+		workspace_leave(j->workspaces, &j->ws);
+}
+
+const char *
+job_path(struct job *j, const char *name, struct err *err)
+{
+	return path_relative(j->arena, json_get_str(j->rq, name), err);
+}
+
+int
+job_int(struct job *j, const char *name, long long min, long long max,
+    long long fallback, long long *out_r, struct err *err)
+{
+	const struct json *v = json_get(j->rq, name);
+	int64_t n;
+
+	*out_r = fallback;
+	if (v == NULL || json_is(v, JSON_NULL))
+		return 0;
+	if (!json_int(v, &n) || n < min || n > max)
+		return err_set(err, ERR_INVALID,
+		    "%s is a whole number from %lld to %lld", name, min, max);
+	*out_r = n;
+	return 0;
+}
+
+void
+job_etag(struct buf *b, const struct stat *st)
+{
+	buf_printf(b, ",\"etag\":\"%" PRIx64 "-%" PRIx64 "-%lx%09lx\"",
+	    (uint64_t)st->st_ino, (uint64_t)st->st_size,
+	    (long)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+}
+
+int
+is_text(const char *p, size_t len)
+{
+	return memchr(p, '\0', len) == NULL && json_utf8_whole(p, len) == len;
+}

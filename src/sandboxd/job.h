@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SANDBOXD_JOB_H
+#define SANDBOXD_JOB_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "sandboxd/workspace.h"
+
+struct arena;
+struct json;
+struct workspaces;
+
+/*
+ * A request at work. The threads of the pool run operations from begin to
+ * end; they may block on the disk.
+ */
+struct job {
+	struct arena *arena; /* owns all below; the job is in it */
+	const struct conf *conf;
+	struct workspaces *workspaces;
+	const struct json *rq;
+	const char *user, *agent;
+	const char *data;
+	size_t data_len;
+
+	struct workspace ws; /* entered, of operations that want one */
+
+	struct buf answer; /* the object, open: operations add members */
+	struct buf answer_data;
+	struct err err;
+
+	/* The server's. */
+	const struct op *op;
+	unsigned long connection;
+	long long id;
+	struct job *next;
+};
+
+typedef int op_f(struct job *j, struct err *err);
+
+struct op {
+	const char *name;
+	op_f *run;
+	int flags; /* WORKSPACE_*; OP_NO_WORKSPACE: it enters none */
+};
+
+#define OP_NO_WORKSPACE 0x100
+
+/* The operation of that name, or NULL. */
+const struct op *op_find(const char *name);
+
+/* Runs it: afterwards err says how it ended. */
+void job_run(struct job *j);
+
+/* ---- fs_read.c ---- */
+op_f fs_read;
+op_f fs_get;
+
+/* ---- fs_write.c ---- */
+op_f fs_write;
+op_f fs_edit;
+op_f fs_put;
+op_f fs_delete;
+
+/* ---- fs_find.c ---- */
+op_f fs_list;
+op_f fs_glob;
+
+/* ---- fs_grep.c ---- */
+op_f fs_grep;
+
+/* A member of the request that is a path, resolved; NULL and err. */
+const char *job_path(struct job *j, const char *name, struct err *err);
+
+/* A member that is an integer from min to max, or fallback. */
+int job_int(struct job *j, const char *name, long long min, long long max,
+    long long fallback, long long *out_r, struct err *err);
+
+/* ,"etag":"...", made of what a file's inode says. */
+struct stat;
+void job_etag(struct buf *b, const struct stat *st);
+
+/* How a character stands in UTF-8: 1 if all len bytes are text. */
+int is_text(const char *p, size_t len);
+
+#endif

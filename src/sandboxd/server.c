@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server of agent-fpm-sandbox: one thread for all connections, and a pool
+ * for what they ask. Who may connect is decided by the mode and group of the
+ * socket, and by the user at the other end: the server's own, root, or
+ * sandbox.client.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+#include "sandbox/frame.h"
+#include "sandboxd/job.h"
+#include "sandboxd/pool.h"
+#include "sandboxd/server.h"
+
+#define READ_BYTES 65536
+#define REQUEST_DEPTH 16
+#define CONNECTIONS_MAX 1024
+#define JOBS_MAX 1024 /* of a connection; then it is not read */
+
+struct connection {
+	struct server *server;
+	unsigned long id;
+	int fd;
+	struct loop_io *io;
+	struct buf in, out;
+	size_t out_at;
+	int jobs;
+	UT_hash_handle hh;
+};
+
+struct server {
+	const struct conf *conf;
+	struct loop *loop;
+	struct workspaces *workspaces;
+	struct job_pool *pool;
+	int listen_fd, signal_fd;
+	struct loop_io *listen_io, *signal_io;
+	uid_t client; /* who may connect, beside root and ourselves */
+	unsigned long last_id;
+	struct connection *connections;
+};
+
+/* ---- connections ---- */
+
+static void
+connection_close(struct connection *c)
+{
+	HASH_DEL(c->server->connections, c);
+	loop_io_free(&c->io);
+	close(c->fd);
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	free(c);
+}
+
+/* 0, or -1: it is closed. */
+static int
+connection_flush(struct connection *c)
+{
+	ssize_t n = 1;
+
+	while (c->out_at < c->out.len && n > 0) {
+		n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n > 0)
+			c->out_at += (size_t)n;
+	}
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		connection_close(c);
+		return -1;
+	}
+	if (c->out_at == c->out.len) {
+		buf_clear(&c->out);
+		c->out_at = 0;
+	}
+	loop_io_want(c->io, (c->jobs < JOBS_MAX ? LOOP_READ : 0) |
+				(c->out.len > 0 ? LOOP_WRITE : 0));
+	return 0;
+}
+
+static const struct {
+	enum err_code code;
+	const char *word;
+} codes[] = {
+	{ ERR_INVALID, "invalid" },
+	{ ERR_NOT_FOUND, "not_found" },
+	{ ERR_CONFLICT, "conflict" },
+	{ ERR_PRECONDITION, "precondition" },
+	{ ERR_TOO_LARGE, "too_large" },
+	{ ERR_LIMIT, "quota" },
+};
+
+static void
+answer_failure(struct job *j)
+{
+	const char *word = "internal";
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
+		if (codes[i].code == j->err.code)
+			word = codes[i].word;
+	buf_clear(&j->answer);
+	buf_clear(&j->answer_data);
+	json_open(&j->answer, NULL, '{');
+	json_add_int(&j->answer, "id", j->id);
+	json_add_bool(&j->answer, "ok", 0);
+	json_add_str(&j->answer, "code", word);
+	json_add_str(&j->answer, "error", j->err.text);
+	if (j->err.limit[0] != '\0')
+		json_add_str(&j->answer, "limit", j->err.limit);
+}
+
+static void
+job_answer(struct connection *c, struct job *j)
+{
+	if (j->err.code != ERR_NONE)
+		answer_failure(j);
+	else
+		json_add_bool(&j->answer, "ok", 1);
+	json_close(&j->answer, '}');
+	frame_write(&c->out, j->answer.data, j->answer.len, j->answer_data.data,
+	    j->answer_data.len);
+}
+
+static void
+on_job_done(void *ctx, struct job *j)
+{
+	struct server *s = ctx;
+	struct connection *c;
+
+	HASH_FIND(hh, s->connections, &j->connection, sizeof(j->connection), c);
+	if (c != NULL) {
+		c->jobs--;
+		job_answer(c, j);
+		connection_flush(c);
+	}
+	arena_close(&(struct arena *){ j->arena });
+}
+
+/* The job of a frame; NULL: it is no request. */
+static struct job *
+job_new(struct connection *c, const struct frame_view *f)
+{
+	struct arena *a = arena_open(8192);
+	struct job *j = arena_new(a, struct job);
+	int64_t id;
+
+	j->arena = a;
+	j->conf = c->server->conf;
+	j->workspaces = c->server->workspaces;
+	j->connection = c->id;
+	j->rq = json_parse(a, f->json, f->json_len, REQUEST_DEPTH, &j->err);
+	j->data = arena_memdup(a, f->data, f->data_len);
+	j->data_len = f->data_len;
+	j->user = json_get_str(j->rq, "user");
+	j->agent = json_get_str(j->rq, "agent");
+	buf_init(&j->answer, a);
+	buf_init(&j->answer_data, a);
+	if (!json_get_int(j->rq, "id", &id)) {
+		arena_close(&a);
+		return NULL;
+	}
+	j->id = id;
+	json_open(&j->answer, NULL, '{');
+	json_add_int(&j->answer, "id", id);
+	return j;
+}
+
+/* 0, or -1: it is no request. */
+static int
+on_frame(struct connection *c, const struct frame_view *f)
+{
+	struct job *j = job_new(c, f);
+
+	if (j == NULL)
+		return -1;
+	c->jobs++;
+	j->op = op_find(json_get_str(j->rq, "op"));
+	if (j->op != NULL) {
+		job_pool_add(c->server->pool, j);
+		return 0;
+	}
+	err_set(&j->err, ERR_INVALID, "there is no such operation");
+	c->jobs--;
+	job_answer(c, j);
+	arena_close(&(struct arena *){ j->arena });
+	return 0;
+}
+
+static void
+connection_read(struct connection *c)
+{
+	struct frame_view f;
+	size_t at = 0;
+	ssize_t n;
+	int rc = 0;
+
+	buf_reserve(&c->in, READ_BYTES);
+	n = recv(c->fd, c->in.data + c->in.len, READ_BYTES, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0) {
+		c->in.len += (size_t)n;
+		while ((rc = frame_read(
+			    c->in.data + at, c->in.len - at, &f, NULL)) > 0) {
+			at += f.size;
+			if (on_frame(c, &f) < 0)
+				break;
+		}
+		buf_consume(&c->in, at);
+	}
+	if (n <= 0 || rc != 0) {
+		if (n > 0)
+			log_warn("a connection that does not speak the "
+				 "protocol was closed");
+		connection_close(c);
+		return;
+	}
+	connection_flush(c);
+}
+
+static void
+on_connection(void *arg, int events)
+{
+	struct connection *c = arg;
+
+	if ((events & LOOP_WRITE) && connection_flush(c) < 0)
+		return;
+	if (events & (LOOP_READ | LOOP_HUP))
+		connection_read(c);
+}
+
+/* ---- who comes ---- */
+
+static int
+is_welcome(const struct server *s, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return 0;
+	if (peer.uid == 0 || peer.uid == geteuid() || peer.uid == s->client)
+		return 1;
+	log_warn("user %u may not use the sandbox: sandbox.client names who "
+		 "may",
+	    (unsigned)peer.uid);
+	return 0;
+}
+
+static void
+on_listen(void *arg, int events)
+{
+	struct server *s = arg;
+	struct connection *c;
+	int fd =
+	    accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (HASH_COUNT(s->connections) >= CONNECTIONS_MAX ||
+	    !is_welcome(s, fd)) {
+		close(fd);
+		return;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		abort();
+	c->server = s;
+	c->id = ++s->last_id;
+	c->fd = fd;
+	buf_init(&c->in, NULL);
+	buf_init(&c->out, NULL);
+	c->io = loop_io_new(s->loop, "connection", fd, on_connection, c);
+	if (c->io == NULL)
+		abort();
+	HASH_ADD(hh, s->connections, id, sizeof(c->id), c);
+	loop_io_want(c->io, LOOP_READ);
+}
+
+/* ---- the socket ---- */
+
+static int
+find_client(struct server *s, struct err *err)
+{
+	const char *name = s->conf->sandbox_client;
+	const struct passwd *pw = *name == '\0' ? NULL : getpwnam(name);
+
+	s->client = geteuid();
+	if (*name != '\0' && pw == NULL)
+		return err_set(err, ERR_CONFIG,
+		    "sandbox.client: there is no user %s", name);
+	if (pw != NULL)
+		s->client = pw->pw_uid;
+	return 0;
+}
+
+static int
+set_group(const char *path, const char *name, struct err *err)
+{
+	const struct group *gr = *name == '\0' ? NULL : getgrnam(name);
+
+	if (*name == '\0')
+		return 0;
+	if (gr == NULL)
+		return err_set(err, ERR_CONFIG,
+		    "sandbox.group: there is no group %s", name);
+	if (chown(path, (uid_t)-1, gr->gr_gid) < 0)
+		return err_set(err, ERR_CONFIG, "sandbox.group: %s: %s", path,
+		    strerror(errno));
+	return 0;
+}
+
+/* 1 if somebody answers there. */
+static int
+is_served(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+
+	rc = fd >= 0 &&
+	     connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static int
+server_listen(struct server *s, struct err *err)
+{
+	const char *path = s->conf->sandbox_socket;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int rc;
+
+	if (*path == '\0')
+		return err_set(err, ERR_CONFIG,
+		    "sandbox.socket is empty: set it to the path where "
+		    "workers find the sandbox");
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return err_set(
+		    err, ERR_CONFIG, "sandbox.socket: the path is too long");
+	memcpy(sun.sun_path, path, strlen(path));
+	if (is_served(&sun))
+		return err_set(err, ERR_CONFIG,
+		    "sandbox.socket: another process serves %s", path);
+	unlink(path);
+	s->listen_fd =
+	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	mask = umask(0117);
+	rc = s->listen_fd < 0
+		 ? -1
+		 : bind(s->listen_fd, (struct sockaddr *)&sun, sizeof(sun));
+	umask(mask);
+	if (rc < 0 || listen(s->listen_fd, 128) < 0)
+		return err_set(err, ERR_CONFIG, "sandbox.socket: %s: %s", path,
+		    strerror(errno));
+	return set_group(path, s->conf->sandbox_group, err);
+}
+
+static void
+on_signal(void *arg, int events)
+{
+	struct server *s = arg;
+
+	(void)events;
+	log_info("stopping");
+	loop_stop(s->loop);
+}
+
+static void
+signals_open(struct server *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (s->signal_fd < 0)
+		abort();
+}
+
+/* Walks hold a descriptor for each level of a tree. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static void
+server_free(struct server *s)
+{
+	struct connection *c, *tmp;
+
+	job_pool_free(&s->pool);
+	HASH_ITER(hh, s->connections, c, tmp)
+	connection_close(c);
+	loop_io_free(&s->listen_io);
+	loop_io_free(&s->signal_io);
+	loop_free(&s->loop);
+	workspaces_close(&s->workspaces);
+	if (s->listen_fd >= 0)
+		close(s->listen_fd);
+	if (s->signal_fd >= 0)
+		close(s->signal_fd);
+}
+
+static void
+server_serve(struct server *s, int ready_fd)
+{
+	s->loop = loop_new();
+	s->pool = job_pool_new(
+	    s->loop, (int)s->conf->sandbox_threads, on_job_done, s);
+	s->listen_io =
+	    loop_io_new(s->loop, "listen", s->listen_fd, on_listen, s);
+	s->signal_io =
+	    loop_io_new(s->loop, "signals", s->signal_fd, on_signal, s);
+	if (s->listen_io == NULL || s->signal_io == NULL)
+		abort();
+	loop_io_want(s->listen_io, LOOP_READ);
+	loop_io_want(s->signal_io, LOOP_READ);
+	log_info("ready");
+	if (ready_fd >= 0 && write(ready_fd, "", 1) != 1)
+		log_warn("nobody waits for the sandbox to be ready");
+	loop_run(s->loop);
+}
+
+int
+server_run(const struct conf *c, int ready_fd, struct err *err)
+{
+	struct server s = { .conf = c, .listen_fd = -1, .signal_fd = -1 };
+	int rc;
+
+	umask(0077);
+	raise_descriptors();
+	signals_open(&s);
+	s.workspaces = workspaces_open(c, err);
+	rc = s.workspaces == NULL || find_client(&s, err) < 0 ||
+	     server_listen(&s, err) < 0;
+	if (!rc) {
+		server_serve(&s, ready_fd);
+		unlink(c->sandbox_socket);
+	}
+	server_free(&s);
+	return rc ? -1 : 0;
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/* The directories of workspaces, and who is in them. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/clk.h"
+#include "base/err.h"
+#include "base/lck.h"
+#include "conf/conf.h"
+#include "sandboxd/path.h"
+#include "sandboxd/seen.h"
+#include "sandboxd/tree.h"
+#include "sandboxd/workspace.h"
+
+#define HASH_CHARS 32
+#define AGENT_MAX 40
+#define IDLE_MAX 256 /* entries that are kept though nobody is in them */
+#define WAIT_MS 1000
+
+struct workspace_entry {
+	char key[HASH_CHARS + 1 + AGENT_MAX + 1]; /* HASH/AGENT */
+	int users;                                /* in it, or waiting */
+	int readers, writer;
+	int known; /* usage is */
+	struct usage usage;
+	struct seen *seen;
+	UT_hash_handle hh;
+};
+
+struct workspaces {
+	const struct conf *conf;
+	int root;
+	struct lck lck;
+	struct lck_cond left;
+	struct workspace_entry *entries; /* idle ones in the order of use */
+};
+
+/* ---- names ---- */
+
+static int
+key_make(char *out, const char *user, const char *agent, struct err *err)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	unsigned char md[EVP_MAX_MD_SIZE];
+	size_t n = agent == NULL ? 0 : strlen(agent);
+
+	if (user == NULL || n == 0 || n > AGENT_MAX || strspn(agent, set) != n)
+		return err_set(err, ERR_INVALID, "no user, or no such agent");
+	if (EVP_Digest(user, strlen(user), md, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+	for (int i = 0; i < HASH_CHARS / 2; i++)
+		snprintf(out + 2 * i, 3, "%02x", md[i]);
+	out[HASH_CHARS] = '/';
+	memcpy(out + HASH_CHARS + 1, agent, n + 1);
+	return 0;
+}
+
+/* The directory at KEY or KEY/files; made, with those above it, if make. */
+static int
+dir_open(int root, const char *key, const char *sub, int make, struct err *err)
+{
+	char path[HASH_CHARS + AGENT_MAX + 32];
+	const char *name;
+	int parent, fd;
+
+	snprintf(
+	    path, sizeof(path), "%s%s%s", key, *sub == '\0' ? "" : "/", sub);
+	parent = path_open_parent(root, path, make, &name, err);
+	if (parent < 0)
+		return -1;
+	if (make && mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+		fd = path_error("the workspace", errno, err);
+	else
+		fd = path_open(parent, name, O_RDONLY | O_DIRECTORY, err);
+	close(parent);
+	return fd;
+}
+
+/* ---- all of them ---- */
+
+struct workspaces *
+workspaces_open(const struct conf *c, struct err *err)
+{
+	struct workspaces *w;
+	int fd;
+
+	if (mkdir(c->sandbox_workspaces, 0700) < 0 && errno != EEXIST) {
+		err_set(err, ERR_CONFIG, "sandbox.workspaces: %s: %s",
+		    c->sandbox_workspaces, strerror(errno));
+		return NULL;
+	}
+	fd = open(c->sandbox_workspaces, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || faccessat(fd, ".", W_OK, AT_EACCESS) < 0) {
+		err_set(err, ERR_CONFIG, "sandbox.workspaces: %s: %s",
+		    c->sandbox_workspaces, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		abort();
+	w->conf = c;
+	w->root = fd;
+	lck_init(&w->lck, LCK_WORKSPACES);
+	lck_cond_init(&w->left);
+	return w;
+}
+
+static void
+entry_free(struct workspaces *w, struct workspace_entry *e)
+{
+	HASH_DEL(w->entries, e);
+	seen_free(&e->seen);
+	free(e);
+}
+
+void
+workspaces_close(struct workspaces **w_p)
+{
+	struct workspaces *w = *w_p;
+	struct workspace_entry *e, *tmp;
+
+	if (w == NULL)
+		return;
+	*w_p = NULL;
+	HASH_ITER(hh, w->entries, e, tmp)
+	entry_free(w, e);
+	lck_cond_fini(&w->left);
+	lck_fini(&w->lck);
+	close(w->root);
+	free(w);
+}
+
+/* ---- entering and leaving ---- */
+
+/* With the lock: the entry of a key, new if need be, as the last one used. */
+static struct workspace_entry *
+entry_use(struct workspaces *w, const char *key)
+{
+	struct workspace_entry *e;
+
+	HASH_FIND_STR(w->entries, key, e);
+	if (e != NULL) {
+		HASH_DEL(w->entries, e);
+	} else {
+		e = calloc(1, sizeof(*e));
+		if (e == NULL)
+			abort();
+		snprintf(e->key, sizeof(e->key), "%s", key);
+	}
+	HASH_ADD_STR(w->entries, key, e);
+	e->users++;
+	return e;
+}
+
+static void
+entry_enter(struct workspaces *w, const char *key, struct workspace *ws)
+{
+	struct workspace_entry *e;
+
+	lck_take(&w->lck);
+	e = ws->entry = entry_use(w, key);
+	while (e->writer || (ws->exclusive && e->readers > 0))
+		lck_cond_wait(&w->left, &w->lck, clk_mono_ms() + WAIT_MS);
+	if (ws->exclusive)
+		e->writer = 1;
+	else
+		e->readers++;
+	lck_drop(&w->lck);
+}
+
+static void
+forget_idle(struct workspaces *w)
+{
+	struct workspace_entry *e, *tmp;
+	unsigned n = HASH_COUNT(w->entries);
+
+	HASH_ITER(hh, w->entries, e, tmp)
+	{
+		if (n <= IDLE_MAX)
+			return;
+		if (e->users == 0) {
+			entry_free(w, e);
+			n--;
+		}
+	}
+}
+
+static void
+entry_leave(struct workspaces *w, struct workspace *ws, int forget)
+{
+	struct workspace_entry *e = ws->entry;
+
+	lck_take(&w->lck);
+	if (ws->exclusive)
+		e->writer = 0;
+	else
+		e->readers--;
+	e->users--;
+	if (forget)
+		e->known = 0;
+	if (forget)
+		seen_free(&e->seen);
+	forget_idle(w);
+	lck_cond_broadcast(&w->left);
+	lck_drop(&w->lck);
+}
+
+int
+workspace_enter(struct workspaces *w, const char *user, const char *agent,
+    int flags, struct workspace *ws, struct err *err)
+{
+	char key[sizeof(ws->entry->key)];
+
+	if (key_make(key, user, agent, err) < 0)
+		return -1;
+	ws->conf = w->conf;
+	ws->exclusive = (flags & WORKSPACE_ALONE) != 0;
+	entry_enter(w, key, ws);
+	ws->root = dir_open(w->root, key, "files", flags & WORKSPACE_MAKE, err);
+	if (ws->root >= 0 && ws->exclusive && ws->entry->seen == NULL)
+		ws->entry->seen = seen_open(w->root, key);
+	if (ws->root < 0)
+		entry_leave(w, ws, 0);
+	return ws->root < 0 ? -1 : 0;
+}
+
+void
+workspace_leave(struct workspaces *w, struct workspace *ws)
+{
+	close(ws->root);
+	entry_leave(w, ws, 0);
+}
+
+/* ---- deleting and copying ---- */
+
+static int
+delete_locked(struct workspaces *w, const char *key, struct err *err)
+{
+	struct err why = { 0 };
+	int fd = dir_open(w->root, key, "", 0, &why), rc;
+
+	if (fd < 0 && why.code == ERR_NOT_FOUND)
+		return 0;
+	if (fd < 0)
+		return err_set(err, why.code, "%s", why.text);
+	rc = tree_remove(fd, err);
+	close(fd);
+	if (rc == 0 && unlinkat(w->root, key, AT_REMOVEDIR) < 0 &&
+	    errno != ENOENT)
+		rc = path_error("the workspace", errno, err);
+	return rc;
+}
+
+int
+workspace_delete(
+    struct workspaces *w, const char *user, const char *agent, struct err *err)
+{
+	struct workspace ws = { .exclusive = 1 };
+	char key[sizeof(ws.entry->key)];
+	int rc;
+
+	if (key_make(key, user, agent, err) < 0)
+		return -1;
+	entry_enter(w, key, &ws);
+	rc = delete_locked(w, key, err);
+	entry_leave(w, &ws, 1);
+	return rc;
+}
+
+int
+workspace_copy(struct workspaces *w, const char *user, const char *from,
+    const char *to, struct err *err)
+{
+	struct workspace in, out;
+	struct err why = { 0 };
+	int rc;
+
+	if (workspace_enter(w, user, from, 0, &in, &why) < 0) {
+		if (why.code == ERR_NOT_FOUND)
+			return 0;
+		*err = why;
+		return -1;
+	}
+	rc = workspace_enter(
+	    w, user, to, WORKSPACE_MAKE | WORKSPACE_ALONE, &out, err);
+	if (rc == 0) {
+		rc = tree_copy(in.root, out.root, err);
+		workspace_leave(w, &out);
+	}
+	workspace_leave(w, &in);
+	if (rc < 0)
+		workspace_delete(w, user, to, NULL);
+	return rc;
+}
+
+/* ---- how much there is ---- */
+
+static int
+count_entry(void *ctx, const struct tree_entry *e, struct err *err)
+{
+	struct usage *u = ctx;
+
+	(void)err;
+	u->files++;
+	u->bytes += (int64_t)e->st->st_blocks * 512;
+	return TREE_GO_ON;
+}
+
+int
+workspace_usage(struct workspace *ws, struct usage *out, struct err *err)
+{
+	struct workspace_entry *e = ws->entry;
+
+	memset(out, 0, sizeof(*out));
+	if (ws->exclusive && e->known) {
+		*out = e->usage;
+		return 0;
+	}
+	if (tree_walk(ws->root, count_entry, NULL, out, err) < 0)
+		return -1;
+	if (ws->exclusive) {
+		e->usage = *out;
+		e->known = 1;
+	}
+	return 0;
+}
+
+int
+workspace_room(
+    struct workspace *ws, int64_t bytes, int64_t files, struct err *err)
+{
+	const struct conf *c = ws->conf;
+	struct usage u;
+
+	if (workspace_usage(ws, &u, err) < 0)
+		return -1;
+	if (bytes > 0 && u.bytes + bytes > c->sandbox_quota_bytes)
+		return err_limit(err, ERR_LIMIT, "sandbox.quota",
+		    "the workspace would have more than %" PRId64
+		    " bytes; delete what is not needed",
+		    c->sandbox_quota_bytes);
+	if (files > 0 && u.files + files > c->sandbox_max_files)
+		return err_limit(err, ERR_LIMIT, "sandbox.max_files",
+		    "the workspace would have more than %" PRId64
+		    " files and directories; delete what is not needed",
+		    c->sandbox_max_files);
+	return 0;
+}
+
+void
+workspace_count(struct workspace *ws, int64_t bytes, int64_t files)
+{
+	ws->entry->usage.bytes += bytes;
+	ws->entry->usage.files += files;
+}
+
+void
+workspace_forget(struct workspace *ws)
+{
+	ws->entry->known = 0;
+}
+
+void
+workspace_saw(struct workspace *ws, const char *path, const struct stat *st)
+{
+	seen_put(ws->entry->seen, path, st);
+}
+
+int
+workspace_changed(struct workspace *ws, const char *path, const struct stat *st)
+{
+	return seen_differs(ws->entry->seen, path, st);
+}
