@@ -252,6 +252,7 @@ lease_copy(
 		out->template = arena_strdup(a, lease->template);
 		out->tools = arena_strdup(a, lease->tools);
 		out->permission = arena_strdup(a, lease->permission);
+		out->workspace = arena_strdup(a, lease->workspace);
 	}
 	out->todos = arena_strdup(a, lease->todos);
 	out->call_ids = arena_strdup(a, lease->call_ids);

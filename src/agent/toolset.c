@@ -113,6 +113,9 @@ toolset_check(
 			    err, ERR_INVALID, "tools is a list of names");
 		if (find_any(t, json_str(n)) == NULL)
 			return complain(t, json_str(n), err);
+		if (tool_missing(json_str(n)) != NULL)
+			return err_set(err, ERR_INVALID, "tools: %s: %s",
+			    json_str(n), tool_missing(json_str(n)));
 	}
 	return 0;
 }

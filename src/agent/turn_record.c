@@ -244,6 +244,26 @@ commit_child(struct turn *t, struct turn_call *c)
 	}
 }
 
+/* Files that the call has changed, once. */
+static void
+commit_changes(struct turn *t, struct turn_call *c)
+{
+	struct tool_change *f = c->run.changes;
+	struct buf b;
+
+	c->run.changes = NULL;
+	for (; f != NULL; f = f->next) {
+		buf_init(&b, t->round);
+		buf_lit(&b, ",\"path\":");
+		json_add_strn(&b, NULL, f->path, strlen(f->path));
+		json_add_str(&b, "change", f->what);
+		json_add_int(&b, "size", f->size);
+		json_add_str(&b, "tool", c->name);
+		json_add_str(&b, "callId", c->id);
+		turn_commit_event(t, EVENT_FILE_CHANGED, b.data);
+	}
+}
+
 static void
 commit_events(struct turn *t, struct turn_call *c)
 {
@@ -296,6 +316,7 @@ calls_commit(struct turn *t)
 		commit_child(t, c);
 		commit_question(t, c);
 		turn_commit_todos(t, c);
+		commit_changes(t, c);
 		journal_op_call(
 		    &t->commit, c->id, doc.data, doc.len, c->is_new);
 		c->is_new = 0;

@@ -57,6 +57,13 @@ turn_tools(struct turn *t)
 	return t->tools;
 }
 
+const char *
+turn_workspace(const struct turn *t)
+{
+	return *t->history->workspace == '\0' ? t->lease.agent
+					      : t->history->workspace;
+}
+
 /* ---- runs ---- */
 
 void
@@ -67,7 +74,9 @@ call_take_result(struct turn_call *c)
 	struct buf b;
 
 	buf_init(&b, c->turn->round);
-	tool_envelope(r, (size_t)conf_of(c->turn)->tool_max_output_bytes, &b);
+	r->arena = c->turn->round;
+	r->max_bytes = (size_t)conf_of(c->turn)->tool_max_output_bytes;
+	tool_envelope(r, &b);
 	c->result = buf_str(&b);
 	c->error = failed ? r->error : NULL;
 	call_set(c, failed ? CALL_FAILED : CALL_COMPLETED,
@@ -98,7 +107,7 @@ on_run_end(void *ctx, struct tool_run *r)
 		call_seal(c, "sealed due to interrupt");
 	} else if (turn_has_hook(t, HOOK_POST_TOOL)) {
 		buf_init(&b, t->round);
-		tool_envelope(r, (size_t)conf_of(t)->tool_max_output_bytes, &b);
+		tool_envelope(r, &b);
 		c->result = buf_str(&b);
 		call_ask_post_hook(c);
 		return;
@@ -120,6 +129,8 @@ run_start(struct turn_call *c)
 		.host = &t->runner->parts.tools,
 		.call = c->id,
 		.agent = t->lease.agent,
+		.workspace = turn_workspace(t),
+		.max_bytes = (size_t)conf_of(t)->tool_max_output_bytes,
 		.user = t->lease.user,
 		.turn = t->turn,
 		.arena = t->round,

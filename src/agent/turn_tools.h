@@ -16,6 +16,9 @@ void call_finish(
 /* The agent's tools, made once a turn. */
 struct toolset *turn_tools(struct turn *t);
 
+/* The agent whose files the turn works on: its own, or a sub-agent's maker. */
+const char *turn_workspace(const struct turn *t);
+
 /* 1 while a tool runs, or a hook is asked about one. */
 int turn_tools_run(const struct turn *t);
 

@@ -331,7 +331,8 @@ delete_one(struct api_call *c, const char *id, struct err *err)
 {
 	const char *lease;
 
-	if (store_agent_delete(
+	if (api_files_delete(c, id, err) < 0 ||
+	    store_agent_delete(
 		c->app->store, c->arena, c->user, id, &lease, err) < 0)
 		return -1;
 	/* Whoever runs it is told now; its next write would be refused. */

@@ -35,6 +35,10 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/agents/:id/interrupt", interrupt_post, 0 },
 	{ "GET", "/api/agents/:id/todos", todos_get, 0 },
 	{ "PUT", "/api/agents/:id/todos", todos_put, API_JSON },
+	{ "GET", "/api/agents/:id/files", files_list, 0 },
+	{ "GET", "/api/agents/:id/files/*path", files_get, API_RAW },
+	{ "PUT", "/api/agents/:id/files/*path", files_put, API_RAW },
+	{ "DELETE", "/api/agents/:id/files/*path", files_delete, API_RAW },
 	{ "GET", "/api/agents/:id/inbox", inbox_get, 0 },
 	{ "GET", "/api/agents/:id/checkpoints", checkpoints_get, 0 },
 	{ "POST", "/api/agents/:id/checkpoints", checkpoints_post, API_JSON },
@@ -344,6 +348,9 @@ prepare(struct api_call *c, const struct http_route *r, struct err *err)
 	if ((r->flags & API_OPEN) == 0 &&
 	    api_authenticate(c, (r->flags & API_TICKET) != 0, err) < 0)
 		return -1;
+	if (r->flags & API_RAW)
+		return http_read_body(
+		    c->rq, (size_t)conf->sandbox_max_file_bytes, err);
 	if (http_read_body(c->rq, (size_t)conf->limits_body_bytes, err) < 0)
 		return -1;
 	if (negotiate(c, r->flags, err) < 0)

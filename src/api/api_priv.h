@@ -17,6 +17,7 @@ struct hub_viewer;
 #define API_JSON 4   /* the body is a JSON object */
 #define API_SSE 8    /* answers an event stream, or JSON where both */
 #define API_BOTH 16  /* with API_SSE: JSON too, by Accept */
+#define API_RAW 32   /* a file: any type, and as large as one may be */
 
 /* One request being answered. */
 struct api_call {
@@ -53,6 +54,25 @@ int api_body_message(
 
 /* runner_tell about this request's agent; a failure is logged. */
 void api_tell(struct api_call *c, const char *lease, const char *what);
+
+/*
+ * A call of the sandbox about an agent's files, which belong to agent or, of a
+ * sub-agent, to its maker: call->agent is set. Blocks. 0; -1 and err, also if
+ * the agent is not the user's or the server has no sandbox.
+ */
+struct sandbox_call;
+int api_sandbox(struct api_call *c, const char *agent,
+    struct sandbox_call *call, struct err *err);
+
+/* Deletes the files of an agent; fine if it has none of its own. */
+int api_files_delete(struct api_call *c, const char *agent, struct err *err);
+
+/* Copies them to an agent that will be, if there are any. */
+int api_files_copy(
+    struct api_call *c, const char *agent, const char *to, struct err *err);
+
+/* Deletes the copy for an agent that did not come to be. */
+void api_files_drop(struct api_call *c, const char *agent);
 
 /* 1 if Accept admits type. */
 int api_accepts(const struct api_call *c, const char *type);
@@ -99,6 +119,10 @@ int approvals_post(void *call, struct err *err);
 int tool_calls_get(void *call, struct err *err);
 int todos_get(void *call, struct err *err);
 int todos_put(void *call, struct err *err);
+int files_list(void *call, struct err *err);
+int files_get(void *call, struct err *err);
+int files_put(void *call, struct err *err);
+int files_delete(void *call, struct err *err);
 int tickets_post(void *call, struct err *err);
 int templates_get(void *call, struct err *err);
 int health_get(void *call, struct err *err);

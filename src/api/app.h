@@ -15,6 +15,7 @@ struct conf;
 struct hub;
 struct loop;
 struct runner;
+struct sandbox;
 struct scoreboard;
 struct store;
 struct token_cache;
@@ -39,6 +40,7 @@ struct app {
 	struct jwt_options jwt;
 	struct token_cache *tokens;
 	struct templates *templates;
+	struct sandbox *sandbox; /* NULL: there is none */
 };
 
 /*

@@ -62,18 +62,23 @@ checkpoints_post(void *call, struct err *err)
 static int
 fork_and_answer(struct api_call *c, struct store_fork *f, struct err *err)
 {
+	const char *agent = c->rq->param[0];
 	struct buf *b = &c->rs->body;
 
-	if (store_fork(
-		c->app->store, c->arena, c->user, c->rq->param[0], f, err) < 0)
+	f->id = store_fork_id(c->arena, agent, err);
+	if (f->id == NULL || api_files_copy(c, agent, f->id, err) < 0)
 		return -1;
+	if (store_fork(c->app->store, c->arena, c->user, agent, f, err) < 0) {
+		api_files_drop(c, f->id);
+		return -1;
+	}
 	http_json(c->rs, f->rewind ? 200 : 201);
 	if (!f->rewind)
 		http_header_add(c->rs, "Location", "/api/agents/%s", f->id);
 	buf_putc(b, '{');
 	json_add_str(b, f->rewind ? "fork" : "agentId", f->id);
 	if (!f->rewind)
-		json_add_str(b, "parent", c->rq->param[0]);
+		json_add_str(b, "parent", agent);
 	json_add_int(b, "messages", f->messages);
 	buf_putc(b, '}');
 	return 0;

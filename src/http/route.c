@@ -20,6 +20,12 @@ path_matches(const char *pattern, const char *path, struct http_request *rq)
 	while (*pattern != '\0' && *path != '\0') {
 		n = strcspn(pattern, "/");
 		len = strcspn(path, "/");
+		if (*pattern == '*') { /* all that follows */
+			if (params == HTTP_PATH_PARAMS)
+				return 0;
+			rq->param[params] = arena_strdup(rq->arena, path);
+			return 1;
+		}
 		if (*pattern == ':') {
 			if (len == 0 || params == HTTP_PATH_PARAMS)
 				return 0;

@@ -9,8 +9,9 @@ struct http_request;
 
 /* A row of a route table; the last one has no method. */
 struct http_route {
-	const char *method;  /* GET serves HEAD too */
-	const char *pattern; /* /api/agents/:id; a :name is one segment */
+	const char *method; /* GET serves HEAD too */
+	const char *
+	    pattern; /* /a/:id; a :name is one segment, a last *name the rest */
 	int (*handle)(void *call, struct err *err);
 	unsigned flags; /* the table owner's */
 };

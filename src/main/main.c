@@ -27,6 +27,7 @@
 #include "master/master.h"
 #include "master/pool.h"
 #include "net/webhook.h"
+#include "tool/tool.h"
 #include "worker/worker.h"
 
 static const char usage_text[] =
@@ -83,7 +84,9 @@ check_parts(const struct conf *c, struct err *err)
 	app_auth_fini(&app);
 	if (rc < 0)
 		return -1;
+	tools_init(*c->sandbox_socket != '\0');
 	t = templates_load(c->templates, err);
+	tools_fini();
 	if (t == NULL)
 		return -1;
 	hooks = webhooks_new(NULL, c, templates_call_out(t), err);

@@ -37,23 +37,26 @@ count_lines(const char *p, const char *end)
 	return n;
 }
 
-/* At most SHOWN_BYTES, of whole characters. */
+/* At most max bytes: whole lines, or of one that is longer its characters. */
 static const char *
-bound(const char *from, const char *to)
+bound(const char *from, const char *to, size_t max)
 {
-	if (to - from <= SHOWN_BYTES)
+	const char *line;
+
+	if ((size_t)(to - from) <= max)
 		return to;
-	return from + json_utf8_whole(from, SHOWN_BYTES);
+	line = memrchr(from, '\n', max);
+	return line != NULL ? line + 1 : from + json_utf8_whole(from, max);
 }
 
 static void
 answer_lines(struct job *j, const char *text, size_t len, long long offset,
-    long long limit)
+    long long limit, long long max)
 {
 	const char *end = text + len;
 	const char *from = line_at(text, end, offset);
 	const char *wanted = line_at(from, end, limit + 1);
-	const char *to = bound(from, wanted);
+	const char *to = bound(from, wanted, (size_t)max);
 
 	json_add_int(&j->answer, "offset", offset);
 	json_add_int(&j->answer, "limit", count_lines(from, to));
@@ -66,7 +69,7 @@ int
 fs_read(struct job *j, struct err *err)
 {
 	const char *path = job_path(j, "path", err);
-	long long offset, limit;
+	long long offset, limit, max;
 	struct stat st;
 	size_t len;
 	char *text;
@@ -74,7 +77,8 @@ fs_read(struct job *j, struct err *err)
 
 	if (path == NULL ||
 	    job_int(j, "offset", 1, MANY, 1, &offset, err) < 0 ||
-	    job_int(j, "limit", 1, MANY, LINES_DEFAULT, &limit, err) < 0)
+	    job_int(j, "limit", 1, MANY, LINES_DEFAULT, &limit, err) < 0 ||
+	    job_int(j, "max_bytes", 1, SHOWN_BYTES, SHOWN_BYTES, &max, err) < 0)
 		return -1;
 	fd = path_open_file(
 	    j->ws.root, path, j->conf->sandbox_max_file_bytes, &st, err);
@@ -88,7 +92,7 @@ fs_read(struct job *j, struct err *err)
 		return err_set(err, ERR_INVALID,
 		    "%s: is no text: a binary file of %zu bytes", path, len);
 	json_add_str(&j->answer, "path", path);
-	answer_lines(j, text, len, offset, limit);
+	answer_lines(j, text, len, offset, limit, max);
 	workspace_saw(&j->ws, path, &st);
 	return 0;
 }

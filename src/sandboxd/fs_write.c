@@ -231,7 +231,7 @@ fs_delete(struct job *j, struct err *err)
 struct edit {
 	const char *path, *find, *put;
 	int all;
-	long long replacements, lines;
+	long long replacements, lines, bytes;
 };
 
 static size_t
@@ -284,6 +284,7 @@ edit_text(struct job *j, struct target *t, struct edit *e, const char *text,
 	replace_all(&out, text, len, e);
 	e->replacements = (long long)count;
 	e->lines = lines_of(out.data, out.len);
+	e->bytes = (long long)out.len;
 	return store(j, t, out.data, out.len, err);
 }
 
@@ -364,6 +365,7 @@ fs_edit(struct job *j, struct err *err)
 		json_add_str(&j->answer, "path", e.path == NULL ? "" : e.path);
 		json_add_int(&j->answer, "replacements", e.replacements);
 		json_add_int(&j->answer, "lines", e.lines);
+		json_add_int(&j->answer, "bytes", e.bytes);
 		json_add_str(&j->answer, "status", status_of(why.code));
 		if (why.code != ERR_NONE)
 			json_add_str(&j->answer, "message", why.text);

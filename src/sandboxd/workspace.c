@@ -30,7 +30,8 @@ struct workspace_entry {
 	char key[HASH_CHARS + 1 + AGENT_MAX + 1]; /* HASH/AGENT */
 	int users;                                /* in it, or waiting */
 	int readers, writer;
-	int known; /* usage is */
+	int known;   /* usage is */
+	int deleted; /* and not to be made again */
 	struct usage usage;
 	struct seen *seen;
 	UT_hash_handle hh;
@@ -227,12 +228,19 @@ workspace_enter(struct workspaces *w, const char *user, const char *agent,
 	ws->conf = w->conf;
 	ws->exclusive = (flags & WORKSPACE_ALONE) != 0;
 	entry_enter(w, key, ws);
+	if (ws->entry->deleted) {
+		entry_leave(w, ws, 0);
+		return err_set(err, ERR_NOT_FOUND, "the agent was deleted");
+	}
 	ws->root = dir_open(w->root, key, "files", flags & WORKSPACE_MAKE, err);
 	if (ws->root >= 0 && ws->exclusive && ws->entry->seen == NULL)
 		ws->entry->seen = seen_open(w->root, key);
-	if (ws->root < 0)
-		entry_leave(w, ws, 0);
-	return ws->root < 0 ? -1 : 0;
+	if (ws->root >= 0)
+		return 0;
+	if (err != NULL && err->code == ERR_NOT_FOUND)
+		err_set(err, ERR_NOT_FOUND, "the agent has no files yet");
+	entry_leave(w, ws, 0);
+	return -1;
 }
 
 void
@@ -274,6 +282,8 @@ workspace_delete(
 		return -1;
 	entry_enter(w, key, &ws);
 	rc = delete_locked(w, key, err);
+	if (rc == 0)
+		ws.entry->deleted = 1;
 	entry_leave(w, &ws, 1);
 	return rc;
 }

@@ -46,7 +46,10 @@ int workspace_enter(struct workspaces *w, const char *user, const char *agent,
     int flags, struct workspace *ws, struct err *err);
 void workspace_leave(struct workspaces *w, struct workspace *ws);
 
-/* Deletes one with all that is in it; fine if there is none. */
+/*
+ * Deletes one with all that is in it; fine if there is none. It is not made
+ * again for a while: a turn may still be at work when its agent is deleted.
+ */
 int workspace_delete(
     struct workspaces *w, const char *user, const char *agent, struct err *err);
 

@@ -41,13 +41,14 @@ enum field {
 	F_PARENT,
 	F_POINT,
 	F_LINEAGE,
+	F_WORKSPACE,
 	F_COUNT
 };
 
 static const char *const fields[F_COUNT] = { "owner", "name", "template",
 	"prompt", "model", "metadata", "tools", "permission", "todos",
 	"created", "updated", "version", "state", "turn", "tail", "before",
-	"parent", "point", "lineage" };
+	"parent", "point", "lineage", "workspace" };
 
 static char *
 sub_key(struct arena *a, const char *base, const char *part)
@@ -106,6 +107,7 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
 	out->parent = redis_text(&f[F_PARENT]);
 	out->point = redis_text(&f[F_POINT]);
 	out->lineage = redis_text(&f[F_LINEAGE]);
+	out->workspace = redis_text(&f[F_WORKSPACE]);
 	out->last = "0-0";
 	return 0;
 }
@@ -139,6 +141,7 @@ store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		{ "depth", ag->depth == NULL ? "0" : ag->depth },
 		{ "task", ag->task == NULL ? "" : ag->task },
 		{ "lineage", ag->lineage == NULL ? "" : ag->lineage },
+		{ "workspace", ag->workspace == NULL ? "" : ag->workspace },
 	};
 	int n = (int)(sizeof(info) / sizeof(info[0]));
 
@@ -403,6 +406,28 @@ store_agent_update(struct store *st, struct arena *a, const char *user,
 	if (redis_is(&r[0].items[0], "STALE"))
 		return err_set(err, ERR_PRECONDITION,
 		    "the agent was changed meanwhile; read it again");
+	return 0;
+}
+
+int
+store_agent_workspace(struct store *st, struct arena *a, const char *user,
+    const char *id, const char **workspace_r, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	if (!id_valid(id, "agt_"))
+		return store_forbidden(err);
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "HMGET", sub_key(a, store_base(st, a, id), "info"),
+	    "owner", "workspace", NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (!redis_is(&r[0].items[0], user))
+		return store_forbidden(err);
+	*workspace_r = redis_text(&r[0].items[1]);
+	if (**workspace_r == '\0')
+		*workspace_r = id;
 	return 0;
 }
 

@@ -40,6 +40,7 @@ enum event_kind {
 	EVENT_SUBAGENT_COMPLETE,
 	EVENT_REMINDER_SENT,
 	EVENT_REWIND,
+	EVENT_FILE_CHANGED,
 	EVENT_GAP,
 	EVENT_KINDS /* and for a kind that this version does not know */
 };

@@ -144,25 +144,33 @@ cmd_fork(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_argi(p, st->conf->events_keep);
 }
 
+const char *
+store_fork_id(struct arena *a, const char *agent, struct err *err)
+{
+	char *id = arena_alloc(a, ID_SIZE);
+
+	if (!id_valid(agent, "agt_")) {
+		store_forbidden(err);
+		return NULL;
+	}
+	id_make_near(id, "agt_", agent);
+	return id;
+}
+
 int
 store_fork(struct store *st, struct arena *a, const char *user,
     const char *agent, struct store_fork *f, struct err *err)
 {
 	const char *list = store_user_agents_key(st, a, user), *word;
-	char *id = arena_alloc(a, ID_SIZE);
 	const struct redis_reply *r;
 	struct redis_pipe p;
 
-	if (!id_valid(agent, "agt_"))
-		return store_forbidden(err);
 	if (store_agents_limit(st, a, user, err) < 0)
 		return -1;
-	id_make_near(id, "agt_", agent);
-	f->id = id;
 	redis_pipe_init(&p, a);
 	/* Listed first, as a new agent is. */
 	redis_cmd(&p, "ZADD", list,
-	    arena_printf(a, "%lld", (long long)clk_wall_ms()), id, NULL);
+	    arena_printf(a, "%lld", (long long)clk_wall_ms()), f->id, NULL);
 	cmd_fork(st, a, &p, user, agent, f);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
@@ -172,7 +180,7 @@ store_fork(struct store *st, struct arena *a, const char *user,
 		return 0;
 	}
 	redis_pipe_clear(&p);
-	redis_cmd(&p, "ZREM", list, id, NULL);
+	redis_cmd(&p, "ZREM", list, f->id, NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	if (strcmp(word, "FORBIDDEN") == 0)

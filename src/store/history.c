@@ -62,6 +62,7 @@ entry_free(struct entry *e)
 	free(e->h.template);
 	free(e->h.tools);
 	free(e->h.permission);
+	free(e->h.workspace);
 	free(e);
 }
 
@@ -241,6 +242,7 @@ history_set_info(struct history *h, const struct store_lease *lease)
 	set_text(&h->template, lease->template);
 	set_text(&h->tools, lease->tools);
 	set_text(&h->permission, lease->permission);
+	set_text(&h->workspace, lease->workspace);
 	h->version = lease->version;
 }
 
@@ -261,7 +263,8 @@ load_info(struct history *h, struct store *st, struct arena *a,
 	}
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "HMGET", arena_printf(a, "%s:info", lease->base),
-	    "prompt", "model", "template", "tools", "permission", NULL);
+	    "prompt", "model", "template", "tools", "permission", "workspace",
+	    NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	full.prompt = redis_text(&r[0].items[0]);
@@ -269,6 +272,7 @@ load_info(struct history *h, struct store *st, struct arena *a,
 	full.template = redis_text(&r[0].items[2]);
 	full.tools = redis_text(&r[0].items[3]);
 	full.permission = redis_text(&r[0].items[4]);
+	full.workspace = redis_text(&r[0].items[5]);
 	history_set_info(h, &full);
 	return 0;
 }

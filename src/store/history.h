@@ -23,6 +23,7 @@ struct history {
 	char *template;
 	char *tools;
 	char *permission;
+	char *workspace; /* whose files it works on; "" its own */
 
 	/*
 	 * {"messages":[ and the messages as providers take them, with commas

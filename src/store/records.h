@@ -54,9 +54,12 @@ struct store_fork {
 	const char *name;       /* of the new agent, "" this one's */
 	int rewind;             /* this agent goes back, the new one goes on */
 	int reject;             /* if it is busy; else before its turn */
-	const char *id;         /* set: of the new agent */
+	const char *id;         /* of the new agent: store_fork_id */
 	int64_t messages;       /* set: of the one that was asked for */
 };
+
+/* A new id for a fork of an agent; NULL and ERR_FORBIDDEN if that is none. */
+const char *store_fork_id(struct arena *a, const char *agent, struct err *err);
 
 /* ERR_NOT_FOUND (checkpoint), ERR_CONFLICT (busy), ERR_LIMIT (agents). */
 int store_fork(struct store *st, struct arena *a, const char *user,

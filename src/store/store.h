@@ -53,6 +53,8 @@ struct store_agent {
 	const char *depth;   /* create: of a sub-agent; else NULL */
 	const char *lineage; /* ids of those it came from, with spaces, or "" */
 	const char *task;    /* "AGENT CALL" that it works for; else NULL */
+	const char
+	    *workspace; /* whose files it works on; NULL or "": its own */
 	const char *id;
 	const char *name;
 	const char *template;
@@ -101,6 +103,10 @@ int store_agent_list(struct store *st, struct arena *a, const char *user,
 int store_agent_update(struct store *st, struct arena *a, const char *user,
     const char *id, int64_t if_version, const char *name, const char *metadata,
     struct err *err);
+
+/* The agent whose files it works on: itself, or the maker of a sub-agent. */
+int store_agent_workspace(struct store *st, struct arena *a, const char *user,
+    const char *id, const char **workspace_r, struct err *err);
 
 /* Deletes all of it. lease_r: who ran it, or "". */
 int store_agent_delete(struct store *st, struct arena *a, const char *user,
@@ -168,6 +174,7 @@ struct store_lease {
 	const char *template;
 	const char *tools;        /* JSON array of names, or "" */
 	const char *permission;   /* JSON, or "" */
+	const char *workspace;    /* whose files it works on; "" its own */
 	const char *todos;        /* JSON of the todo list, or "" */
 	const char *const *calls; /* RESUME: records of the step's tool calls */
 	const char *lineage;      /* ids of those it came from, with spaces */

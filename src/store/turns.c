@@ -98,6 +98,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->template = more[2];
 		out->tools = more[3];
 		out->permission = more[4];
+		out->workspace = more[5];
 	}
 	out->todos = redis_text(&f[STARTED_TODOS]);
 	out->calls = redis_texts(a, &f[STARTED_CALLS]);

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "tool/fs.h"
 #include "tool/schema.h"
 #include "tool/todo.h"
 #include "tool/tool.h"
@@ -56,13 +57,107 @@ static struct tool tools[] = {
 		"\"additionalProperties\":false}",
 	    .effect = TOOL_UNKNOWN,
 	    .is_task = 1 },
+	{ .name = "fs_read",
+	    .description = "Reads lines of a text file of the workspace. Long "
+			   "files come in parts: go on with offset. Read a "
+			   "file before you change it.",
+	    .schema = "{\"type\":\"object\",\"properties\":{\"path\":"
+		      "{\"type\":\"string\",\"minLength\":1,\"descrip"
+		      "tion\":\"Below /workspace\"},\"offset\":{\"typ"
+		      "e\":\"integer\",\"minimum\":1,\"description\":"
+		      "\"First line, from 1\"},\"limit\":{\"type\":\""
+		      "integer\",\"minimum\":1,\"description\":\"How "
+		      "many lines\"}},\"required\":[\"path\"],\"addit"
+		      "ionalProperties\":false}",
+	    .effect = TOOL_READS,
+	    .kind = &fs_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "fs_write",
+	    .description = "Writes a file of the workspace, whole; directories "
+			   "are made as needed. A file that somebody else "
+			   "changed since you read it is not overwritten: read "
+			   "it again.",
+	    .schema = "{\"type\":\"object\",\"properties\":{\"path\":"
+		      "{\"type\":\"string\",\"minLength\":1,\"descrip"
+		      "tion\":\"Below /workspace\"},\"content\":{\"ty"
+		      "pe\":\"string\"}},\"required\":[\"path\",\"con"
+		      "tent\"],\"additionalProperties\":false}",
+	    .effect = TOOL_WRITES,
+	    .kind = &fs_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "fs_edit",
+	    .description = "Replaces a text in a file, literally. It must "
+			   "occur once, or replace_all be true; put enough "
+			   "around it to make it unique.",
+	    .schema = "{\"type\":\"object\",\"properties\":{\"path\":"
+		      "{\"type\":\"string\",\"minLength\":1,\"descrip"
+		      "tion\":\"Below /workspace\"},\"old_string\":{"
+		      "\"type\":\"string\",\"minLength\":1},\"new_str"
+		      "ing\":{\"type\":\"string\"},\"replace_all\":{"
+		      "\"type\":\"boolean\"}},\"required\":[\"path\","
+		      "\"old_string\",\"new_string\"],\"additionalPro"
+		      "perties\":false}",
+	    .effect = TOOL_WRITES,
+	    .kind = &fs_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "fs_multi_edit",
+	    .description = "Several edits of one or more files, one after the "
+			   "other, as fs_edit makes them. One that fails does "
+			   "not stop the others.",
+	    .schema = "{\"type\":\"object\",\"properties\":{\"edits\""
+		      ":{\"type\":\"array\",\"minItems\":1,\"items\":"
+		      "{\"type\":\"object\",\"properties\":{\"path\":"
+		      "{\"type\":\"string\",\"minLength\":1},\"find\""
+		      ":{\"type\":\"string\",\"minLength\":1},\"repla"
+		      "ce\":{\"type\":\"string\"},\"replace_all\":{\""
+		      "type\":\"boolean\"}},\"required\":[\"path\",\""
+		      "find\",\"replace\"],\"additionalProperties\":f"
+		      "alse}}},\"required\":[\"edits\"],\"additionalP"
+		      "roperties\":false}",
+	    .effect = TOOL_WRITES,
+	    .kind = &fs_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "fs_glob",
+	    .description = "Finds files by a pattern of their paths: *, ?, "
+			   "[a-z], {a,b}, and ** across directories. Hidden "
+			   "ones only with dot; with gitignore, not those that "
+			   ".gitignore names.",
+	    .schema = "{\"type\":\"object\",\"properties\":{\"pattern"
+		      "\":{\"type\":\"string\",\"minLength\":1},\"cwd"
+		      "\":{\"type\":\"string\"},\"dot\":{\"type\":\"b"
+		      "oolean\"},\"gitignore\":{\"type\":\"boolean\"}"
+		      ",\"limit\":{\"type\":\"integer\",\"minimum\":1"
+		      "}},\"required\":[\"pattern\"],\"additionalProp"
+		      "erties\":false}",
+	    .effect = TOOL_READS,
+	    .kind = &fs_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "fs_grep",
+	    .description = "Finds text in files: path is a file, a directory "
+			   "(all below it) or a pattern of paths. The pattern "
+			   "is literal, or with regex a Perl regular "
+			   "expression; the first match of each line is given.",
+	    .schema = "{\"type\":\"object\",\"properties\":{\"pattern"
+		      "\":{\"type\":\"string\",\"minLength\":1},\"pat"
+		      "h\":{\"type\":\"string\",\"minLength\":1},\"re"
+		      "gex\":{\"type\":\"boolean\"},\"case_sensitive"
+		      "\":{\"type\":\"boolean\"},\"dot\":{\"type\":\""
+		      "boolean\"},\"gitignore\":{\"type\":\"boolean\""
+		      "},\"max_results\":{\"type\":\"integer\",\"mini"
+		      "mum\":1}},\"required\":[\"pattern\",\"path\"],"
+		      "\"additionalProperties\":false}",
+	    .effect = TOOL_READS,
+	    .kind = &fs_kind,
+	    .needs_sandbox = 1 },
 };
 
 static struct arena *docs;
+static int sandboxed;
 
 void
-tools_init(void)
+tools_init(int has_sandbox)
 {
+	sandboxed = has_sandbox;
 	docs = arena_open(4096);
 	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
 		tools[i].schema_doc = json_parse(
@@ -92,4 +187,15 @@ tool_find(const char *name)
 		if (strcmp(tools[i].name, name) == 0)
 			return &tools[i];
 	return NULL;
+}
+
+const char *
+tool_missing(const char *name)
+{
+	const struct tool *t = tool_find(name);
+
+	if (t == NULL || !t->needs_sandbox || sandboxed)
+		return NULL;
+	return "it needs a workspace, and this server has none: set "
+	       "sandbox.socket and start agent-fpm-sandbox";
 }

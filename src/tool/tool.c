@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "tool/fs.h"
 #include "tool/tool.h"
 
 static const struct {
@@ -41,15 +42,37 @@ tool_run_start(struct tool_run *r)
 void
 tool_run_cancel(struct tool_run *r)
 {
-	if (!r->ended && r->tool->kind->cancel != NULL)
+	if (r->keeping != NULL)
+		fs_keep_cancel(r);
+	else if (!r->ended && r->tool->kind->cancel != NULL)
 		r->tool->kind->cancel(r);
 }
 
 void
 tool_run_end(struct tool_run *r)
 {
+	if (r->failed == TOOL_ERROR_NONE && r->data.len > r->max_bytes &&
+	    !r->asked_to_keep && r->host->sandbox != NULL) {
+		r->asked_to_keep = 1;
+		fs_keep_start(r);
+		return;
+	}
 	r->ended = 1;
 	r->on_end(r->ctx, r);
+}
+
+const char *
+tool_data_text(const struct tool_run *r, size_t *len_r)
+{
+	const struct json *j = NULL;
+	const char *text = r->data.data;
+
+	if (r->data.len > 0 && *text == '"')
+		j = json_parse(r->arena, text, r->data.len, 1, NULL);
+	if (json_str(j) != NULL)
+		text = json_str(j);
+	*len_r = text == r->data.data ? r->data.len : strlen(text);
+	return text;
 }
 
 void
@@ -75,25 +98,44 @@ tool_envelope_failed(struct buf *out, enum tool_error type, const char *error)
 	json_close(out, '}');
 }
 
-void
-tool_envelope(const struct tool_run *r, size_t max, struct buf *out)
+/* The first two thirds and the last of what may be shown. */
+static void
+add_cut(const struct tool_run *r, struct buf *out)
 {
-	size_t whole;
+	size_t len, head, tail, max = r->max_bytes;
+	const char *text = tool_data_text(r, &len);
+	struct buf b;
 
+	buf_init(&b, r->arena);
+	head = json_utf8_whole(text, len < max ? len : max / 3 * 2);
+	tail = len - head < max - head ? len - head : max / 3;
+	while (tail > 0 && (text[len - tail] & 0xc0) == 0x80)
+		tail--;
+	buf_add(&b, text, head);
+	if (head + tail < len)
+		buf_printf(&b, "\n[... %zu bytes are left out here ...]\n",
+		    len - head - tail);
+	buf_add(&b, text + len - tail, tail);
+	json_add_strn(out, "data", b.data, b.len);
+	json_add_bool(out, "truncated", 1);
+	json_add_int(out, "totalBytes", (int64_t)len);
+	if (r->kept != NULL)
+		json_add_str(out, "whole", r->kept);
+}
+
+void
+tool_envelope(const struct tool_run *r, struct buf *out)
+{
 	if (r->failed != TOOL_ERROR_NONE) {
 		tool_envelope_failed(out, r->failed, r->error);
 		return;
 	}
 	json_open(out, NULL, '{');
 	json_add_bool(out, "ok", 1);
-	if (r->data.len > max) {
-		whole = json_utf8_whole(r->data.data, max);
-		json_add_strn(out, "data", r->data.data, whole);
-		json_add_bool(out, "truncated", 1);
-		json_add_int(out, "totalBytes", (int64_t)r->data.len);
-	} else if (r->data.len > 0) {
+	if (r->data.len > r->max_bytes)
+		add_cut(r, out);
+	else if (r->data.len > 0)
 		json_add_raw(out, "data", r->data.data, r->data.len);
-	}
 	if (r->note != NULL)
 		json_add_str(out, "note", r->note);
 	json_close(out, '}');

@@ -10,6 +10,8 @@
 
 struct arena;
 struct json;
+struct sandbox;
+struct sandbox_call;
 struct tool_http;
 struct tool_kind;
 struct webhooks;
@@ -28,11 +30,21 @@ struct tool {
 	const struct tool_kind *kind;
 	const struct tool_http *http; /* of http_kind */
 	int is_task;                  /* a sub-agent carries it out */
+	int needs_sandbox;
 };
 
 /* What runs need of the process. */
 struct tool_host {
 	struct webhooks *webhooks;
+	struct sandbox *sandbox; /* NULL: there is none */
+};
+
+/* A file that a run has changed. */
+struct tool_change {
+	const char *path;
+	const char *what; /* created, modified, deleted */
+	int64_t size;
+	struct tool_change *next;
 };
 
 /* Why a run failed: the model's envelope has it as errorType. */
@@ -52,8 +64,10 @@ struct tool_run {
 	const struct tool_host *host;
 	const struct json *args;                /* valid by the schema */
 	const char *call, *agent, *user, *turn; /* whose it is */
-	const char *todos; /* the agent's todo list, JSON or "" */
-	const char *note;  /* for the model too, of who allowed it; or NULL */
+	const char *workspace; /* the agent whose files they are */
+	size_t max_bytes;      /* of data for the model */
+	const char *todos;     /* the agent's todo list, JSON or "" */
+	const char *note; /* for the model too, of who allowed it; or NULL */
 	int64_t now_ms;
 	void (*on_end)(void *ctx, struct tool_run *r);
 	void *ctx;
@@ -63,9 +77,13 @@ struct tool_run {
 	const char *error;     /* for the model */
 	struct buf data;       /* JSON, or empty */
 	const char *new_todos; /* to be kept with the result, or NULL */
+	struct tool_change *changes;
 
 	int ended;
-	void *own; /* the kind's */
+	void *own;                    /* the kind's */
+	struct sandbox_call *keeping; /* data that is too large */
+	int asked_to_keep;
+	const char *kept; /* the file that has all of it */
 };
 
 /* How tools of a kind run. */
@@ -77,12 +95,19 @@ struct tool_kind {
 	void (*cancel)(struct tool_run *r);
 };
 
-/* The built-in tools, read once before threads; aborts if one is broken. */
-void tools_init(void);
+/*
+ * The built-in tools, read once before threads; aborts if one is broken.
+ * Without a sandbox tool_missing says so of those that need one.
+ */
+void tools_init(int has_sandbox);
 void tools_fini(void);
 
 /* The built-in tool of that name, or NULL. */
 const struct tool *tool_find(const char *name);
+
+/* Why the built-in tool of that name cannot be used here; NULL: it can, or
+ * there is none. */
+const char *tool_missing(const char *name);
 
 /* The i-th of them, NULL behind the last. */
 const struct tool *tool_at(size_t i);
@@ -101,10 +126,14 @@ void tool_run_fail(struct tool_run *r, enum tool_error type, const char *error);
 /*
  * Puts the result envelope of a run that has ended into out:
  * {"ok":true,"data":...} or {"ok":false,"error":...,"errorType":...,
- * "retryable":...,"recommendations":[...]}. Data of more than max bytes is
- * cut to a text with a note.
+ * "retryable":...,"recommendations":[...]}. Of data of more than max_bytes
+ * the head and the tail are shown as a text; all of it is in the workspace, if
+ * there is one, as the member "whole" says.
  */
-void tool_envelope(const struct tool_run *r, size_t max, struct buf *out);
+void tool_envelope(const struct tool_run *r, struct buf *out);
+
+/* The data of a run as a text: what a string says, or JSON as it is. */
+const char *tool_data_text(const struct tool_run *r, size_t *len_r);
 
 /* The envelope of a call that was never run, or was cut short. */
 void tool_envelope_failed(

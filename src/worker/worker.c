@@ -38,6 +38,7 @@
 #include "model/call.h"
 #include "net/fetch.h"
 #include "net/webhook.h"
+#include "sandbox/client.h"
 #include "store/journal.h"
 #include "store/live.h"
 #include "store/redis_link.h"
@@ -148,6 +149,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.models = w->models;
 	parts.templates = app->templates;
 	parts.tools.webhooks = w->webhooks;
+	parts.tools.sandbox = app->sandbox;
 	parts.board = app->board;
 	parts.slot = app->slot;
 	app->runner = runner_new(&parts);
@@ -159,7 +161,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	struct app *app = &w->app;
 
 	script_init();
-	tools_init();
+	tools_init(*c->sandbox_socket != '\0');
 	app->conf = c;
 	app->slot = slot;
 	app->board = scoreboard_open(WORKER_FD_BOARD, err);
@@ -170,6 +172,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 		return -1;
 	w->loop = app->loop = loop_new();
 	w->fetcher = fetcher_new(w->loop);
+	app->sandbox = sandbox_new(w->loop, c);
 	w->models = models_new(w->loop, w->fetcher, c, err);
 	w->webhooks =
 	    webhooks_new(w->loop, c, templates_call_out(app->templates), err);
@@ -289,6 +292,7 @@ worker_free(struct worker *w)
 	redis_link_free(&w->link);
 	fetcher_free(&w->fetcher);
 	webhooks_free(&w->webhooks);
+	sandbox_free(&app->sandbox);
 	models_free(&w->models);
 	loop_free(&w->loop);
 	store_free(&app->store);

@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 
-from stack import BINARY, scaled, wait_for
+from waiting import BINARY, scaled, wait_for
 
 SANDBOX = os.path.join(os.path.dirname(BINARY), "agent-fpm-sandbox")
 

@@ -39,28 +39,14 @@ import time
 import traceback
 
 import redis
+from sandbox import Sandbox
 from scripted_model import ScriptedModel
+from waiting import BINARY, ROOT, scaled, wait_for
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.path.abspath(os.environ.get("AGENT_FPM", os.path.join(ROOT, "agent-fpm")))
-SCALE = float(os.environ.get("TIMEOUT_SCALE", "1"))
 AUDIENCE = "agent-fpm-test"
 SANITIZER = re.compile(rb"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed")
 
 live_stacks = []  # those that run now, for the report of a failed test
-
-
-def scaled(seconds):
-    return seconds * SCALE
-
-
-def wait_for(condition, seconds=10, what="it did not come about"):
-    """Polls until condition() is true and returns its value; fails after seconds (scaled)."""
-    end = time.monotonic() + scaled(seconds)
-    while not (value := condition()):
-        assert time.monotonic() < end, what() if callable(what) else what
-        time.sleep(0.005)
-    return value
 
 
 def words(n):
@@ -675,7 +661,7 @@ def certificate():
 
 class Stack:
     def __init__(self, workers=2, conf=None, env=None, scenarios=None, limits="off", without_nginx=False,
-                 redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None):
+                 redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None, sandbox=False):
         self.dir = tempfile.mkdtemp(prefix="af-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.limits, self.without_nginx, self.redis_args, self.wait_ready = limits, without_nginx, redis_args, wait_ready
@@ -688,6 +674,7 @@ class Stack:
         self.tokens = []  # all that were made
         self.problems = []  # what is wrong at the end
         self._pool = self._redis = self._nginx = None
+        self.sandbox = None  # a Sandbox, if one was asked for
         self._client = None
         self._open = True
         self.model.start()
@@ -704,6 +691,10 @@ class Stack:
             "model.api_key_file": self.write("api.key", self.api_key),
             **(conf or {}),
         }
+        if sandbox:
+            os.makedirs(self.path("sandbox"))
+            self.sandbox = Sandbox(self.path("sandbox"), {k: v for k, v in self.conf.items() if k.startswith("sandbox.")})
+            self.conf |= self.sandbox.conf
         for name, document in (templates or {}).items():
             self.write(f"templates.d/{name}.json", json.dumps(document))
         live_stacks.append(self)
@@ -833,6 +824,8 @@ class Stack:
             return False
 
     def start_all(self):
+        if self.sandbox is not None:
+            self.sandbox.start()
         self.start_redis()
         self.start_pool()
         self.start_nginx()
@@ -954,7 +947,7 @@ class Stack:
         self._open = False
         atexit.unregister(self.close)
         live_stacks.remove(self)
-        for stop in (self._close_nginx, self._close_pool, self._close_redis, self._close_model, self._check_logs):
+        for stop in (self._close_nginx, self._close_pool, self._close_redis, self._close_sandbox, self._close_model, self._check_logs):
             try:
                 stop()
             except Exception:
@@ -963,6 +956,13 @@ class Stack:
             self.problems.append(self.tails(15))
         if "KEEP_STACK" not in os.environ:
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _close_sandbox(self):
+        if self.sandbox is None:
+            return
+        code = self.sandbox.stop()
+        if code != 0:
+            self.problems.append(f"the sandbox ended with {code}\n{self.sandbox.log()}")
 
     def _close_nginx(self):
         if self._nginx is None or self._nginx.poll() is not None:
