@@ -5,8 +5,8 @@
 #
 #   [DEMO_DIR=./demo] [DEMO_PORT=8443] ... make demo
 #
-# Starts a private Redis, the pool and a private nginx, waits until they
-# answer, prints where the page is, and keeps all three running: one that is
+# Starts a private Redis, the sandbox, the pool and a private nginx, waits until
+# they answer, prints where the page is, and keeps all of them running: one that is
 # killed is started again, with its data. Ctrl-C, SIGTERM or SIGHUP stops
 # them; the data stays for the next run. Nothing of the host is used or
 # changed, and no root is needed.
@@ -30,7 +30,7 @@ set -u
 LC_ALL=C # lengths in bytes
 umask 077
 
-parts="redis agent-fpm nginx" # in the order of starting
+parts="redis sandbox agent-fpm nginx" # in the order of starting
 declare -A pid=() died_young=() started_ms=() due_ms=()
 asked= # to stop, by a signal
 
@@ -62,6 +62,8 @@ find_programs() {
 	[ -x "$program" ] || program=${AGENT_FPM:-$top/agent-fpm}
 	[ -x "$program" ] || die "$program is not there; run make first"
 	program=$(realpath "$program")
+	[ -x "$program-sandbox" ] ||
+	    die "$program-sandbox is not there; run make first"
 	redis=$(command -v redis-server || command -v valkey-server) ||
 	    die "neither redis-server nor valkey-server is installed;" \
 		"run ./bootstrap"
@@ -181,7 +183,7 @@ group_is_ours() {
 # What a demo left that was itself killed.
 clear_leftovers() {
 	local part old
-	for part in nginx agent-fpm redis; do
+	for part in nginx agent-fpm sandbox redis; do
 		[ -f "$dir/$part.pid" ] || continue
 		old=
 		read -r old <"$dir/$part.pid"
@@ -213,6 +215,7 @@ start() { # PART COMMAND...
 start_part() {
 	case $1 in
 	redis) start redis "$redis" "$work/redis.conf" ;;
+	sandbox) start sandbox "$program-sandbox" -c "$work/agent-fpm.conf" ;;
 	agent-fpm) start agent-fpm "$program" -c "$work/agent-fpm.conf" -F ;;
 	nginx)
 		start nginx nginx -e "$work/nginx.error.log" \
@@ -279,6 +282,7 @@ stop_all() {
 	[ "${#pid[@]}" -eq 0 ] || say "stopping"
 	stop nginx 30
 	stop agent-fpm 80
+	stop sandbox 30
 	if [ "${pid[redis]:-0}" -ne 0 ]; then
 		timeout 5 "$redis_cli" -s "$sockets/redis.sock" shutdown nosave \
 		    >/dev/null 2>&1
@@ -327,6 +331,10 @@ templates = $work/templates.d
 
 [jwt]
 secret_file = $work/secret
+
+[sandbox]
+socket = $sockets/sandbox.sock
+workspaces = $work/workspaces
 
 [store]
 address = unix:$sockets/redis.sock
@@ -416,6 +424,10 @@ get() { # URL
 	curl -qfs --noproxy '*' --cacert "$work/cert" --max-time 2 -o /dev/null "$1"
 }
 
+sandbox_answers() {
+	[ -S "$sockets/sandbox.sock" ]
+}
+
 pool_answers() {
 	[ -S "$sockets/agent-fpm.sock" ]
 }
@@ -423,6 +435,8 @@ pool_answers() {
 start_all() {
 	start_part redis
 	wait_for redis 60 redis_answers # it may have much to load
+	start_part sandbox
+	wait_for sandbox 20 sandbox_answers
 	start_part agent-fpm
 	wait_for agent-fpm 20 pool_answers
 	start_part nginx

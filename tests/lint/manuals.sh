@@ -21,6 +21,8 @@ if command -v mandoc >/dev/null; then
 	report $? agent-fpm.conf.5
 	mandoc -Tlint -W warning docs/agent-fpm.8
 	report $? agent-fpm.8
+	mandoc -Tlint -W warning docs/agent-fpm-sandbox.8
+	report $? agent-fpm-sandbox.8
 else
 	skip manuals "mandoc is not installed"
 fi
@@ -35,12 +37,12 @@ AGENT_FPM_JWT_SECRET=0123456789abcdef0123456789abcdef ANTHROPIC_API_KEY=k \
 report $? sample
 
 if command -v systemd-analyze >/dev/null; then
-	for u in service socket; do
-		sed "s|@sbindir@|$build|; s|/usr/sbin/agent-fpm|$build/agent-fpm|" \
-		    "systemd/agent-fpm.$u" >"$tmp/agent-fpm.$u"
+	for u in agent-fpm.service agent-fpm.socket agent-fpm-sandbox.service; do
+		sed "s|/usr/sbin/agent-fpm|$build/agent-fpm|" "systemd/$u" \
+		    >"$tmp/$u"
 	done
 	systemd-analyze verify --man=no "$tmp/agent-fpm.service" \
-	    "$tmp/agent-fpm.socket"
+	    "$tmp/agent-fpm.socket" "$tmp/agent-fpm-sandbox.service"
 	report $? units
 else
 	skip units "systemd-analyze is not installed"
