@@ -89,7 +89,8 @@ struct turn {
 	const char *report_reason;
 	enum turn_step after_report;
 	int reported;
-	int todo_steps; /* since the model last changed it, or was reminded */
+	int todo_steps;   /* since the model last changed it, or was reminded */
+	int todo_emptied; /* and the model was not told yet */
 
 	struct journal_commit commit;
 	enum turn_step after; /* the step behind the commit */

@@ -26,6 +26,14 @@ keep_list(struct turn *t, const char *list)
 		abort();
 }
 
+static const struct json *
+list_of(struct turn *t, const char *list)
+{
+	return json_get(
+	    json_parse(t->round, list, strlen(list), LIST_DEPTH, NULL),
+	    "todos");
+}
+
 void
 turn_commit_todos(struct turn *t, struct turn_call *c)
 {
@@ -38,6 +46,9 @@ turn_commit_todos(struct turn *t, struct turn_call *c)
 	    *t->todos == '\0' ? "null" : t->todos, c->run.new_todos);
 	turn_commit_event(t, EVENT_TODO_CHANGED, b.data);
 	journal_op_set(&t->commit, "todos", c->run.new_todos);
+	t->todo_emptied = json_count(list_of(t, c->run.new_todos)) == 0 &&
+			  *t->todos != '\0' &&
+			  json_count(list_of(t, t->todos)) > 0;
 	keep_list(t, c->run.new_todos);
 	c->run.new_todos = NULL;
 	t->todo_steps = 0;
@@ -74,26 +85,42 @@ commit_reminder(struct turn *t, const struct buf *text)
 	turn_commit_message(t, ",\"kind\":\"reminder\"", "user", b.data, b.len);
 }
 
+static void
+remind(struct turn *t, const struct buf *text, const char *reason)
+{
+	struct buf event;
+
+	commit_reminder(t, text);
+	buf_init(&event, t->round);
+	buf_printf(
+	    &event, ",\"reason\":\"%s\",\"current\":%s", reason, t->todos);
+	turn_commit_event(t, EVENT_TODO_REMINDER, event.data);
+	t->todo_steps = 0;
+}
+
 void
 turn_commit_reminder(struct turn *t)
 {
 	int64_t every = t->runner->parts.conf->tool_todo_reminder;
-	const struct json *list;
-	struct buf text, event;
+	struct buf text;
 
-	if (every == 0 || *t->todos == '\0' || ++t->todo_steps < every)
+	if (every == 0 || *t->todos == '\0')
+		return;
+	buf_init(&text, t->round);
+	if (t->todo_emptied) {
+		t->todo_emptied = 0;
+		buf_puts(&text, "The todo list is empty now. If there is more "
+				"to do, plan it with todo_write.\n");
+		remind(t, &text, "empty");
+		return;
+	}
+	if (++t->todo_steps < every)
 		return;
 	t->todo_steps = 0;
-	list =
-	    json_parse(t->round, t->todos, strlen(t->todos), LIST_DEPTH, NULL);
-	buf_init(&text, t->round);
 	buf_puts(&text, "These todos are open:\n");
-	if (list_open(&text, json_get(list, "todos")) == 0)
+	if (list_open(&text, list_of(t, t->todos)) == 0)
 		return;
 	buf_puts(&text, "Go on with them, or bring the list up to date with "
 			"todo_write.\n");
-	commit_reminder(t, &text);
-	buf_init(&event, t->round);
-	buf_printf(&event, ",\"reason\":\"interval\",\"current\":%s", t->todos);
-	turn_commit_event(t, EVENT_TODO_REMINDER, event.data);
+	remind(t, &text, "interval");
 }

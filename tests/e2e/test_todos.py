@@ -18,6 +18,7 @@ def stack():
         {"match": "^three$", "round": 1, "steps": [{"call": "todo_read"}]},
         {"match": "^three$", "round": 2, "steps": [{"call": "todo_read"}]},
         {"match": "^slow$", "steps": [{"text": words(60), "pace_ms": 20}]},
+        *calls("^clear$", {"call": "todo_write", "input": {"todos": []}}),
         {"match": "^slow list$", "round": 0, "steps": [{"text": words(60), "pace_ms": 20}, {"call": "todo_read"}]},
     ])
     yield stack
@@ -84,6 +85,16 @@ def test_reminder(agent, stack):
     assert said.startswith("<system-reminder>\nThese todos are open:\n- [in_progress] 1: buy milk\n- [pending] 2: drink it\nGo on")
     assert "done" not in said and said.endswith("</system-reminder>")
     assert frames[-1]["reason"] == "completed"
+
+
+def test_the_list_is_empty(agent):
+    """The model is told so when it has emptied it, and not when it was empty."""
+    put(agent, LIST)
+    frames = agent.ask("clear")
+    assert [f["reason"] for f in of(frames, "todo_reminder")] == ["empty"]
+    said, = [m["content"][0]["text"] for m in agent.history() if m.get("kind") == "reminder"]
+    assert said.startswith("<system-reminder>\nThe todo list is empty now.")
+    assert not of(agent.ask("clear"), "todo_reminder")
 
 
 def test_no_reminder_of_nothing(agent):
