@@ -92,15 +92,15 @@ struct conf {
 	int64_t task_depth;
 	int64_t task_max;
 
-	const char *sandbox_socket;
-	const char *sandbox_group;
-	const char *sandbox_client;
-	const char *sandbox_workspaces;
+	const char *sandbox_socket, *sandbox_group, *sandbox_client;
+	const char *sandbox_workspaces, *sandbox_bwrap;
 	int64_t sandbox_timeout_ms;
 	int64_t sandbox_threads;
 	int64_t sandbox_quota_bytes;
 	int64_t sandbox_max_files;
 	int64_t sandbox_max_file_bytes;
+	int64_t sandbox_commands, sandbox_processes;
+	int64_t sandbox_command_time_ms, sandbox_max_time_ms;
 	int64_t compact_keep_turns;
 	char *compact_model;
 	char *compact_prompt;

@@ -289,6 +289,20 @@ const struct setting settings[] = {
 	NUMBER("sandbox.max_file", SETTING_BYTES, sandbox_max_file_bytes, "16m",
 	    1024, 60 * MIB,
 	    "The largest file that tools read, search or write."),
+	STRING("sandbox.bwrap", sandbox_bwrap, "/usr/bin/bwrap",
+	    "bubblewrap, which isolates commands. Where it does not work there "
+	    "are no commands; they are never run without it."),
+	NUMBER("sandbox.commands", SETTING_INT, sandbox_commands, "32", 1, 256,
+	    "How many commands may run at a time."),
+	NUMBER("sandbox.processes", SETTING_INT, sandbox_processes, "128", 4,
+	    65536,
+	    "How many processes and threads a command may have. It takes a "
+	    "sandbox that does not run as root."),
+	NUMBER("sandbox.command_time", SETTING_TIME, sandbox_command_time_ms,
+	    "2m", 100, HOUR_MS,
+	    "How long a command may take if the model does not say so."),
+	NUMBER("sandbox.max_time", SETTING_TIME, sandbox_max_time_ms, "10m",
+	    1000, 24 * HOUR_MS, "How long it may take at most."),
 
 	NUMBER("compact.keep_turns", SETTING_INT, compact_keep_turns, "4", 0,
 	    1000,

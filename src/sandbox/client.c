@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -302,12 +303,29 @@ calls_send(struct sandbox *s)
 	connection_flush(s);
 }
 
+/* A command is ended; other operations are soon over by themselves. */
+static void
+send_cancel(struct sandbox *s, uint64_t target)
+{
+	char json[96];
+	int n = snprintf(json, sizeof(json),
+	    "{\"id\":%llu,\"op\":\"cancel\",\"target\":%llu}",
+	    (unsigned long long)++s->last_id, (unsigned long long)target);
+
+	frame_write(&s->out, json, (size_t)n, NULL, 0);
+	connection_flush(s);
+}
+
 static void
 call_late(struct sandbox *s, struct sandbox_call *c)
 {
+	uint64_t id = c->id;
+
 	if (c->sent) {
 		call_fail(s, c, ERR_TIMEOUT,
 		    "the sandbox did not answer within sandbox.timeout");
+		if (s->fd >= 0)
+			send_cancel(s, id);
 		return;
 	}
 	err_set(&c->err, ERR_OVERLOAD,
@@ -392,8 +410,14 @@ sandbox_start(struct sandbox *s, struct sandbox_call *c)
 void
 sandbox_cancel(struct sandbox *s, struct sandbox_call *c)
 {
-	if (c->prev != NULL)
-		call_fail(s, c, ERR_CANCELLED, "the call was stopped");
+	uint64_t id = c->id;
+	int sent = c->sent;
+
+	if (c->prev == NULL)
+		return;
+	call_fail(s, c, ERR_CANCELLED, "the call was stopped");
+	if (sent && s->fd >= 0)
+		send_cancel(s, id);
 }
 
 /* ---- waiting for it ---- */

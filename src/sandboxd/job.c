@@ -11,10 +11,16 @@
 #include "conf/conf.h"
 #include "sandboxd/job.h"
 #include "sandboxd/path.h"
+#include "sandboxd/runs.h"
 
 static int
 ws_delete(struct job *j, struct err *err)
 {
+	char key[WORKSPACE_KEY_SIZE];
+
+	if (workspace_name(j->user, j->agent, key, err) < 0)
+		return -1;
+	runs_end_workspace(j->runs, key);
 	return workspace_delete(j->workspaces, j->user, j->agent, err);
 }
 
@@ -53,6 +59,7 @@ static const struct op ops[] = {
 	{ "ws.delete", ws_delete, OP_NO_WORKSPACE },
 	{ "ws.copy", ws_copy, OP_NO_WORKSPACE },
 	{ "ws.usage", ws_usage, 0 },
+	{ "bash.run", bash_run, OP_NO_WORKSPACE | OP_LONG },
 	{ "fs.read", fs_read, TOOL },
 	{ "fs.write", fs_write, TOOL },
 	{ "fs.edit", fs_edit, TOOL },

@@ -10,6 +10,8 @@
 
 struct arena;
 struct json;
+struct launcher;
+struct runs;
 struct workspaces;
 
 /*
@@ -20,6 +22,9 @@ struct job {
 	struct arena *arena; /* owns all below; the job is in it */
 	const struct conf *conf;
 	struct workspaces *workspaces;
+	struct runs *runs;
+	struct launcher *launcher; /* NULL: commands cannot be isolated */
+	const char *no_launcher;   /* why */
 	const struct json *rq;
 	const char *user, *agent;
 	const char *data;
@@ -47,6 +52,7 @@ struct op {
 };
 
 #define OP_NO_WORKSPACE 0x100
+#define OP_LONG 0x200 /* it may take minutes, and waits for most of them */
 
 /* The operation of that name, or NULL. */
 const struct op *op_find(const char *name);
@@ -70,6 +76,9 @@ op_f fs_glob;
 
 /* ---- fs_grep.c ---- */
 op_f fs_grep;
+
+/* ---- run.c ---- */
+op_f bash_run;
 
 /* A member of the request that is a path, resolved; NULL and err. */
 const char *job_path(struct job *j, const char *name, struct err *err);

@@ -204,3 +204,12 @@ seen_differs(const struct seen *s, const char *path, const struct stat *st)
 	       (f->stamp.inode != now.inode || f->stamp.s != now.s ||
 		   f->stamp.ns != now.ns || f->stamp.size != now.size);
 }
+
+int
+seen_has(const struct seen *s, const char *path)
+{
+	struct seen_file *f;
+
+	HASH_FIND_STR(s->files, path, f);
+	return f != NULL;
+}

@@ -20,6 +20,8 @@ void seen_free(struct seen **s_p);
 
 void seen_put(struct seen *s, const char *path, const struct stat *st);
 
+int seen_has(const struct seen *s, const char *path);
+
 /* 1 if it was seen and is another one now; 0 also if it was never seen. */
 int seen_differs(const struct seen *s, const char *path, const struct stat *st);
 

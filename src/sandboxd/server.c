@@ -29,7 +29,9 @@
 #include "conf/conf.h"
 #include "sandbox/frame.h"
 #include "sandboxd/job.h"
+#include "sandboxd/launch.h"
 #include "sandboxd/pool.h"
+#include "sandboxd/runs.h"
 #include "sandboxd/server.h"
 
 #define READ_BYTES 65536
@@ -53,6 +55,10 @@ struct server {
 	struct loop *loop;
 	struct workspaces *workspaces;
 	struct job_pool *pool;
+	struct job_pool *commands; /* what takes long has threads of its own */
+	struct runs *runs;
+	struct launcher *launcher;
+	struct err no_launcher;
 	int listen_fd, signal_fd;
 	struct loop_io *listen_io, *signal_io;
 	uid_t client; /* who may connect, beside root and ourselves */
@@ -66,6 +72,7 @@ static void
 connection_close(struct connection *c)
 {
 	HASH_DEL(c->server->connections, c);
+	runs_cancel_all(c->server->runs, c->id);
 	loop_io_free(&c->io);
 	close(c->fd);
 	buf_fini(&c->in);
@@ -167,6 +174,9 @@ job_new(struct connection *c, const struct frame_view *f)
 	j->arena = a;
 	j->conf = c->server->conf;
 	j->workspaces = c->server->workspaces;
+	j->runs = c->server->runs;
+	j->launcher = c->server->launcher;
+	j->no_launcher = c->server->no_launcher.text;
 	j->connection = c->id;
 	j->rq = json_parse(a, f->json, f->json_len, REQUEST_DEPTH, &j->err);
 	j->data = arena_memdup(a, f->data, f->data_len);
@@ -185,6 +195,20 @@ job_new(struct connection *c, const struct frame_view *f)
 	return j;
 }
 
+/* One that ends another: it has no answer of its own. */
+static int
+is_cancel(struct connection *c, const struct job *j)
+{
+	const char *op = json_get_str(j->rq, "op");
+	int64_t target;
+
+	if (op == NULL || strcmp(op, "cancel") != 0 ||
+	    !json_get_int(j->rq, "target", &target))
+		return 0;
+	runs_cancel(c->server->runs, c->id, target);
+	return 1;
+}
+
 /* 0, or -1: it is no request. */
 static int
 on_frame(struct connection *c, const struct frame_view *f)
@@ -196,7 +220,14 @@ on_frame(struct connection *c, const struct frame_view *f)
 	c->jobs++;
 	j->op = op_find(json_get_str(j->rq, "op"));
 	if (j->op != NULL) {
-		job_pool_add(c->server->pool, j);
+		job_pool_add(j->op->flags & OP_LONG ? c->server->commands
+						    : c->server->pool,
+		    j);
+		return 0;
+	}
+	if (is_cancel(c, j)) {
+		c->jobs--;
+		arena_close(&(struct arena *){ j->arena });
 		return 0;
 	}
 	err_set(&j->err, ERR_INVALID, "there is no such operation");
@@ -419,6 +450,9 @@ server_free(struct server *s)
 {
 	struct connection *c, *tmp;
 
+	HASH_ITER(hh, s->connections, c, tmp)
+	runs_cancel_all(s->runs, c->id);
+	job_pool_free(&s->commands);
 	job_pool_free(&s->pool);
 	HASH_ITER(hh, s->connections, c, tmp)
 	connection_close(c);
@@ -426,6 +460,8 @@ server_free(struct server *s)
 	loop_io_free(&s->signal_io);
 	loop_free(&s->loop);
 	workspaces_close(&s->workspaces);
+	launcher_free(&s->launcher);
+	runs_free(&s->runs);
 	if (s->listen_fd >= 0)
 		close(s->listen_fd);
 	if (s->signal_fd >= 0)
@@ -438,6 +474,8 @@ server_serve(struct server *s, int ready_fd)
 	s->loop = loop_new();
 	s->pool = job_pool_new(
 	    s->loop, (int)s->conf->sandbox_threads, on_job_done, s);
+	s->commands = job_pool_new(
+	    s->loop, (int)s->conf->sandbox_commands, on_job_done, s);
 	s->listen_io =
 	    loop_io_new(s->loop, "listen", s->listen_fd, on_listen, s);
 	s->signal_io =
@@ -462,9 +500,13 @@ server_run(const struct conf *c, int ready_fd, struct err *err)
 	raise_descriptors();
 	signals_open(&s);
 	s.workspaces = workspaces_open(c, err);
+	s.runs = runs_new();
 	rc = s.workspaces == NULL || find_client(&s, err) < 0 ||
 	     server_listen(&s, err) < 0;
 	if (!rc) {
+		s.launcher = launcher_new(c, &s.no_launcher);
+		if (s.launcher == NULL)
+			log_warn("no commands: %s", s.no_launcher.text);
 		server_serve(&s, ready_fd);
 		unlink(c->sandbox_socket);
 	}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "base/buf.h"
 #include "base/clk.h"
 #include "base/err.h"
 #include "base/lck.h"
@@ -27,8 +28,8 @@
 #define WAIT_MS 1000
 
 struct workspace_entry {
-	char key[HASH_CHARS + 1 + AGENT_MAX + 1]; /* HASH/AGENT */
-	int users;                                /* in it, or waiting */
+	char key[WORKSPACE_KEY_SIZE]; /* HASH/AGENT */
+	int users;                    /* in it, or waiting */
 	int readers, writer;
 	int known;   /* usage is */
 	int deleted; /* and not to be made again */
@@ -47,8 +48,8 @@ struct workspaces {
 
 /* ---- names ---- */
 
-static int
-key_make(char *out, const char *user, const char *agent, struct err *err)
+int
+workspace_name(const char *user, const char *agent, char *out, struct err *err)
 {
 	static const char set[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
 	unsigned char md[EVP_MAX_MD_SIZE];
@@ -223,7 +224,7 @@ workspace_enter(struct workspaces *w, const char *user, const char *agent,
 {
 	char key[sizeof(ws->entry->key)];
 
-	if (key_make(key, user, agent, err) < 0)
+	if (workspace_name(user, agent, key, err) < 0)
 		return -1;
 	ws->conf = w->conf;
 	ws->exclusive = (flags & WORKSPACE_ALONE) != 0;
@@ -278,7 +279,7 @@ workspace_delete(
 	char key[sizeof(ws.entry->key)];
 	int rc;
 
-	if (key_make(key, user, agent, err) < 0)
+	if (workspace_name(user, agent, key, err) < 0)
 		return -1;
 	entry_enter(w, key, &ws);
 	rc = delete_locked(w, key, err);
@@ -368,6 +369,16 @@ workspace_room(
 	return 0;
 }
 
+int
+workspace_is_over(struct workspace *ws)
+{
+	struct usage u;
+
+	return workspace_usage(ws, &u, NULL) == 0 &&
+	       (u.bytes > ws->conf->sandbox_quota_bytes ||
+		   u.files > ws->conf->sandbox_max_files);
+}
+
 void
 workspace_count(struct workspace *ws, int64_t bytes, int64_t files)
 {
@@ -391,4 +402,23 @@ int
 workspace_changed(struct workspace *ws, const char *path, const struct stat *st)
 {
 	return seen_differs(ws->entry->seen, path, st);
+}
+
+int
+workspace_has_seen(struct workspace *ws, const char *path)
+{
+	return seen_has(ws->entry->seen, path);
+}
+
+void
+workspace_path(const struct workspace *ws, struct buf *out)
+{
+	buf_printf(
+	    out, "%s/%s/files", ws->conf->sandbox_workspaces, ws->entry->key);
+}
+
+const char *
+workspace_key(const struct workspace *ws)
+{
+	return ws->entry->key;
 }

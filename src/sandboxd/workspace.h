@@ -61,6 +61,16 @@ int workspace_delete(
 int workspace_copy(struct workspaces *w, const char *user, const char *from,
     const char *to, struct err *err);
 
+/* Where its files are, below sandbox.workspaces; and its name among all. */
+struct buf;
+void workspace_path(const struct workspace *ws, struct buf *out);
+const char *workspace_key(const struct workspace *ws);
+
+/* The name of an agent's, which need not be there. size: WORKSPACE_KEY_SIZE. */
+#define WORKSPACE_KEY_SIZE 80
+int workspace_name(
+    const char *user, const char *agent, char *out, struct err *err);
+
 /* ---- what is in it ---- */
 
 struct usage {
@@ -78,6 +88,9 @@ int workspace_usage(struct workspace *ws, struct usage *out, struct err *err);
 int workspace_room(
     struct workspace *ws, int64_t bytes, int64_t files, struct err *err);
 
+/* 1 if it has more than it may; 0 also if that cannot be told. */
+int workspace_is_over(struct workspace *ws);
+
 /* What a tool has added or taken away. */
 void workspace_count(struct workspace *ws, int64_t bytes, int64_t files);
 
@@ -89,6 +102,9 @@ void workspace_forget(struct workspace *ws);
 /* The agent has read or written the file as it is now. */
 void workspace_saw(
     struct workspace *ws, const char *path, const struct stat *st);
+
+/* 1 if it has seen any version of the file. */
+int workspace_has_seen(struct workspace *ws, const char *path);
 
 /* 1 if the agent has seen the file, and it is another one now. */
 int workspace_changed(

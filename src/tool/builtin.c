@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "tool/bash.h"
 #include "tool/fs.h"
 #include "tool/schema.h"
 #include "tool/todo.h"
@@ -148,6 +149,21 @@ static struct tool tools[] = {
 		      "\"additionalProperties\":false}",
 	    .effect = TOOL_READS,
 	    .kind = &fs_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "bash_run",
+	    .description =
+		"Runs a command with bash, in the workspace, and gives its "
+		"exit code and what it printed. It has no network and sees "
+		"nothing of the host but /usr. Nothing of it goes on running "
+		"when it ends.",
+	    .schema = "{\"type\":\"object\",\"properties\":{"
+		      "\"cmd\":{\"type\":\"string\",\"minLength\":1,"
+		      "\"maxLength\":100000},"
+		      "\"timeout_ms\":{\"type\":\"integer\",\"minimum\":1,"
+		      "\"description\":\"It is ended after this time\"}},"
+		      "\"required\":[\"cmd\"],\"additionalProperties\":false}",
+	    .effect = TOOL_WRITES,
+	    .kind = &bash_kind,
 	    .needs_sandbox = 1 },
 };
 

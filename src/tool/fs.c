@@ -63,8 +63,8 @@ ask_edit(struct tool_run *r, struct sandbox_call *c, struct buf *b)
 
 /* ---- what came of it ---- */
 
-static void
-note_change(struct tool_run *r, const char *path, const char *what,
+void
+fs_note_change(struct tool_run *r, const char *path, const char *what,
     const struct json *size)
 {
 	struct tool_change *c = arena_new(r->arena, struct tool_change);
@@ -95,7 +95,7 @@ take_plain(struct tool_run *r, const struct json *answer)
 static void
 take_write(struct tool_run *r, const struct json *answer)
 {
-	note_change(r, json_get_str(answer, "path"),
+	fs_note_change(r, json_get_str(answer, "path"),
 	    json_get_true(answer, "created") ? "created" : "modified",
 	    json_get(answer, "bytes"));
 	take_plain(r, answer);
@@ -113,7 +113,7 @@ note_edits(struct tool_run *r, const struct json *results)
 	for (const struct json *v = json_first(results); v != NULL;
 	     v = json_next(v))
 		if (is_ok(v))
-			note_change(r, json_get_str(v, "path"), "modified",
+			fs_note_change(r, json_get_str(v, "path"), "modified",
 			    json_get(v, "bytes"));
 }
 
@@ -195,6 +195,12 @@ error_of(enum err_code code)
 				       : TOOL_ERROR_EXCEPTION;
 }
 
+void
+fs_fail(struct tool_run *r, const struct err *err)
+{
+	tool_run_fail(r, error_of(err->code), err->text);
+}
+
 static void
 on_answer(void *ctx, struct sandbox_call *c)
 {
@@ -203,44 +209,46 @@ on_answer(void *ctx, struct sandbox_call *c)
 	if (c->err.code == ERR_NONE)
 		fs_find(r->tool->name)->take(r, c->answer);
 	else
-		tool_run_fail(r, error_of(c->err.code), c->err.text);
+		fs_fail(r, &c->err);
 }
 
-/* A call about the run's workspace, ready to be started. */
-static struct sandbox_call *
-call_make(struct tool_run *r, const char *op,
+void
+fs_call_init(struct tool_run *r, struct sandbox_call *c, const char *op,
     void (*on_end)(void *ctx, struct sandbox_call *c))
 {
-	struct sandbox_call *c = arena_new(r->arena, struct sandbox_call);
-
 	c->arena = r->arena;
 	c->op = op;
 	c->user = r->user;
 	c->agent = r->workspace;
 	c->on_end = on_end;
 	c->ctx = r;
-	return c;
+}
+
+void
+fs_call_start(struct tool_run *r, struct sandbox_call *c)
+{
+	if (r->host->sandbox == NULL)
+		tool_run_fail(r, TOOL_ERROR_EXCEPTION,
+		    "this server has no sandbox any more");
+	else
+		sandbox_start(r->host->sandbox, c);
 }
 
 static void
 fs_start(struct tool_run *r)
 {
 	const struct fs_tool *f = fs_find(r->tool->name);
-	struct sandbox_call *c = call_make(r, f->op, on_answer);
+	struct sandbox_call *c = arena_new(r->arena, struct sandbox_call);
 	struct buf members;
 
-	if (r->host->sandbox == NULL) {
-		tool_run_fail(r, TOOL_ERROR_EXCEPTION,
-		    "this server has no sandbox any more");
-		return;
-	}
+	fs_call_init(r, c, f->op, on_answer);
 	buf_init(&members, r->arena);
 	buf_putc(&members, ' '); /* so that no comma comes first */
 	f->ask(r, c, &members);
 	members.data[0] = ',';
 	c->members = members.data;
 	r->own = c;
-	sandbox_start(r->host->sandbox, c);
+	fs_call_start(r, c);
 }
 
 static void
@@ -260,27 +268,38 @@ on_kept(void *ctx, struct sandbox_call *c)
 
 	r->keeping = NULL;
 	if (c->err.code == ERR_CANCELLED) {
-		tool_run_fail(r, TOOL_ERROR_ABORTED, c->err.text);
+		fs_fail(r, &c->err);
 		return;
 	}
 	if (c->err.code != ERR_NONE)
 		r->kept = NULL;
-	tool_run_end(r);
+	r->after_keeping(r);
+}
+
+void
+fs_keep(struct tool_run *r, const char *text, size_t len, const char *suffix,
+    void (*then)(struct tool_run *r))
+{
+	struct sandbox_call *c = arena_new(r->arena, struct sandbox_call);
+
+	fs_call_init(r, c, "fs.put", on_kept);
+	c->data = text;
+	c->data_len = len;
+	r->kept = arena_printf(r->arena, "tool-output/%s.%s", r->call, suffix);
+	c->members = arena_printf(r->arena, ",\"path\":\"%s\"", r->kept);
+	r->keeping = c;
+	r->after_keeping = then;
+	sandbox_start(r->host->sandbox, c);
 }
 
 void
 fs_keep_start(struct tool_run *r)
 {
-	struct sandbox_call *c = call_make(r, "fs.put", on_kept);
 	size_t len;
+	const char *text = tool_data_text(r, &len);
 
-	c->data = tool_data_text(r, &len);
-	c->data_len = len;
-	r->kept = arena_printf(r->arena, "tool-output/%s.%s", r->call,
-	    c->data == r->data.data ? "json" : "txt");
-	c->members = arena_printf(r->arena, ",\"path\":\"%s\"", r->kept);
-	r->keeping = c;
-	sandbox_start(r->host->sandbox, c);
+	fs_keep(
+	    r, text, len, text == r->data.data ? "json" : "txt", tool_run_end);
 }
 
 void

@@ -98,25 +98,35 @@ tool_envelope_failed(struct buf *out, enum tool_error type, const char *error)
 	json_close(out, '}');
 }
 
-/* The first two thirds and the last of what may be shown. */
+void
+tool_cut(struct buf *out, const char *text, size_t len, size_t max)
+{
+	size_t head, tail;
+
+	if (len <= max) {
+		buf_add(out, text, len);
+		return;
+	}
+	head = json_utf8_whole(text, max / 3 * 2);
+	tail = max / 3;
+	while (tail > 0 && (text[len - tail] & 0xc0) == 0x80)
+		tail--;
+	buf_add(out, text, head);
+	buf_printf(out, "\n[... %zu bytes are left out here ...]\n",
+	    len - head - tail);
+	buf_add(out, text + len - tail, tail);
+}
+
 static void
 add_cut(const struct tool_run *r, struct buf *out)
 {
-	size_t len, head, tail, max = r->max_bytes;
-	const char *text = tool_data_text(r, &len);
 	struct buf b;
+	size_t len;
+	const char *text = tool_data_text(r, &len);
 
 	buf_init(&b, r->arena);
-	head = json_utf8_whole(text, len < max ? len : max / 3 * 2);
-	tail = len - head < max - head ? len - head : max / 3;
-	while (tail > 0 && (text[len - tail] & 0xc0) == 0x80)
-		tail--;
-	buf_add(&b, text, head);
-	if (head + tail < len)
-		buf_printf(&b, "\n[... %zu bytes are left out here ...]\n",
-		    len - head - tail);
-	buf_add(&b, text + len - tail, tail);
-	json_add_strn(out, "data", b.data, b.len);
+	tool_cut(&b, text, len, r->max_bytes);
+	json_add_strn(out, "data", buf_str(&b), b.len);
 	json_add_bool(out, "truncated", 1);
 	json_add_int(out, "totalBytes", (int64_t)len);
 	if (r->kept != NULL)

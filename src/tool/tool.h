@@ -37,6 +37,7 @@ struct tool {
 struct tool_host {
 	struct webhooks *webhooks;
 	struct sandbox *sandbox; /* NULL: there is none */
+	int64_t command_time_ms; /* of a command that does not say */
 };
 
 /* A file that a run has changed. */
@@ -82,6 +83,7 @@ struct tool_run {
 	int ended;
 	void *own;                    /* the kind's */
 	struct sandbox_call *keeping; /* data that is too large */
+	void (*after_keeping)(struct tool_run *r);
 	int asked_to_keep;
 	const char *kept; /* the file that has all of it */
 };
@@ -131,6 +133,9 @@ void tool_run_fail(struct tool_run *r, enum tool_error type, const char *error);
  * there is one, as the member "whole" says.
  */
 void tool_envelope(const struct tool_run *r, struct buf *out);
+
+/* The head and the tail of a text, of max bytes about; all of it if less. */
+void tool_cut(struct buf *out, const char *text, size_t len, size_t max);
 
 /* The data of a run as a text: what a string says, or JSON as it is. */
 const char *tool_data_text(const struct tool_run *r, size_t *len_r);

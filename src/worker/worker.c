@@ -150,6 +150,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.templates = app->templates;
 	parts.tools.webhooks = w->webhooks;
 	parts.tools.sandbox = app->sandbox;
+	parts.tools.command_time_ms = c->sandbox_command_time_ms;
 	parts.board = app->board;
 	parts.slot = app->slot;
 	app->runner = runner_new(&parts);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SANDBOXD_LAUNCH_H
+#define SANDBOXD_LAUNCH_H
+
+#include <sys/types.h>
+
+struct conf;
+struct err;
+
+/*
+ * Commands under bubblewrap: namespaces of their own for users, processes,
+ * the network, IPC and the host's name; /usr to read, the workspace at
+ * /workspace, and nothing else of the host; a list of system calls; limits.
+ */
+struct launcher;
+
+/*
+ * Looks for bubblewrap and tries it. NULL and ERR_CONFIG with what to do if
+ * commands cannot be isolated here.
+ */
+struct launcher *launcher_new(const struct conf *c, struct err *err);
+void launcher_free(struct launcher **l_p);
+
+/*
+ * Starts bash -c command with workspace, a path, at /workspace, in a process
+ * group of its own; out is its standard output and error. Its pid, or -1 and
+ * err. The thread that calls this must live until the command ends: the
+ * kernel ties the command's life to it.
+ */
+pid_t launch(struct launcher *l, const char *workspace, const char *command,
+    int out, struct err *err);
+
+#endif

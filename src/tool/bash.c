@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands in the sandbox: see bash.h. */
+#include "config.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "sandbox/client.h"
+#include "tool/bash.h"
+#include "tool/fs.h"
+#include "tool/tool.h"
+
+#define GRACE_MS 15000 /* for the sandbox, beyond the command's own time */
+
+struct bash {
+	struct sandbox_call call;
+	struct buf text; /* what it printed, as UTF-8 */
+};
+
+/* What is no UTF-8 is shown as U+FFFD; a 0 byte and ANSI's escape are not. */
+static void
+clean(struct buf *out, const char *p, size_t len)
+{
+	size_t n;
+
+	buf_reserve(out, len);
+	for (const char *end = p + len; p < end; p += n) {
+		n = json_utf8_whole(p, (size_t)(end - p));
+		for (size_t i = 0; i < n; i++)
+			if (p[i] != '\0' && p[i] != '\033')
+				buf_putc(out, p[i]);
+		if (p + n < end) {
+			buf_lit(out, "\xef\xbf\xbd");
+			n++;
+		}
+	}
+}
+
+static int
+was_ended(const struct json *answer)
+{
+	return strcmp(json_get_str(answer, "end"), "ended") != 0;
+}
+
+/* How it ended, and of what it printed as much as the model may see. */
+static void
+finish(struct tool_run *r)
+{
+	struct bash *b = r->own;
+	const struct json *it = b->call.answer;
+	size_t max = r->max_bytes / 4 * 3; /* some of it is escaped */
+	struct buf shown;
+
+	buf_init(&shown, r->arena);
+	tool_cut(&shown, b->text.data, b->text.len, max);
+	json_open(&r->data, NULL, '{');
+	if (was_ended(it)) {
+		json_add_null(&r->data, "code");
+		json_add_json(&r->data, "endedBy", json_get(it, "end"));
+	} else {
+		json_add_json(&r->data, "code", json_get(it, "code"));
+		if (json_get(it, "signal") != NULL)
+			json_add_json(
+			    &r->data, "signal", json_get(it, "signal"));
+	}
+	json_add_strn(&r->data, "output", buf_str(&shown), shown.len);
+	if (shown.len < b->text.len || b->text.len > max) {
+		json_add_bool(&r->data, "truncated", 1);
+		json_add_json(&r->data, "totalBytes", json_get(it, "bytes"));
+	}
+	if (r->kept != NULL)
+		json_add_str(&r->data, "whole", r->kept);
+	json_close(&r->data, '}');
+	tool_run_end(r);
+}
+
+static void
+take_changes(struct tool_run *r, const struct json *list)
+{
+	for (const struct json *v = json_first(list); v != NULL;
+	     v = json_next(v))
+		fs_note_change(r, json_get_str(v, "path"),
+		    json_get_str(v, "change"), json_get(v, "size"));
+}
+
+static void
+on_answer(void *ctx, struct sandbox_call *c)
+{
+	struct tool_run *r = ctx;
+	struct bash *b = r->own;
+
+	if (c->err.code != ERR_NONE) {
+		fs_fail(r, &c->err);
+		return;
+	}
+	take_changes(r, json_get(c->answer, "changes"));
+	buf_init(&b->text, r->arena);
+	clean(&b->text, c->answer_data.data, c->answer_data.len);
+	if (b->text.len > r->max_bytes / 4 * 3)
+		fs_keep(
+		    r, c->answer_data.data, c->answer_data.len, "txt", finish);
+	else
+		finish(r);
+}
+
+static void
+bash_start(struct tool_run *r)
+{
+	struct bash *b = arena_new(r->arena, struct bash);
+	int64_t ms = r->host->command_time_ms;
+	struct buf m;
+
+	r->own = b;
+	json_get_int(r->args, "timeout_ms", &ms);
+	buf_init(&m, r->arena);
+	buf_lit(&m, ",\"command\":");
+	json_add_str(&m, NULL, json_get_str(r->args, "cmd"));
+	json_add_int(&m, "timeout_ms", ms);
+	fs_call_init(r, &b->call, "bash.run", on_answer);
+	b->call.members = m.data;
+	b->call.timeout_ms = ms + GRACE_MS;
+	fs_call_start(r, &b->call);
+}
+
+static void
+bash_cancel(struct tool_run *r)
+{
+	struct bash *b = r->own;
+
+	sandbox_cancel(r->host->sandbox, &b->call);
+}
+
+const struct tool_kind bash_kind = { bash_start, bash_cancel };
