@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""bash_run: commands of the model, through nginx, Redis and the pool."""
+
+import os
+import shutil
+
+import pytest
+
+from conftest import close
+from stack import Stack, wait_for
+from test_sandbox_commands import processes
+from test_tools import calls, of, results
+
+pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
+
+
+def bash(cmd, **more):
+    return {"call": "bash_run", "input": {"cmd": cmd, **more}}
+
+
+SCENARIOS = [
+    *calls("^make$", bash("echo hello > f; cat f; exit 3")),
+    *calls("^long$", bash("for i in $(seq 20000); do echo line $i; done")),
+    *calls("^sleep$", bash("sleep 1000 & sleep 1000")),
+    *calls("^slow$", bash("sleep 1000", timeout_ms=300)),
+    *calls("^odd$", bash(r"printf 'a\0b\377\033[31m\303\274'")),
+    *calls("^forbidden$", bash("echo ok; rm -rf /")),
+]
+
+
+@pytest.fixture(scope="module")
+def stack():
+    stack = Stack(scenarios=SCENARIOS, sandbox=True, templates={"coder": {"tools": ["bash_run", "fs_read"]}})
+    yield stack
+    close(stack)
+
+
+@pytest.fixture
+def agent(stack):
+    return stack.user().agent(template="coder")
+
+
+def data(agent):
+    result = results(agent)[-1]
+    assert result["ok"] is True, result
+    return result["data"]
+
+
+def test_a_command(agent):
+    """Its code is a result, not a failure of the tool; what it changed is told."""
+    frames = agent.ask("make")
+    assert data(agent) == {"code": 3, "output": "hello\n"}
+    assert [(f["path"], f["change"], f["size"], f["tool"]) for f in of(frames, "file_changed")] == [("f", "created", 6, "bash_run")]
+    assert frames[-1]["reason"] == "completed"
+
+
+def test_long_output(agent, stack):
+    """Head and tail for the model, all of it in the workspace."""
+    agent.ask("long")
+    got = data(agent)
+    assert got["output"].startswith("line 1\nline 2\n") and got["output"].endswith("line 20000\n") and "bytes are left out here" in got["output"]
+    assert got["truncated"] is True and got["totalBytes"] == sum(len(f"line {i}\n") for i in range(1, 20001))
+    with open(os.path.join(stack.sandbox.files(agent.id), got["whole"]), encoding="utf-8") as f:
+        assert f.read().count("\n") == 20000
+
+
+def test_timeout(agent, stack):
+    agent.ask("slow")
+    assert data(agent) == {"code": None, "endedBy": "timeout", "output": ""}
+    wait_for(lambda: not processes(stack.sandbox), 5, "it runs on")
+
+
+def test_what_is_no_text(agent):
+    agent.ask("odd")
+    assert data(agent)["output"] == "ab\ufffd[31m\u00fc"
+
+
+def test_interrupt(agent, stack):
+    with agent.follow() as view:
+        sent = agent.say("sleep")
+        wait_for(lambda: processes(stack.sandbox), 10, "not begun")
+        agent.interrupt()
+        view.wait(sent["turn"])
+    wait_for(lambda: not processes(stack.sandbox), 5, "it runs on")
+    assert view.dones[sent["turn"]] == "interrupted"
+    assert agent.answer("hello").endswith("hello")
+
+
+def test_the_worker_dies(agent, stack):
+    """The command dies with it, is not run again, and the model is told that nobody knows what came of it."""
+    with agent.follow() as view:
+        sent = agent.say("sleep")
+        wait_for(lambda: processes(stack.sandbox), 10, "not begun")
+        stack.kill_worker_of(agent)
+        view.wait(sent["turn"])
+    wait_for(lambda: not processes(stack.sandbox), 5, "it runs on")
+    call, = agent.tool_calls()
+    assert call["state"] == "SEALED" and results(agent)[-1]["ok"] is False
+
+
+def test_the_sandbox_dies(agent, stack):
+    with agent.follow() as view:
+        sent = agent.say("sleep")
+        wait_for(lambda: processes(stack.sandbox), 10, "not begun")
+        stack.sandbox.stop(9)
+        view.wait(sent["turn"])
+    assert "went away in the middle" in results(agent)[-1]["error"]
+    stack.sandbox.start()
+    agent.ask("make")
+    assert data(agent)["code"] == 3
+
+
+def test_rules(stack):
+    """W25: rules look at every part of a command."""
+    agent = stack.user().agent(template="coder", permission={"mode": "auto", "rules": [
+        {"tool": "bash_run", "argument": "cmd", "pattern": "rm *", "decision": "deny"}]})
+    agent.ask("forbidden")
+    assert agent.tool_calls()[0]["state"] == "DENIED"
+
+
+def test_deleted_meanwhile(agent, stack):
+    agent.say("sleep")
+    wait_for(lambda: processes(stack.sandbox), 10, "not begun")
+    assert agent.user.http("DELETE", agent.path).status == 204
+    wait_for(lambda: not processes(stack.sandbox), 5, "it runs on")
+    assert stack.sandbox.files(agent.id) is None
