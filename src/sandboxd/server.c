@@ -507,6 +507,9 @@ server_run(const struct conf *c, int ready_fd, struct err *err)
 		s.launcher = launcher_new(c, &s.no_launcher);
 		if (s.launcher == NULL)
 			log_warn("no commands: %s", s.no_launcher.text);
+		else if (geteuid() == 0)
+			log_warn("it runs as root: commands are not held to "
+				 "sandbox.processes");
 		server_serve(&s, ready_fd);
 		unlink(c->sandbox_socket);
 	}
