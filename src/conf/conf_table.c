@@ -303,6 +303,11 @@ const struct setting settings[] = {
 	    "How long a command may take if the model does not say so."),
 	NUMBER("sandbox.max_time", SETTING_TIME, sandbox_max_time_ms, "10m",
 	    1000, 24 * HOUR_MS, "How long it may take at most."),
+	NUMBER("sandbox.jobs", SETTING_INT, sandbox_jobs, "4", 0, 1000,
+	    "How many background jobs an agent may have at a time."),
+	NUMBER("sandbox.job_time", SETTING_TIME, sandbox_job_time_ms, "24h",
+	    1000, 365 * 24 * HOUR_MS,
+	    "How long a background job may run. It also ends with its agent."),
 
 	NUMBER("compact.keep_turns", SETTING_INT, compact_keep_turns, "4", 0,
 	    1000,

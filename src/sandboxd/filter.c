@@ -364,14 +364,14 @@ allow_some(scmp_filter_ctx ctx)
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
 		rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-		    SCMP_A0(SCMP_CMP_EQ, families[i]));
+		    SCMP_A0(SCMP_CMP_EQ, families[i], 0));
 	/* Addresses and routes, of a network that has none. */
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-	    SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, 0));
+	    SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0), SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	for (size_t i = 0; i < sizeof(personas) / sizeof(*personas); i++)
 		rc |=
 		    seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality),
-			1, SCMP_A0(SCMP_CMP_EQ, personas[i]));
+			1, SCMP_A0(SCMP_CMP_EQ, personas[i], 0));
 	rc |= seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 	    SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACES, 0));
 	/* Not clone3: its flags are behind a pointer, which no filter sees. The

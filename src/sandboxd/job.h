@@ -25,6 +25,7 @@ struct job {
 	struct runs *runs;
 	struct launcher *launcher; /* NULL: commands cannot be isolated */
 	const char *no_launcher;   /* why */
+	const char *conf_path;     /* for supervisors */
 	const struct json *rq;
 	const char *user, *agent;
 	const char *data;
@@ -79,6 +80,12 @@ op_f fs_grep;
 
 /* ---- run.c ---- */
 op_f bash_run;
+
+/* ---- jobs.c ---- */
+op_f bash_start;
+op_f bash_logs;
+op_f bash_list;
+op_f bash_kill;
 
 /* A member of the request that is a path, resolved; NULL and err. */
 const char *job_path(struct job *j, const char *name, struct err *err);

@@ -15,10 +15,10 @@ struct err;
 struct launcher;
 
 /*
- * Looks for bubblewrap and tries it. NULL and ERR_CONFIG with what to do if
- * commands cannot be isolated here.
+ * Looks for bubblewrap and, if probe says so, tries it. NULL and ERR_CONFIG
+ * with what to do if commands cannot be isolated here.
  */
-struct launcher *launcher_new(const struct conf *c, struct err *err);
+struct launcher *launcher_new(const struct conf *c, int probe, struct err *err);
 void launcher_free(struct launcher **l_p);
 
 /*

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "sandboxd/jobs.h"
 #include "sandboxd/server.h"
 
 static const char usage_text[] =
@@ -27,8 +28,9 @@ static const char usage_text[] =
     "It stays in the foreground; SIGTERM ends it. agent-fpm-sandbox(8) tells "
     "more.\n";
 
+/* The server, or for a key the supervisor of a job. */
 static int
-run(const char *path)
+run(const char *path, const char *key)
 {
 	struct buf problems;
 	struct err err;
@@ -47,7 +49,9 @@ run(const char *path)
 	log_level_set((enum log_level)c->log_level);
 	log_name_set("sandbox");
 	prctl(PR_SET_DUMPABLE, 0);
-	if (server_run(c, -1, &err) < 0) {
+	if (key != NULL) {
+		rc = job_supervise(c, key);
+	} else if (server_run(c, path, -1, &err) < 0) {
 		fprintf(stderr, "agent-fpm-sandbox: %s: %s\n", path, err.text);
 		rc = err_info(err.code)->exit_code;
 	}
@@ -55,13 +59,26 @@ run(const char *path)
 	return rc;
 }
 
+/* For itself: not in the manual. */
+#define OPT_SUPERVISE 256
+
+static const struct option options[] = {
+	{ "supervise", required_argument, NULL, OPT_SUPERVISE },
+	{ NULL, 0, NULL, 0 },
+};
+
 int
 main(int argc, char **argv)
 {
 	const char *path = CONF_DEFAULT_PATH;
+	const char *key = NULL;
 	int opt;
 
-	while ((opt = getopt(argc, argv, "c:v")) != -1) {
+	while ((opt = getopt_long(argc, argv, "c:v", options, NULL)) != -1) {
+		if (opt == OPT_SUPERVISE) {
+			key = optarg;
+			continue;
+		}
 		if (opt == 'v') {
 			puts("agent-fpm-sandbox " PACKAGE_VERSION);
 			return EX_OK;
@@ -76,5 +93,5 @@ main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return EX_USAGE;
 	}
-	return run(path);
+	return run(path, key);
 }

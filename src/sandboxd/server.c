@@ -52,6 +52,7 @@ struct connection {
 
 struct server {
 	const struct conf *conf;
+	const char *conf_path;
 	struct loop *loop;
 	struct workspaces *workspaces;
 	struct job_pool *pool;
@@ -175,6 +176,7 @@ job_new(struct connection *c, const struct frame_view *f)
 	j->conf = c->server->conf;
 	j->workspaces = c->server->workspaces;
 	j->runs = c->server->runs;
+	j->conf_path = c->server->conf_path;
 	j->launcher = c->server->launcher;
 	j->no_launcher = c->server->no_launcher.text;
 	j->connection = c->id;
@@ -491,9 +493,13 @@ server_serve(struct server *s, int ready_fd)
 }
 
 int
-server_run(const struct conf *c, int ready_fd, struct err *err)
+server_run(
+    const struct conf *c, const char *conf_path, int ready_fd, struct err *err)
 {
-	struct server s = { .conf = c, .listen_fd = -1, .signal_fd = -1 };
+	struct server s = { .conf = c,
+		.conf_path = conf_path,
+		.listen_fd = -1,
+		.signal_fd = -1 };
 	int rc;
 
 	umask(0077);
@@ -504,7 +510,7 @@ server_run(const struct conf *c, int ready_fd, struct err *err)
 	rc = s.workspaces == NULL || find_client(&s, err) < 0 ||
 	     server_listen(&s, err) < 0;
 	if (!rc) {
-		s.launcher = launcher_new(c, &s.no_launcher);
+		s.launcher = launcher_new(c, 1, &s.no_launcher);
 		if (s.launcher == NULL)
 			log_warn("no commands: %s", s.no_launcher.text);
 		else if (geteuid() == 0)

@@ -10,6 +10,7 @@ struct err;
  * if not -1, gets a byte when it listens. 0, or -1 and err if it could not
  * begin.
  */
-int server_run(const struct conf *c, int ready_fd, struct err *err);
+int server_run(
+    const struct conf *c, const char *conf_path, int ready_fd, struct err *err);
 
 #endif

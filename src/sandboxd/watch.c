@@ -74,7 +74,8 @@ wait_for_end(struct watch *w)
 
 	while (p[1].revents == 0 && run_end_of(w->run) == RUN_GOES_ON) {
 		now = clk_mono_ms();
-		next = w->deadline_ms < w->look_ms ? w->deadline_ms : w->look_ms;
+		next =
+		    w->deadline_ms < w->look_ms ? w->deadline_ms : w->look_ms;
 		if (poll(p, 3, next > now ? (int)(next - now) : 0) < 0 &&
 		    errno != EINTR)
 			break;

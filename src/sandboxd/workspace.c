@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/lck.h"
 #include "conf/conf.h"
+#include "sandboxd/jobs.h"
 #include "sandboxd/path.h"
 #include "sandboxd/seen.h"
 #include "sandboxd/tree.h"
@@ -227,6 +228,7 @@ workspace_enter(struct workspaces *w, const char *user, const char *agent,
 	if (workspace_name(user, agent, key, err) < 0)
 		return -1;
 	ws->conf = w->conf;
+	ws->base = w->root;
 	ws->exclusive = (flags & WORKSPACE_ALONE) != 0;
 	entry_enter(w, key, ws);
 	if (ws->entry->deleted) {
@@ -263,6 +265,7 @@ delete_locked(struct workspaces *w, const char *key, struct err *err)
 		return 0;
 	if (fd < 0)
 		return err_set(err, why.code, "%s", why.text);
+	jobs_end_all(fd);
 	rc = tree_remove(fd, err);
 	close(fd);
 	if (rc == 0 && unlinkat(w->root, key, AT_REMOVEDIR) < 0 &&
@@ -421,4 +424,10 @@ const char *
 workspace_key(const struct workspace *ws)
 {
 	return ws->entry->key;
+}
+
+int
+workspace_base(const struct workspace *ws)
+{
+	return ws->base;
 }

@@ -30,6 +30,7 @@ void workspaces_close(struct workspaces **w_p);
  */
 struct workspace {
 	int root;
+	int base; /* sandbox.workspaces */
 	const struct conf *conf;
 	struct workspace_entry *entry;
 	int exclusive;
@@ -65,6 +66,9 @@ int workspace_copy(struct workspaces *w, const char *user, const char *from,
 struct buf;
 void workspace_path(const struct workspace *ws, struct buf *out);
 const char *workspace_key(const struct workspace *ws);
+
+/* The directory sandbox.workspaces, open. */
+int workspace_base(const struct workspace *ws);
 
 /* The name of an agent's, which need not be there. size: WORKSPACE_KEY_SIZE. */
 #define WORKSPACE_KEY_SIZE 80

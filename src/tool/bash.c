@@ -43,6 +43,22 @@ was_ended(const struct json *answer)
 	return strcmp(json_get_str(answer, "end"), "ended") != 0;
 }
 
+/* The exit code, or what ended it. */
+static void
+add_end(struct tool_run *r, const struct json *it)
+{
+	if (json_get(it, "end") == NULL)
+		return; /* a job that still runs */
+	if (was_ended(it)) {
+		json_add_null(&r->data, "code");
+		json_add_json(&r->data, "endedBy", json_get(it, "end"));
+		return;
+	}
+	json_add_json(&r->data, "code", json_get(it, "code"));
+	if (json_get(it, "signal") != NULL)
+		json_add_json(&r->data, "signal", json_get(it, "signal"));
+}
+
 /* How it ended, and of what it printed as much as the model may see. */
 static void
 finish(struct tool_run *r)
@@ -53,21 +69,15 @@ finish(struct tool_run *r)
 	struct buf shown;
 
 	buf_init(&shown, r->arena);
-	tool_cut(&shown, b->text.data, b->text.len, max);
+	tool_cut(&shown, buf_str(&b->text), b->text.len, max);
 	json_open(&r->data, NULL, '{');
-	if (was_ended(it)) {
-		json_add_null(&r->data, "code");
-		json_add_json(&r->data, "endedBy", json_get(it, "end"));
-	} else {
-		json_add_json(&r->data, "code", json_get(it, "code"));
-		if (json_get(it, "signal") != NULL)
-			json_add_json(
-			    &r->data, "signal", json_get(it, "signal"));
-	}
+	if (json_get(it, "status") != NULL)
+		json_add_json(&r->data, "status", json_get(it, "status"));
+	add_end(r, it);
 	json_add_strn(&r->data, "output", buf_str(&shown), shown.len);
 	if (shown.len < b->text.len || b->text.len > max) {
 		json_add_bool(&r->data, "truncated", 1);
-		json_add_json(&r->data, "totalBytes", json_get(it, "bytes"));
+		json_add_int(&r->data, "totalBytes", (int64_t)b->text.len);
 	}
 	if (r->kept != NULL)
 		json_add_str(&r->data, "whole", r->kept);
@@ -104,6 +114,76 @@ on_answer(void *ctx, struct sandbox_call *c)
 		finish(r);
 }
 
+/* ---- background jobs ---- */
+
+static void
+on_started(void *ctx, struct sandbox_call *c)
+{
+	struct tool_run *r = ctx;
+
+	if (c->err.code != ERR_NONE) {
+		fs_fail(r, &c->err);
+		return;
+	}
+	json_open(&r->data, NULL, '{');
+	json_add_bool(&r->data, "background", 1);
+	json_add_json(&r->data, "shell_id", json_get(c->answer, "job"));
+	json_add_str(&r->data, "message",
+	    "It runs; bash_logs shows what it prints, bash_kill ends it.");
+	json_close(&r->data, '}');
+	tool_run_end(r);
+}
+
+static void
+on_killed(void *ctx, struct sandbox_call *c)
+{
+	struct tool_run *r = ctx;
+
+	if (c->err.code != ERR_NONE) {
+		fs_fail(r, &c->err);
+		return;
+	}
+	json_open(&r->data, NULL, '{');
+	json_add_json(&r->data, "shell_id", json_get(r->args, "shell_id"));
+	json_add_json(&r->data, "status", json_get(c->answer, "status"));
+	add_end(r, c->answer);
+	json_close(&r->data, '}');
+	tool_run_end(r);
+}
+
+/* A call with one member more. */
+static void
+start_call(struct tool_run *r, const char *op, const char *name,
+    const char *value, void (*on_end)(void *ctx, struct sandbox_call *c))
+{
+	struct bash *b = arena_new(r->arena, struct bash);
+	struct buf m;
+
+	r->own = b;
+	buf_init(&m, r->arena);
+	buf_printf(&m, ",\"%s\":", name);
+	json_add_str(&m, NULL, value);
+	fs_call_init(r, &b->call, op, on_end);
+	b->call.members = m.data;
+	fs_call_start(r, &b->call);
+}
+
+static void
+logs_start(struct tool_run *r)
+{
+	start_call(r, "bash.logs", "job", json_get_str(r->args, "shell_id"),
+	    on_answer);
+}
+
+static void
+kill_start(struct tool_run *r)
+{
+	start_call(r, "bash.kill", "job", json_get_str(r->args, "shell_id"),
+	    on_killed);
+}
+
+/* ---- bash_run ---- */
+
 static void
 bash_start(struct tool_run *r)
 {
@@ -111,6 +191,11 @@ bash_start(struct tool_run *r)
 	int64_t ms = r->host->command_time_ms;
 	struct buf m;
 
+	if (json_get_true(r->args, "background")) {
+		start_call(r, "bash.start", "command",
+		    json_get_str(r->args, "cmd"), on_started);
+		return;
+	}
 	r->own = b;
 	json_get_int(r->args, "timeout_ms", &ms);
 	buf_init(&m, r->arena);
@@ -132,3 +217,5 @@ bash_cancel(struct tool_run *r)
 }
 
 const struct tool_kind bash_kind = { bash_start, bash_cancel };
+const struct tool_kind bash_logs_kind = { logs_start, bash_cancel };
+const struct tool_kind bash_kill_kind = { kill_start, bash_cancel };

@@ -11,4 +11,8 @@ struct tool_kind;
 
 extern const struct tool_kind bash_kind;
 
+/* bash_logs and bash_kill: of what runs in the background. */
+extern const struct tool_kind bash_logs_kind;
+extern const struct tool_kind bash_kill_kind;
+
 #endif

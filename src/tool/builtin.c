@@ -154,16 +154,39 @@ static struct tool tools[] = {
 	    .description =
 		"Runs a command with bash, in the workspace, and gives its "
 		"exit code and what it printed. It has no network and sees "
-		"nothing of the host but /usr. Nothing of it goes on running "
-		"when it ends.",
-	    .schema = "{\"type\":\"object\",\"properties\":{"
-		      "\"cmd\":{\"type\":\"string\",\"minLength\":1,"
-		      "\"maxLength\":100000},"
-		      "\"timeout_ms\":{\"type\":\"integer\",\"minimum\":1,"
-		      "\"description\":\"It is ended after this time\"}},"
-		      "\"required\":[\"cmd\"],\"additionalProperties\":false}",
+		"nothing of the host but /usr. What it has started ends with "
+		"it; to have something go on, run it with background.",
+	    .schema =
+		"{\"type\":\"object\",\"properties\":{"
+		"\"cmd\":{\"type\":\"string\",\"minLength\":1,"
+		"\"maxLength\":100000},"
+		"\"timeout_ms\":{\"type\":\"integer\",\"minimum\":1,"
+		"\"description\":\"It is ended after this time\"},"
+		"\"background\":{\"type\":\"boolean\","
+		"\"description\":\"It goes on while you do other things\"}},"
+		"\"required\":[\"cmd\"],\"additionalProperties\":false}",
 	    .effect = TOOL_WRITES,
 	    .kind = &bash_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "bash_logs",
+	    .description = "What a command in the background has printed, and "
+			   "whether it still runs.",
+	    .schema = "{\"type\":\"object\",\"properties\":{"
+		      "\"shell_id\":{\"type\":\"string\",\"minLength\":1}},"
+		      "\"required\":[\"shell_id\"],"
+		      "\"additionalProperties\":false}",
+	    .effect = TOOL_READS,
+	    .kind = &bash_logs_kind,
+	    .needs_sandbox = 1 },
+	{ .name = "bash_kill",
+	    .description = "Ends a command in the background, with all that "
+			   "it has started.",
+	    .schema = "{\"type\":\"object\",\"properties\":{"
+		      "\"shell_id\":{\"type\":\"string\",\"minLength\":1}},"
+		      "\"required\":[\"shell_id\"],"
+		      "\"additionalProperties\":false}",
+	    .effect = TOOL_WRITES,
+	    .kind = &bash_kill_kind,
 	    .needs_sandbox = 1 },
 };
 

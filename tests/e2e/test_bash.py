@@ -24,13 +24,17 @@ SCENARIOS = [
     *calls("^sleep$", bash("sleep 1000 & sleep 1000")),
     *calls("^slow$", bash("sleep 1000", timeout_ms=300)),
     *calls("^odd$", bash(r"printf 'a\0b\377\033[31m\303\274'")),
+    {"match": "^server$", "round": 0, "steps": [bash("echo up; sleep 1000", background=True)]},
+    {"match": "^server$", "steps": [{"text": "it runs"}]},
+    *calls("^logs of (.*)$", {"call": "bash_logs", "input": {"shell_id": "${1}"}}),
+    *calls("^kill (.*)$", {"call": "bash_kill", "input": {"shell_id": "${1}"}}),
     *calls("^forbidden$", bash("echo ok; rm -rf /")),
 ]
 
 
 @pytest.fixture(scope="module")
 def stack():
-    stack = Stack(scenarios=SCENARIOS, sandbox=True, templates={"coder": {"tools": ["bash_run", "fs_read"]}})
+    stack = Stack(scenarios=SCENARIOS, sandbox=True, templates={"coder": {"tools": ["bash_run", "bash_logs", "bash_kill", "fs_read"]}})
     yield stack
     close(stack)
 
@@ -124,3 +128,17 @@ def test_deleted_meanwhile(agent, stack):
     assert agent.user.http("DELETE", agent.path).status == 204
     wait_for(lambda: not processes(stack.sandbox), 5, "it runs on")
     assert stack.sandbox.files(agent.id) is None
+
+
+def test_in_the_background(agent, stack):
+    """It goes on after the turn and after its worker; the agent reads it and ends it."""
+    agent.ask("server")
+    started = data(agent)
+    assert started["background"] is True
+    stack.kill_workers()
+    wait_for(lambda: (agent.ask(f"logs of {started['shell_id']}"), data(agent)["output"])[1] == "up\n", 10, "no output")
+    assert data(agent)["status"] == "running" and "code" not in data(agent)
+    agent.ask(f"kill {started['shell_id']}")
+    assert data(agent) == {"shell_id": started["shell_id"], "status": "ended", "code": None, "endedBy": "cancelled"}
+    agent.ask("kill job_nothing")
+    assert results(agent)[-1]["error"] == "there is no such job"

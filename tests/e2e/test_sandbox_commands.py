@@ -358,3 +358,84 @@ def test_where_it_does_not_work(tmp_path):
     error = box.fails("invalid", "bash.run", command="true").error
     assert "setting up uid map: Permission denied" in error and "AppArmor" in error
     assert sandbox.stop() == 0
+
+
+# Background jobs.
+
+def job_ended(box, job):
+    got = box("bash.logs", job=job)
+    return got if got["status"] != "running" else None
+
+
+def test_a_job(box):
+    """It goes on after the call; its output can be read while it runs, and how it ended after."""
+    job = box("bash.start", command="echo one; until [ -e go ]; do sleep 0.02; done; echo two; exit 7")["job"]
+    wait_for(lambda: box("bash.logs", job=job)["data"] == b"one\n", 5, "no output")
+    assert box("bash.logs", job=job)["status"] == "running"
+    box.write("go", "")
+    got = wait_for(lambda: job_ended(box, job), 5, "it goes on")
+    assert (got["status"], got["code"], got["end"], got["data"]) == ("ended", 7, "ended", b"one\ntwo\n")
+    assert [(x["job"], x["status"]) for x in box("bash.list")["jobs"]] == [(job, "ended")]
+
+
+def supervisors(box):
+    return subprocess.run(["pgrep", "-f", f"supervise .*/{box.agent}$"], capture_output=True, text=True).stdout.split()
+
+
+def test_kill_a_job(box):
+    job = box("bash.start", command="trap '' TERM HUP; setsid sleep 1000 & sleep 1000")["job"]
+    assert len(supervisors(box)) == 1
+    assert (box("bash.kill", job=job)["status"], box("bash.kill", job=job)["end"]) == ("ended", "cancelled")
+    assert supervisors(box) == []
+
+
+def test_jobs_of_others(sandbox, box):
+    job = box("bash.start", command="sleep 1000")["job"]
+    other = Box(sandbox)
+    other.write("x", "x")
+    for op in ("bash.logs", "bash.kill"):
+        other.fails("not_found", op, job=job)
+        box.fails("not_found", op, job="../" + job)
+        box.fails("not_found", op, job="job_" + "0" * 26)
+    other.client.close()
+    box("ws.delete")
+    wait_for(lambda: supervisors(box) == [], 5, "it outlives its agent")
+
+
+def test_number_of_jobs(box):
+    jobs = [box("bash.start", command="sleep 1000")["job"] for _ in range(4)]
+    assert box.fails("quota", "bash.start", command="true").answer["limit"] == "sandbox.jobs"
+    box("bash.kill", job=jobs[0])
+    assert box("bash.start", command="true")["job"]
+    box("ws.delete")
+
+
+def test_a_job_is_bounded(box):
+    job = box("bash.start", command="for i in $(seq 100); do head -c 4M /dev/zero > f$i; sleep 0.05; done")["job"]
+    assert wait_for(lambda: job_ended(box, job), 20, "it goes on")["end"] == "quota"
+    job = box("bash.start", command="rm -f f*; yes | head -c 40M")["job"]
+    got = wait_for(lambda: job_ended(box, job), 20, "it goes on")
+    assert got["bytes"] == 40 << 20 and got["size"] <= 16 << 20 and got["code"] == 0
+
+
+def test_jobs_survive_the_sandbox():
+    """Twenty of them, and its kill -9: each is found again; a supervisor that is killed takes its command along."""
+    folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")
+    sandbox = Sandbox(folder, {"sandbox.jobs": "20"}).start()
+    box = Box(sandbox)
+    jobs = [box("bash.start", command=f"echo {i}; sleep 1000")["job"] for i in range(20)]
+    sandbox.stop(9)
+    sandbox.start()
+    box.client = sandbox.client()
+    for i, job in enumerate(jobs):
+        got = wait_for(lambda: box("bash.logs", job=job) if box("bash.logs", job=job)["size"] else None, 5, "no output")
+        assert (got["status"], got["data"].decode()) == ("running", f"{i}\n")
+    pid, = [p for p in supervisors(box) if p == open(os.path.join(os.path.dirname(box.files), "jobs", jobs[0], "pid")).read().split()[0]]
+    below = subprocess.run(["pgrep", "-P", pid], capture_output=True, text=True).stdout.split()
+    os.kill(int(pid), 9)
+    wait_for(lambda: box("bash.logs", job=jobs[0])["status"] == "lost", 5, "not noticed")
+    wait_for(lambda: all(process_state(int(p))[0] in (None, "Z") for p in below), 5, "it lives on")
+    box("ws.delete")
+    wait_for(lambda: supervisors(box) == [], 5, "they outlive their agent")
+    assert sandbox.stop() == 0
+    shutil.rmtree(folder)
