@@ -92,8 +92,8 @@ struct conf {
 	int64_t task_depth;
 	int64_t task_max;
 
-	const char *sandbox_socket, *sandbox_group, *sandbox_client;
-	const char *sandbox_workspaces, *sandbox_bwrap;
+	char *sandbox_socket, *sandbox_group, *sandbox_client;
+	char *sandbox_workspaces, *sandbox_bwrap;
 	int64_t sandbox_timeout_ms;
 	int64_t sandbox_threads;
 	int64_t sandbox_quota_bytes;
@@ -103,8 +103,7 @@ struct conf {
 	int64_t sandbox_command_time_ms, sandbox_max_time_ms,
 	    sandbox_job_time_ms;
 	int64_t compact_keep_turns;
-	char *compact_model;
-	char *compact_prompt;
+	char *compact_model, *compact_prompt;
 
 	char *approval_role;
 	int64_t approval_timeout_ms;
