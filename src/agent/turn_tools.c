@@ -119,6 +119,22 @@ on_run_end(void *ctx, struct tool_run *r)
 		turn_wake(t, TURN_TOOLS);
 }
 
+/* Shown, and not kept beyond the log of events: the result has it. */
+static void
+on_run_output(void *ctx, const char *text, size_t len)
+{
+	struct turn_call *c = ctx;
+	struct turn *t = c->turn;
+	struct buf b;
+
+	buf_init(&b, NULL);
+	buf_printf(&b, ",\"callId\":\"%s\"", c->id);
+	json_add_str(&b, "tool", c->name);
+	json_add_strn(&b, "output", text, len);
+	journal_event(t->log, EVENT_TOOL_OUTPUT, t->step, b.data, b.len);
+	buf_fini(&b);
+}
+
 static void
 run_start(struct turn_call *c)
 {
@@ -139,6 +155,7 @@ run_start(struct turn_call *c)
 		.note = json_get_str(c->answer, "note"),
 		.now_ms = clk_wall_ms(),
 		.on_end = on_run_end,
+		.on_output = on_run_output,
 		.ctx = c,
 	};
 	c->running = 1;

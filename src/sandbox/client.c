@@ -135,10 +135,17 @@ on_frame(struct sandbox *s, const struct frame_view *f)
 	    json_parse(a, f->json, f->json_len, ANSWER_DEPTH, NULL);
 	struct sandbox_call *c;
 	int64_t id;
+	int more;
 	int rc = json_get_int(j, "id", &id) ? 0 : -1;
 
 	c = rc < 0 ? NULL : call_find(s, (uint64_t)id);
+	more = json_get_true(j, "more");
 	arena_close(&a);
+	if (c != NULL && more) {
+		if (c->on_more != NULL)
+			c->on_more(c->ctx, f->data, f->data_len);
+		return 0;
+	}
 	if (c == NULL)
 		return rc; /* it was cancelled, or took too long */
 	c->answer =

@@ -31,6 +31,8 @@ struct sandbox_call {
 	size_t data_len;
 	int64_t timeout_ms; /* 0: sandbox.timeout */
 	void (*on_end)(void *ctx, struct sandbox_call *c);
+	/* Some of the data before that, if the operation gives it; or NULL. */
+	void (*on_more)(void *ctx, const char *p, size_t len);
 	void *ctx;
 
 	/* How it ended: ERR_NONE, and the answer in the arena. */

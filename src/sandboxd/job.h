@@ -12,6 +12,7 @@ struct arena;
 struct json;
 struct launcher;
 struct runs;
+struct server;
 struct workspaces;
 
 /*
@@ -37,7 +38,14 @@ struct job {
 	struct buf answer_data;
 	struct err err;
 
+	/*
+	 * Sends some of the data before the answer, if the request has
+	 * "stream". Any thread; copied.
+	 */
+	void (*emit)(struct job *j, const char *p, size_t len);
+
 	/* The server's. */
+	struct server *server;
 	const struct op *op;
 	unsigned long connection;
 	long long id;

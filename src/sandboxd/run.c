@@ -21,15 +21,47 @@
 #define KEPT_BYTES (8u << 20) /* of what it prints */
 #define CHANGES_MAX 100
 
+/* What is shown while it runs: so much at a time, so often, so much in all. */
+#define PART_BYTES 4096
+#define PART_EVERY_MS 200
+#define PARTS_BYTES 65536
+
 struct command {
 	struct job *job;
 	struct run run;
 	struct watch watch;
 	int64_t started_ms;
 	int changes;
+	int streams;        /* somebody watches */
+	size_t shown, sent; /* bytes of what is kept */
+	int64_t sent_ms;
 };
 
 /* ---- while it runs ---- */
+
+/* The next part, of whole characters, if it is time for one. */
+static void
+show_part(struct command *c)
+{
+	const struct buf *out = &c->job->answer_data;
+	int64_t now = clk_mono_ms();
+	size_t len = out->len - c->shown, whole;
+
+	if (!c->streams || len == 0 || c->sent >= PARTS_BYTES ||
+	    now - c->sent_ms < PART_EVERY_MS)
+		return;
+	if (len > PART_BYTES) { /* what it skips is in the answer */
+		c->shown = out->len - PART_BYTES;
+		len = PART_BYTES;
+	}
+	whole = json_utf8_whole(out->data + c->shown, len);
+	if (len - whole >= 4)
+		whole = len; /* it is no UTF-8 at all */
+	c->job->emit(c->job, out->data + c->shown, whole);
+	c->shown += whole;
+	c->sent += whole;
+	c->sent_ms = now;
+}
 
 static void
 on_output(void *ctx, const char *p, size_t len)
@@ -39,6 +71,7 @@ on_output(void *ctx, const char *p, size_t len)
 	size_t room = KEPT_BYTES - out->len;
 
 	buf_add(out, p, len < room ? len : room);
+	show_part(c);
 }
 
 static int
@@ -48,6 +81,7 @@ is_over(void *ctx)
 	struct job *j = c->job;
 	int over;
 
+	show_part(c);
 	if (workspace_enter(j->workspaces, j->user, j->agent, 0, &j->ws, NULL) <
 	    0)
 		return 0;
@@ -148,6 +182,7 @@ bash_run(struct job *j, struct err *err)
 	before = look_before(j, &path, c.run.key, sizeof(c.run.key), err);
 	if (before == NULL)
 		return -1;
+	c.streams = json_get_true(j->rq, "stream");
 	runs_add(j->runs, &c.run);
 	c.started_ms = clk_mono_ms();
 	c.watch = (struct watch){ .run = &c.run,

@@ -149,6 +149,46 @@ job_answer(struct connection *c, struct job *j)
 	    j->answer_data.len);
 }
 
+/* Some of an answer, on its way from a thread of the pool. */
+struct part {
+	struct server *server;
+	unsigned long connection;
+	struct buf frame;
+};
+
+static void
+on_part(void *arg)
+{
+	struct part *p = arg;
+	struct connection *c;
+
+	HASH_FIND(hh, p->server->connections, &p->connection,
+	    sizeof(p->connection), c);
+	if (c != NULL) {
+		buf_add(&c->out, p->frame.data, p->frame.len);
+		connection_flush(c);
+	}
+	buf_fini(&p->frame);
+	free(p);
+}
+
+static void
+emit(struct job *j, const char *bytes, size_t len)
+{
+	struct part *p = calloc(1, sizeof(*p));
+	char json[64];
+	int n =
+	    snprintf(json, sizeof(json), "{\"id\":%lld,\"more\":true}", j->id);
+
+	if (p == NULL)
+		abort();
+	p->server = j->server;
+	p->connection = j->connection;
+	buf_init(&p->frame, NULL);
+	frame_write(&p->frame, json, (size_t)n, bytes, len);
+	loop_post(j->server->loop, "part of an answer", on_part, p);
+}
+
 static void
 on_job_done(void *ctx, struct job *j)
 {
@@ -174,6 +214,8 @@ job_new(struct connection *c, const struct frame_view *f)
 
 	j->arena = a;
 	j->conf = c->server->conf;
+	j->server = c->server;
+	j->emit = emit;
 	j->workspaces = c->server->workspaces;
 	j->runs = c->server->runs;
 	j->conf_path = c->server->conf_path;

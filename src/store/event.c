@@ -42,6 +42,7 @@ const struct event_info event_infos[EVENT_KINDS] = {
 	[EVENT_SUBAGENT_COMPLETE] = { "subagent:complete", EVENT_MONITOR },
 	[EVENT_REMINDER_SENT] = { "reminder_sent", EVENT_MONITOR },
 	[EVENT_REWIND] = { "rewind", EVENT_MONITOR },
+	[EVENT_TOOL_OUTPUT] = { "tool:output", EVENT_PROGRESS },
 	[EVENT_FILE_CHANGED] = { "file_changed", EVENT_MONITOR },
 	[EVENT_GAP] = { "gap", EVENT_MONITOR },
 };

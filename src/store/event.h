@@ -41,6 +41,7 @@ enum event_kind {
 	EVENT_REMINDER_SENT,
 	EVENT_REWIND,
 	EVENT_FILE_CHANGED,
+	EVENT_TOOL_OUTPUT,
 	EVENT_GAP,
 	EVENT_KINDS /* and for a kind that this version does not know */
 };

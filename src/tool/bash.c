@@ -184,6 +184,20 @@ kill_start(struct tool_run *r)
 
 /* ---- bash_run ---- */
 
+/* While it runs. */
+static void
+on_more(void *ctx, const char *p, size_t len)
+{
+	struct tool_run *r = ctx;
+	struct buf text;
+
+	buf_init(&text, NULL);
+	clean(&text, p, len);
+	if (text.len > 0)
+		r->on_output(r->ctx, text.data, text.len);
+	buf_fini(&text);
+}
+
 static void
 bash_start(struct tool_run *r)
 {
@@ -202,9 +216,11 @@ bash_start(struct tool_run *r)
 	buf_lit(&m, ",\"command\":");
 	json_add_str(&m, NULL, json_get_str(r->args, "cmd"));
 	json_add_int(&m, "timeout_ms", ms);
+	json_add_bool(&m, "stream", 1);
 	fs_call_init(r, &b->call, "bash.run", on_answer);
 	b->call.members = m.data;
 	b->call.timeout_ms = ms + GRACE_MS;
+	b->call.on_more = on_more;
 	fs_call_start(r, &b->call);
 }
 

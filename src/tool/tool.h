@@ -71,6 +71,8 @@ struct tool_run {
 	const char *note; /* for the model too, of who allowed it; or NULL */
 	int64_t now_ms;
 	void (*on_end)(void *ctx, struct tool_run *r);
+	/* What it prints while it runs, some of it: UTF-8. */
+	void (*on_output)(void *ctx, const char *text, size_t len);
 	void *ctx;
 
 	/* How it ended. The texts are the arena's. */

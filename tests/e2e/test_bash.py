@@ -23,6 +23,7 @@ SCENARIOS = [
     *calls("^long$", bash("for i in $(seq 20000); do echo line $i; done")),
     *calls("^sleep$", bash("sleep 1000 & sleep 1000")),
     *calls("^slow$", bash("sleep 1000", timeout_ms=300)),
+    *calls("^ticks$", bash("for i in 1 2 3; do echo tick $i ü; sleep 0.4; done")),
     *calls("^odd$", bash(r"printf 'a\0b\377\033[31m\303\274'")),
     {"match": "^server$", "round": 0, "steps": [bash("echo up; sleep 1000", background=True)]},
     {"match": "^server$", "steps": [{"text": "it runs"}]},
@@ -66,6 +67,17 @@ def test_long_output(agent, stack):
     assert got["truncated"] is True and got["totalBytes"] == sum(len(f"line {i}\n") for i in range(1, 20001))
     with open(os.path.join(stack.sandbox.files(agent.id), got["whole"]), encoding="utf-8") as f:
         assert f.read().count("\n") == 20000
+
+
+def test_output_is_streamed(agent):
+    """While the command runs; whole characters, and a replay shows the same."""
+    frames = agent.ask("ticks")
+    parts = of(frames, "tool:output")
+    assert len(parts) >= 2 and "".join(p["output"] for p in parts) == "tick 1 ü\ntick 2 ü\ntick 3 ü\n"[:sum(len(p["output"]) for p in parts)]
+    kinds = [f.kind for f in frames]
+    assert kinds.index("tool:start") < kinds.index("tool:output") < kinds.index("tool:complete")
+    call, = agent.tool_calls()
+    assert {p["callId"] for p in parts} == {call["id"]} and data(agent)["output"].count("tick") == 3
 
 
 def test_timeout(agent, stack):
