@@ -137,3 +137,15 @@ buf_str(const struct buf *b)
 {
 	return b->data == NULL ? "" : b->data;
 }
+
+void
+buf_trim(struct buf *b, size_t max)
+{
+	struct arena *a = b->arena;
+
+	b->len = 0;
+	if (b->cap <= max)
+		return;
+	buf_fini(b);
+	buf_init(b, a);
+}

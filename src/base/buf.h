@@ -38,6 +38,9 @@ void buf_consume(struct buf *b, size_t len);
 /* Forgets all but the first len bytes. */
 void buf_truncate(struct buf *b, size_t len);
 
+/* Empties it, and frees the memory if it is more than max bytes. */
+void buf_trim(struct buf *b, size_t max);
+
 /* Empties it and keeps the memory. */
 void buf_clear(struct buf *b);
 

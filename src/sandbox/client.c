@@ -24,7 +24,9 @@
 #include "sandbox/frame.h"
 
 #define CHECK_EVERY_MS 100
+#define CONNECT_MS 2000 /* for a sandbox that is being started again */
 #define READ_BYTES 65536
+#define IDLE_BYTES (1u << 20) /* of a buffer that nothing is in */
 #define ANSWER_DEPTH 16
 
 struct sandbox {
@@ -177,7 +179,7 @@ connection_flush(struct sandbox *s)
 		return;
 	}
 	if (s->out_at == s->out.len) {
-		buf_clear(&s->out);
+		buf_trim(&s->out, IDLE_BYTES);
 		s->out_at = 0;
 	}
 	loop_io_want(
@@ -211,6 +213,8 @@ connection_read(struct sandbox *s)
 	}
 	if (s->fd >= 0)
 		buf_consume(&s->in, at);
+	if (s->in.len == 0)
+		buf_trim(&s->in, IDLE_BYTES);
 	if (rc < 0)
 		connection_drop(s, "it answered with something else");
 }
@@ -352,7 +356,8 @@ on_check(void *arg)
 
 	for (c = s->calls; c != NULL; c = next) {
 		next = c->next;
-		if (c->deadline_ms <= now) {
+		if (c->deadline_ms <= now ||
+		    (!c->sent && c->connect_ms <= now)) {
 			call_late(s, c);
 			next = s->calls;
 		}
@@ -408,6 +413,7 @@ sandbox_start(struct sandbox *s, struct sandbox_call *c)
 	c->id = ++s->last_id;
 	c->sent = 0;
 	c->answer = NULL;
+	c->connect_ms = loop_now_ms(s->loop) + CONNECT_MS;
 	c->deadline_ms = loop_now_ms(s->loop) +
 			 (c->timeout_ms > 0 ? c->timeout_ms : s->timeout_ms);
 	call_link(s, c);

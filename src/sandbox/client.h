@@ -42,7 +42,7 @@ struct sandbox_call {
 
 	/* The client's. */
 	uint64_t id;
-	int64_t deadline_ms;
+	int64_t deadline_ms, connect_ms;
 	int sent;
 	struct sandbox_call *next, **prev;
 };

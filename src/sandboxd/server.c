@@ -35,6 +35,7 @@
 #include "sandboxd/server.h"
 
 #define READ_BYTES 65536
+#define IDLE_BYTES (1u << 20) /* of a buffer that nothing is in */
 #define REQUEST_DEPTH 16
 #define CONNECTIONS_MAX 1024
 #define JOBS_MAX 1024 /* of a connection; then it is not read */
@@ -98,7 +99,7 @@ connection_flush(struct connection *c)
 		return -1;
 	}
 	if (c->out_at == c->out.len) {
-		buf_clear(&c->out);
+		buf_trim(&c->out, IDLE_BYTES);
 		c->out_at = 0;
 	}
 	loop_io_want(c->io, (c->jobs < JOBS_MAX ? LOOP_READ : 0) |
@@ -302,6 +303,8 @@ connection_read(struct connection *c)
 				break;
 		}
 		buf_consume(&c->in, at);
+		if (c->in.len == 0)
+			buf_trim(&c->in, IDLE_BYTES);
 	}
 	if (n <= 0 || rc != 0) {
 		if (n > 0)

@@ -15,7 +15,6 @@
 
 struct bash {
 	struct sandbox_call call;
-	struct buf text; /* what it printed, as UTF-8 */
 };
 
 /* What is no UTF-8 is shown as U+FFFD; a 0 byte and ANSI's escape are not. */
@@ -35,6 +34,33 @@ clean(struct buf *out, const char *p, size_t len)
 			n++;
 		}
 	}
+}
+
+/* Back to where a character begins, if it is UTF-8. */
+static size_t
+char_begin(const char *p, size_t at)
+{
+	for (int i = 0; i < 3 && at > 0 && (p[at] & 0xc0) == 0x80; i++)
+		at--;
+	return at;
+}
+
+/* What it printed, or its first two thirds and its last of max bytes. */
+static void
+show(struct buf *out, const struct buf *printed, size_t max)
+{
+	const char *p = printed->data;
+	size_t head, tail;
+
+	if (printed->len <= max) {
+		clean(out, p, printed->len);
+		return;
+	}
+	head = char_begin(p, max / 3 * 2);
+	tail = char_begin(p, printed->len - max / 3);
+	clean(out, p, head);
+	tool_note_cut(out, tail - head);
+	clean(out, p + tail, printed->len - tail);
 }
 
 static int
@@ -69,15 +95,16 @@ finish(struct tool_run *r)
 	struct buf shown;
 
 	buf_init(&shown, r->arena);
-	tool_cut(&shown, buf_str(&b->text), b->text.len, max);
+	show(&shown, &b->call.answer_data, max);
 	json_open(&r->data, NULL, '{');
 	if (json_get(it, "status") != NULL)
 		json_add_json(&r->data, "status", json_get(it, "status"));
 	add_end(r, it);
 	json_add_strn(&r->data, "output", buf_str(&shown), shown.len);
-	if (shown.len < b->text.len || b->text.len > max) {
+	if (b->call.answer_data.len > max) {
 		json_add_bool(&r->data, "truncated", 1);
-		json_add_int(&r->data, "totalBytes", (int64_t)b->text.len);
+		json_add_int(
+		    &r->data, "totalBytes", (int64_t)b->call.answer_data.len);
 	}
 	if (r->kept != NULL)
 		json_add_str(&r->data, "whole", r->kept);
@@ -98,16 +125,13 @@ static void
 on_answer(void *ctx, struct sandbox_call *c)
 {
 	struct tool_run *r = ctx;
-	struct bash *b = r->own;
 
 	if (c->err.code != ERR_NONE) {
 		fs_fail(r, &c->err);
 		return;
 	}
 	take_changes(r, json_get(c->answer, "changes"));
-	buf_init(&b->text, r->arena);
-	clean(&b->text, c->answer_data.data, c->answer_data.len);
-	if (b->text.len > r->max_bytes / 4 * 3)
+	if (c->answer_data.len > r->max_bytes / 4 * 3)
 		fs_keep(
 		    r, c->answer_data.data, c->answer_data.len, "txt", finish);
 	else

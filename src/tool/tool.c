@@ -99,6 +99,12 @@ tool_envelope_failed(struct buf *out, enum tool_error type, const char *error)
 }
 
 void
+tool_note_cut(struct buf *out, size_t bytes)
+{
+	buf_printf(out, "\n[... %zu bytes are left out here ...]\n", bytes);
+}
+
+void
 tool_cut(struct buf *out, const char *text, size_t len, size_t max)
 {
 	size_t head, tail;
@@ -112,8 +118,7 @@ tool_cut(struct buf *out, const char *text, size_t len, size_t max)
 	while (tail > 0 && (text[len - tail] & 0xc0) == 0x80)
 		tail--;
 	buf_add(out, text, head);
-	buf_printf(out, "\n[... %zu bytes are left out here ...]\n",
-	    len - head - tail);
+	tool_note_cut(out, len - head - tail);
 	buf_add(out, text + len - tail, tail);
 }
 

@@ -139,6 +139,9 @@ void tool_envelope(const struct tool_run *r, struct buf *out);
 /* The head and the tail of a text, of max bytes about; all of it if less. */
 void tool_cut(struct buf *out, const char *text, size_t len, size_t max);
 
+/* Says that so many bytes of a text are not shown. */
+void tool_note_cut(struct buf *out, size_t bytes);
+
 /* The data of a run as a text: what a string says, or JSON as it is. */
 const char *tool_data_text(const struct tool_run *r, size_t *len_r);
 
