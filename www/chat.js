@@ -3,6 +3,7 @@
 import { explain, isNetworkFailure, newKey } from "./api.js";
 import { follow, isFinal } from "./follow.js";
 import { epochStart, isAfter, parseId } from "./sse.js";
+import { ToolCall } from "./tools.js";
 import { Message, Transcript } from "./transcript.js";
 import { backoff, pause } from "./wait.js";
 
@@ -27,6 +28,7 @@ export class Chat {
   #byId = new Map(); // messageId -> Message of the user
   #parts = new Map(); // "turn/step" -> Message of the agent
   #latest = new Map(); // turn -> its last Message
+  #tools = new Map(); // call id -> ToolCall
   #usage = new Map(); // turn -> step -> token_usage
   #errors = new Map(); // turn -> text
   #pending = new Set(); // own messages the server has not confirmed
@@ -138,6 +140,7 @@ export class Chat {
     const { messages, last } = await this.#fetchHistory();
     this.#clear();
     for (const one of messages) this.#showStored(one);
+    await this.#askOpenQuestions();
     for (const entry of this.#pending) this.#keepPending(entry);
     this.#late = false;
     this.#last = last;
@@ -171,14 +174,16 @@ export class Chat {
 
   #clear() {
     this.#transcript.clear();
-    for (const map of [this.#byId, this.#parts, this.#latest, this.#usage, this.#errors, this.#committed]) map.clear();
+    for (const map of [this.#byId, this.#parts, this.#latest, this.#tools, this.#usage, this.#errors, this.#committed]) map.clear();
     this.#setRunning(null);
   }
 
   #showStored(stored) {
     if (stored.turn && stored.step !== undefined && stored.role === "assistant") this.#committed.add(`${stored.turn}/${stored.step}`);
     const { text, thinking } = textOf(stored.content);
-    if (!text && !thinking && !stored.interrupted && !stored.error) return; // tool results
+    if (stored.role === "user") this.#showResults(stored);
+    if (stored.kind) return; // a reminder, or a summary: not what somebody said
+    if (!text && !thinking && !stored.interrupted && !stored.error) return this.#showCalls(stored); // tool results
     const user = stored.role === "user";
     const message = new Message(user ? "user" : "assistant", user ? "You" : this.#agent.name, stored.time);
     if (thinking) message.think(thinking);
@@ -188,6 +193,32 @@ export class Chat {
     if (stored.error) end(message, "error", stored.error.message);
     if (user && stored.id) this.#byId.set(stored.id, message);
     this.#transcript.add(message);
+    this.#showCalls(stored);
+  }
+
+  #showCalls(stored) {
+    for (const { type, id, name, input } of blocksOf(stored.content)) {
+      if (type === "tool_use") this.#tool(id).update({ name, input, state: "EXECUTING" });
+    }
+  }
+
+  #showResults(stored) {
+    for (const { type, tool_use_id: id, content } of blocksOf(stored.content)) {
+      if (type !== "tool_result") continue;
+      const result = parsed(textOf(content).text);
+      this.#tool(id).update({ result, state: result?.ok === false ? "FAILED" : "COMPLETED" });
+    }
+  }
+
+  /** What the agent waits for; its event may be long past. */
+  async #askOpenQuestions() {
+    try {
+      const { approvals } = await this.#api.json("GET", `${this.#path}/approvals`, { signal: this.#end.signal });
+      for (const call of approvals ?? []) this.#tool(call.id).update(call);
+    } catch (error) {
+      this.#end.signal.throwIfAborted();
+      if (isFinal(error)) throw error;
+    }
   }
 
   #keepPending(entry) {
@@ -258,8 +289,12 @@ export class Chat {
     ["think_chunk", (chat, e) => chat.#part(e)?.think(String(e.text ?? ""))],
     ["text_chunk", (chat, e) => chat.#onText(e)],
     ["stream_reset", (chat, e) => chat.#onReset(e)],
-    ["tool:start", (chat) => chat.#activity("Using a tool")],
-    ["permission_required", (chat) => chat.#activity("Waiting for an approval")],
+    ["tool:start", (chat, e) => chat.#onTool(e, "Using a tool")],
+    ["tool:output", (chat, e) => chat.#tools.get(e.callId)?.print(String(e.output ?? ""))],
+    ["tool:complete", (chat, e) => chat.#onTool(e, "Working")],
+    ["tool_audit", (chat, e) => chat.#onTool(e)],
+    ["approval_response", (chat, e) => chat.#onTool(e, "Working")],
+    ["permission_required", (chat, e) => chat.#onTool(e, "Waiting for an answer")],
     ["retry", (chat, e) => chat.#activity(e.message ? `Trying again: ${e.message}` : "The model did not answer, trying again")],
     ["agent_resumed", (chat, e) => chat.#onResumed(e)],
     ["step_complete", (chat) => chat.#activity("Working")],
@@ -308,6 +343,23 @@ export class Chat {
     if (!part) return;
     part.text(String(event.text ?? ""));
     this.#activity("");
+  }
+
+  #onTool(event, activity) {
+    const { call, agent } = event;
+    if (call?.id && !agent) this.#tool(call.id, event.turn).update(call); // not a sub-agent's
+    if (activity) this.#activity(activity);
+  }
+
+  /** The call of that id, new at the end of what its turn has shown. */
+  #tool(id, turn) {
+    let tool = this.#tools.get(id);
+    if (tool) return tool;
+    tool = new ToolCall(id, (call, decision) => this.#api.json("POST", `${this.#path}/approvals/${encodeURIComponent(call)}`, { body: { decision }, signal: this.#end.signal }));
+    this.#transcript.add(tool, this.#latest.get(turn));
+    this.#tools.set(id, tool);
+    if (turn) this.#latest.set(turn, tool);
+    return tool;
   }
 
   #onReset(event) {
@@ -398,6 +450,18 @@ function textOf(content) {
   const blocks = Array.isArray(content) ? content : [];
   const join = (type, field) => blocks.filter((b) => b?.type === type && b[field]).map((b) => b[field]).join("\n\n");
   return { text: join("text", "text"), thinking: join("thinking", "thinking") || join("thinking", "text") };
+}
+
+function blocksOf(content) {
+  return Array.isArray(content) ? content.filter(Boolean) : [];
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function inTime(ms) {

@@ -92,7 +92,7 @@ class Page:
         """[(role, text, state)] as shown."""
         return self.driver.execute_script(
             "return [...document.querySelectorAll('.message')].map(m => "
-            "[m.dataset.role, m.querySelector(':scope > .body').innerText.trim(), m.dataset.state ?? ''])"
+            "[m.dataset.role, (m.querySelector(':scope > .body')?.innerText ?? '').trim(), m.dataset.state ?? ''])"
         )
 
     def texts(self):
@@ -239,3 +239,52 @@ def test_sign_out_forgets_the_token(page):
     page.driver.refresh()
     page.one("#token")
     assert page.driver.execute_script("return sessionStorage.length") == 0
+
+
+LIST = [{"id": "1", "title": "buy milk", "status": "pending"}]
+
+
+@pytest.fixture
+def asking(driver, stack_factory):
+    """A page with an agent that asks before it writes its list."""
+    stack = stack_factory(scenarios=[
+        {"match": "^plan$", "round": 0, "steps": [{"text": "I make a list."}, {"call": "todo_write", "input": {"todos": LIST}}]},
+        {"match": "^plan$", "steps": [{"text": "It is made."}]},
+    ])
+    page = Page(driver, stack)
+    page.agent = stack.user().agent(tools=["todo_read", "todo_write"], permission={"mode": "approval"})
+    page.user = page.agent.user.name
+    page.sign_in(page.user)
+    driver.execute_script("location.hash = arguments[0]", f"agent={page.agent.id}")
+    page.connected()
+    return page
+
+
+def tools(page):
+    """[(name, state, output)] as shown."""
+    return page.driver.execute_script(
+        "return [...document.querySelectorAll('.message.tool')].map(m => [m.querySelector('.tool-name').textContent, m.dataset.state, m.querySelector('.tool-output').textContent])")
+
+
+def test_a_tool_call_asks_and_is_allowed(asking):
+    """Shown with its arguments, its question answered by a click, its result and what follows; and all of it after a reload."""
+    asking.say("plan")
+    asking.click(".tool-question [data-decision=allow]")
+    asking.wait(lambda: tools(asking) == [["todo_write", "completed", '{\n  "count": 1\n}']], lambda: str(tools(asking)))
+    asking.wait(lambda: [t for r, t in asking.texts() if r == "assistant"] == ["I make a list.", "It is made."])
+    assert "buy milk" in asking.driver.execute_script("return document.querySelector('.tool-input').textContent")
+    order = [r for r, _ in asking.texts()]
+    asking.driver.refresh()
+    asking.connected()
+    asking.wait(lambda: [r for r, _ in asking.texts()] == order == ["user", "assistant", "tool", "assistant"], lambda: str(asking.texts()))
+    assert tools(asking) == [["todo_write", "completed", '{\n  "count": 1\n}']] and not asking.all(".tool-question")
+
+
+def test_a_question_survives_a_reload_and_is_denied(asking):
+    asking.say("plan")
+    asking.one(".tool-question")
+    asking.driver.refresh()
+    asking.connected()
+    asking.click(".tool-question [data-decision=deny]")
+    asking.wait(lambda: [state for _, state, _ in tools(asking)] == ["denied"], lambda: str(tools(asking)))
+    asking.wait(lambda: ("assistant", "It is made.") in asking.texts())
