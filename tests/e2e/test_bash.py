@@ -8,7 +8,7 @@ import pytest
 
 from conftest import close
 from stack import Stack, wait_for
-from test_sandbox_commands import processes
+from test_sandbox_commands import processes, skip_without_commands
 from test_tools import calls, of, results
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
@@ -36,6 +36,7 @@ SCENARIOS = [
 @pytest.fixture(scope="module")
 def stack():
     stack = Stack(scenarios=SCENARIOS, sandbox=True, templates={"coder": {"tools": ["bash_run", "bash_logs", "bash_kill", "fs_read"]}})
+    skip_without_commands(stack.sandbox)
     yield stack
     close(stack)
 

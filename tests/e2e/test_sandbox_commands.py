@@ -3,6 +3,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,13 @@ pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewra
 USER = "nobody" if os.geteuid() == 0 else None  # root is not held by limits of processes
 
 
+def skip_without_commands(sandbox):
+    """Where bubblewrap does not work, as in some containers: the sandbox has said why."""
+    if why := re.search("no commands: (.*)", sandbox.log()):
+        sandbox.stop()
+        pytest.skip(why.group(1))
+
+
 @pytest.fixture(scope="module")
 def sandbox():
     folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")
@@ -27,7 +35,7 @@ def sandbox():
     if USER:
         os.chown(folder, pwd.getpwnam(USER).pw_uid, -1)
     sandbox = Sandbox(folder, {"sandbox.quota": "32m", "sandbox.processes": "64", "sandbox.max_time": "60s"}, user=USER).start()
-    assert "no commands" not in sandbox.log(), sandbox.log()
+    skip_without_commands(sandbox)
     yield sandbox
     assert sandbox.stop() == 0
     shutil.rmtree(folder)
@@ -120,6 +128,7 @@ def test_the_sandbox_is_killed():
     """kill -9 of it takes its commands along."""
     folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")
     sandbox = Sandbox(folder).start()
+    skip_without_commands(sandbox)
     box = Box(sandbox)
     box.client.send("bash.run", user=box.user, agent=box.agent, command="setsid sleep 1000 & sleep 1000")
     wait_for(lambda: len(processes(sandbox)) >= 4, 10, "not begun")
@@ -422,6 +431,7 @@ def test_jobs_survive_the_sandbox():
     """Twenty of them, and its kill -9: each is found again; a supervisor that is killed takes its command along."""
     folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")
     sandbox = Sandbox(folder, {"sandbox.jobs": "20"}).start()
+    skip_without_commands(sandbox)
     box = Box(sandbox)
     jobs = [box("bash.start", command=f"echo {i}; sleep 1000")["job"] for i in range(20)]
     sandbox.stop(9)
