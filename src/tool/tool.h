@@ -22,8 +22,7 @@ struct webhooks;
  * start, wait for whatever they need, and end once.
  */
 struct tool {
-	const char *name;
-	const char *description;
+	const char *name, *description;
 	const char *schema; /* of the arguments: JSON text */
 	const struct json *schema_doc;
 	enum tool_effect effect;
@@ -82,11 +81,10 @@ struct tool_run {
 	const char *new_todos; /* to be kept with the result, or NULL */
 	struct tool_change *changes;
 
-	int ended;
+	int ended, asked_to_keep;
 	void *own;                    /* the kind's */
 	struct sandbox_call *keeping; /* data that is too large */
 	void (*after_keeping)(struct tool_run *r);
-	int asked_to_keep;
 	const char *kept; /* the file that has all of it */
 };
 
