@@ -22,6 +22,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "conf/conf.h"
 #include "main/token.h"
 #include "master/master.h"
@@ -159,34 +160,6 @@ conf_snapshot(const char *path)
 	return n < 0 ? -1 : out;
 }
 
-/*
- * Into the background. The parent leaves when the pool was started, with the
- * code of the child if that did not happen. The descriptor for master_run.
- */
-static int
-daemonize(void)
-{
-	int ready[2], status;
-	char byte;
-	pid_t pid;
-
-	if (pipe2(ready, O_CLOEXEC) < 0)
-		exit(EX_OSERR);
-	pid = fork(); /* no thread yet */
-	if (pid < 0)
-		exit(EX_OSERR);
-	if (pid == 0) {
-		close(ready[0]);
-		setsid();
-		return ready[1];
-	}
-	close(ready[1]);
-	if (read(ready[0], &byte, 1) == 1)
-		exit(EX_OK);
-	waitpid(pid, &status, 0);
-	exit(WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
-}
-
 static int
 command_run(const char *path, int foreground)
 {
@@ -208,7 +181,7 @@ command_run(const char *path, int foreground)
 		return EX_OSERR;
 	}
 	if (!foreground)
-		ready_fd = daemonize();
+		ready_fd = process_detach();
 	rc = master_run(c, conf_fd, ready_fd);
 	conf_free(&c);
 	return rc;

@@ -312,7 +312,10 @@ edit_file(struct job *j, struct edit *e, struct err *err)
 	close(fd);
 	if (text == NULL || target_open(j, e->path, &t, err) < 0)
 		return -1;
-	rc = edit_text(j, &t, e, text, len, err);
+	if (t.exists && stat_is_same(&st, &t.st))
+		rc = edit_text(j, &t, e, text, len, err);
+	else /* while it was read: by a command that runs */
+		rc = err_set(err, ERR_CONFLICT, CHANGED);
 	close(t.dir);
 	if (rc == 0)
 		workspace_saw(&j->ws, e->path, &t.st);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/process.h"
 #include "sandboxd/job_files.h"
 #include "sandboxd/path.h"
 
@@ -41,32 +42,6 @@ job_file_read(struct arena *a, int dir, const char *name, size_t max)
 	return text;
 }
 
-unsigned long long
-job_start_time(pid_t pid)
-{
-	char path[40], text[1024], *p;
-	unsigned long long start = 0;
-	int fd;
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	p = strrchr(text, ')'); /* the name may hold anything */
-	if (p == NULL || p[1] == '\0' || p[2] == 'Z')
-		return 0;
-	for (int field = 2; field < 22 && p != NULL; field++)
-		p = strchr(p + 1, ' ');
-	if (p != NULL)
-		start = strtoull(p, NULL, 10);
-	return start;
-}
-
 pid_t
 job_supervisor(struct arena *a, int dir)
 {
@@ -75,7 +50,7 @@ job_supervisor(struct arena *a, int dir)
 	int pid;
 
 	if (text == NULL || sscanf(text, "%d %llu", &pid, &start) != 2 ||
-	    pid <= 1 || start == 0 || job_start_time(pid) != start)
+	    pid <= 1 || start == 0 || process_start_time(pid) != start)
 		return 0;
 	return pid;
 }

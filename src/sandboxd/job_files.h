@@ -15,9 +15,6 @@ int job_file_write(int dir, const char *name, const char *text, size_t len);
 /* At most max bytes; NULL if there is no such file. */
 char *job_file_read(struct arena *a, int dir, const char *name, size_t max);
 
-/* When a process began, in the kernel's ticks; 0: there is none. */
-unsigned long long job_start_time(pid_t pid);
-
 /* The supervisor of the job, if it lives; else 0. */
 pid_t job_supervisor(struct arena *a, int dir);
 

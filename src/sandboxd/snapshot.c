@@ -65,14 +65,6 @@ snapshot_free(struct snapshot **s_p)
 	free(s);
 }
 
-static int
-is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 void
 snapshot_compare(
     struct snapshot *before, struct snapshot *after, snapshot_f *fn, void *ctx)
@@ -85,7 +77,7 @@ snapshot_compare(
 			fn(ctx, old->path, "deleted", NULL);
 			continue;
 		}
-		if (!is_same(&old->st, &now->st))
+		if (!stat_is_same(&old->st, &now->st))
 			fn(ctx, now->path, "modified", &now->st);
 		HASH_DEL(after->files, now);
 	}

@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "conf/conf.h"
 #include "sandboxd/job_files.h"
 #include "sandboxd/jobs.h"
@@ -31,6 +32,7 @@
 #include "sandboxd/path.h"
 #include "sandboxd/tree.h"
 #include "sandboxd/watch.h"
+#include "sandboxd/workspace.h"
 
 #define JOB_DIR 3
 #define COMMAND_BYTES (1u << 20)
@@ -74,48 +76,12 @@ on_output(void *ctx, const char *p, size_t len)
 }
 
 static int
-add_usage(void *ctx, const struct tree_entry *e, struct err *err)
-{
-	int64_t *sum = ctx;
-
-	(void)err;
-	sum[0] += (int64_t)e->st->st_blocks * 512;
-	sum[1]++;
-	return TREE_GO_ON;
-}
-
-static int
 is_over(void *ctx)
 {
 	struct supervisor *s = ctx;
-	int64_t sum[2] = { 0, 0 };
+	struct usage u;
 
-	return tree_walk(s->root, add_usage, NULL, sum, NULL) == 0 &&
-	       (sum[0] > s->conf->sandbox_quota_bytes ||
-		   sum[1] > s->conf->sandbox_max_files);
-}
-
-/* In the background, in a session of its own. The parent waits on fd for a
- * byte and leaves. */
-static void
-detach(int *fd_r)
-{
-	int fd[2];
-	char byte;
-	pid_t pid;
-
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		exit(EX_OSERR);
-	pid = fork(); /* no thread yet */
-	if (pid < 0)
-		exit(EX_OSERR);
-	if (pid > 0) {
-		close(fd[1]);
-		_exit(read(fd[0], &byte, 1) == 1 ? EX_OK : EX_SOFTWARE);
-	}
-	close(fd[0]);
-	setsid();
-	*fd_r = fd[1];
+	return tree_usage(s->root, &u, NULL) == 0 && usage_is_over(s->conf, &u);
 }
 
 static void
@@ -140,7 +106,7 @@ write_pid(void)
 {
 	char text[64];
 	int n = snprintf(text, sizeof(text), "%d %llu", (int)getpid(),
-	    job_start_time(getpid()));
+	    process_start_time(getpid()));
 
 	job_file_write(JOB_DIR, "pid", text, (size_t)n);
 }
@@ -173,7 +139,7 @@ job_supervise(const struct conf *c, const char *key)
 
 	fcntl(JOB_DIR, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_NAME, "sandbox-super");
-	detach(&ready);
+	ready = process_detach();
 	snprintf(path, sizeof(path), "%s/%s/files", c->sandbox_workspaces, key);
 	command = job_file_read(a, JOB_DIR, "command", COMMAND_BYTES);
 	s.root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

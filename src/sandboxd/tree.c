@@ -114,6 +114,32 @@ tree_walk(int root, tree_f *before, tree_f *after, void *ctx, struct err *err)
 	return walk_dir(&w, fd) < 0 ? -1 : 0;
 }
 
+static int
+count_entry(void *ctx, const struct tree_entry *e, struct err *err)
+{
+	struct usage *u = ctx;
+
+	(void)err;
+	u->files++;
+	u->bytes += (int64_t)e->st->st_blocks * 512;
+	return TREE_GO_ON;
+}
+
+int
+tree_usage(int root, struct usage *out, struct err *err)
+{
+	memset(out, 0, sizeof(*out));
+	return tree_walk(root, count_entry, NULL, out, err);
+}
+
+int
+stat_is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 struct removal {
 	int root;
 	int moved; /* directories that were too deep, up to the root */

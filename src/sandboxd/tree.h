@@ -3,6 +3,7 @@
 #define SANDBOXD_TREE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 struct err;
@@ -32,6 +33,17 @@ typedef int tree_f(void *ctx, const struct tree_entry *e, struct err *err);
  * all else; after: of a directory whose entries were walked, NULL: none. */
 int tree_walk(
     int root, tree_f *before, tree_f *after, void *ctx, struct err *err);
+
+/* What a tree takes. */
+struct usage {
+	int64_t bytes; /* of the disk */
+	int64_t files; /* and directories */
+};
+
+int tree_usage(int root, struct usage *out, struct err *err);
+
+/* 1 if both are the same version of a file. */
+int stat_is_same(const struct stat *a, const struct stat *b);
 
 /*
  * Copies all that is below from into to, which is empty: directories,

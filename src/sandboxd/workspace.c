@@ -27,13 +27,14 @@
 #define AGENT_MAX 40
 #define IDLE_MAX 256 /* entries that are kept though nobody is in them */
 #define WAIT_MS 1000
+#define KNOWN_MS 2000 /* that a count is good for: commands write too */
 
 struct workspace_entry {
 	char key[WORKSPACE_KEY_SIZE]; /* HASH/AGENT */
 	int users;                    /* in it, or waiting */
 	int readers, writer;
-	int known;   /* usage is */
-	int deleted; /* and not to be made again */
+	int64_t known_until_ms; /* what usage is */
+	int deleted;            /* and not to be made again */
 	struct usage usage;
 	struct seen *seen;
 	UT_hash_handle hh;
@@ -211,7 +212,7 @@ entry_leave(struct workspaces *w, struct workspace *ws, int forget)
 		e->readers--;
 	e->users--;
 	if (forget)
-		e->known = 0;
+		e->known_until_ms = 0;
 	if (forget)
 		seen_free(&e->seen);
 	forget_idle(w);
@@ -320,32 +321,20 @@ workspace_copy(struct workspaces *w, const char *user, const char *from,
 
 /* ---- how much there is ---- */
 
-static int
-count_entry(void *ctx, const struct tree_entry *e, struct err *err)
-{
-	struct usage *u = ctx;
-
-	(void)err;
-	u->files++;
-	u->bytes += (int64_t)e->st->st_blocks * 512;
-	return TREE_GO_ON;
-}
-
 int
 workspace_usage(struct workspace *ws, struct usage *out, struct err *err)
 {
 	struct workspace_entry *e = ws->entry;
 
-	memset(out, 0, sizeof(*out));
-	if (ws->exclusive && e->known) {
+	if (ws->exclusive && e->known_until_ms > clk_mono_ms()) {
 		*out = e->usage;
 		return 0;
 	}
-	if (tree_walk(ws->root, count_entry, NULL, out, err) < 0)
+	if (tree_usage(ws->root, out, err) < 0)
 		return -1;
 	if (ws->exclusive) {
 		e->usage = *out;
-		e->known = 1;
+		e->known_until_ms = clk_mono_ms() + KNOWN_MS;
 	}
 	return 0;
 }
@@ -373,13 +362,19 @@ workspace_room(
 }
 
 int
+usage_is_over(const struct conf *c, const struct usage *u)
+{
+	return u->bytes > c->sandbox_quota_bytes ||
+	       u->files > c->sandbox_max_files;
+}
+
+int
 workspace_is_over(struct workspace *ws)
 {
 	struct usage u;
 
 	return workspace_usage(ws, &u, NULL) == 0 &&
-	       (u.bytes > ws->conf->sandbox_quota_bytes ||
-		   u.files > ws->conf->sandbox_max_files);
+	       usage_is_over(ws->conf, &u);
 }
 
 void
@@ -392,7 +387,7 @@ workspace_count(struct workspace *ws, int64_t bytes, int64_t files)
 void
 workspace_forget(struct workspace *ws)
 {
-	ws->entry->known = 0;
+	ws->entry->known_until_ms = 0;
 }
 
 void

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "sandboxd/tree.h"
+
 struct arena;
 struct conf;
 struct err;
@@ -77,12 +79,7 @@ int workspace_name(
 
 /* ---- what is in it ---- */
 
-struct usage {
-	int64_t bytes; /* of the disk */
-	int64_t files; /* and directories */
-};
-
-/* What it has, counted when it is not known. */
+/* What it has, counted unless that was done a moment ago. */
 int workspace_usage(struct workspace *ws, struct usage *out, struct err *err);
 
 /*
@@ -91,6 +88,8 @@ int workspace_usage(struct workspace *ws, struct usage *out, struct err *err);
  */
 int workspace_room(
     struct workspace *ws, int64_t bytes, int64_t files, struct err *err);
+
+int usage_is_over(const struct conf *c, const struct usage *u);
 
 /* 1 if it has more than it may; 0 also if that cannot be told. */
 int workspace_is_over(struct workspace *ws);

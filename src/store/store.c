@@ -16,6 +16,7 @@
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/id.h"
+#include "base/process.h"
 #include "conf/conf.h"
 #include "store/store_priv.h"
 
@@ -93,34 +94,6 @@ store_call(struct store *st, struct arena *a, struct redis_pipe *p,
 	return 0;
 }
 
-/*
- * When a process started, in clock ticks after boot; 0: there is none, or it
- * is dead and only not reaped yet.
- */
-static unsigned long long
-start_time(int pid)
-{
-	char path[64], text[1024], *p, state = 'X';
-	FILE *f;
-	unsigned long long start = 0;
-	size_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
-	text[n] = '\0';
-	p = strrchr(text, ')'); /* the name may hold anything */
-	if (p != NULL)
-		sscanf(p + 1,
-		    " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u "
-		    "%*d %*d %*d %*d %*d %*d %llu",
-		    &state, &start);
-	return state == 'Z' || state == 'X' ? 0 : start;
-}
-
 /* What of name is safe inside a lease and a channel name. */
 static void
 copy_plain(char *out, size_t size, const char *name)
@@ -148,7 +121,7 @@ holder_make(char *out, size_t size)
 	copy_plain(host_plain, sizeof(host_plain), host);
 	copy_plain(boot_plain, 9, boot);
 	snprintf(out, size, "%s.%s.%d.%llu", host_plain, boot_plain,
-	    (int)getpid(), start_time((int)getpid()));
+	    (int)getpid(), process_start_time(getpid()));
 }
 
 int
@@ -171,7 +144,7 @@ store_holder_dead(const struct store *st, const char *lease)
 	if (strncmp(st->holder, holder, n) != 0 || strchr(pid, '.') == NULL)
 		return 0;
 	start = strtoull(strchr(pid, '.') + 1, NULL, 10);
-	return start_time(atoi(pid)) != start;
+	return process_start_time(atoi(pid)) != start;
 }
 
 struct store *
