@@ -52,11 +52,16 @@ show_part(struct command *c)
 		return;
 	if (len > PART_BYTES) { /* what it skips is in the answer */
 		c->shown = out->len - PART_BYTES;
-		len = PART_BYTES;
+		while (
+		    c->shown < out->len && (out->data[c->shown] & 0xc0) == 0x80)
+			c->shown++; /* to where a character begins */
+		len = out->len - c->shown;
 	}
 	whole = json_utf8_whole(out->data + c->shown, len);
 	if (len - whole >= 4)
 		whole = len; /* it is no UTF-8 at all */
+	if (whole == 0)
+		return;
 	c->job->emit(c->job, out->data + c->shown, whole);
 	c->shown += whole;
 	c->sent += whole;
