@@ -20,24 +20,20 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
+#include "sandbox/channel.h"
 #include "sandbox/client.h"
 #include "sandbox/frame.h"
 
 #define CHECK_EVERY_MS 100
 #define CONNECT_MS 2000 /* for a sandbox that is being started again */
-#define READ_BYTES 65536
-#define IDLE_BYTES (1u << 20) /* of a buffer that nothing is in */
 #define ANSWER_DEPTH 16
 
 struct sandbox {
 	struct loop *loop;
 	const char *path;
 	int64_t timeout_ms;
-	int fd;
-	struct loop_io *io;
+	struct channel channel;
 	struct loop_timer *check;
-	struct buf in, out;
-	size_t out_at; /* of out, what was written */
 	uint64_t last_id;
 	struct sandbox_call *calls;
 	const char *refused; /* why the last try to connect failed */
@@ -48,12 +44,28 @@ static void connection_drop(struct sandbox *s, const char *why);
 /* ---- calls ---- */
 
 static void
-call_unlink(struct sandbox *s, struct sandbox_call *c)
+list_add(struct sandbox_call **list, struct sandbox_call *c)
+{
+	c->prev = list;
+	c->next = *list;
+	if (c->next != NULL)
+		c->next->prev = &c->next;
+	*list = c;
+}
+
+static void
+list_remove(struct sandbox_call *c)
 {
 	*c->prev = c->next;
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	c->prev = NULL;
+}
+
+static void
+call_unlink(struct sandbox *s, struct sandbox_call *c)
+{
+	list_remove(c);
 	if (s->calls == NULL)
 		loop_timer_stop(s->check);
 }
@@ -63,11 +75,7 @@ call_link(struct sandbox *s, struct sandbox_call *c)
 {
 	if (s->calls == NULL)
 		loop_timer_start(s->check, CHECK_EVERY_MS, CHECK_EVERY_MS);
-	c->prev = &s->calls;
-	c->next = s->calls;
-	if (c->next != NULL)
-		c->next->prev = &c->next;
-	s->calls = c;
+	list_add(&s->calls, c);
 }
 
 static void
@@ -95,31 +103,15 @@ call_find(struct sandbox *s, uint64_t id)
 	return c;
 }
 
-static const struct {
-	const char *word;
-	enum err_code code;
-} codes[] = {
-	{ "invalid", ERR_INVALID },
-	{ "not_found", ERR_NOT_FOUND },
-	{ "conflict", ERR_CONFLICT },
-	{ "precondition", ERR_PRECONDITION },
-	{ "too_large", ERR_TOO_LARGE },
-	{ "quota", ERR_LIMIT },
-	{ "busy", ERR_OVERLOAD },
-};
-
 static void
 answer_error(struct sandbox_call *c, const struct json *j)
 {
 	const char *word = json_get_str(j, "code");
 	const char *text = json_get_str(j, "error");
 	const char *limit = json_get_str(j, "limit");
-	enum err_code code = ERR_INTERNAL;
+	enum err_code code =
+	    word == NULL ? ERR_INTERNAL : frame_error_code(word);
 
-	for (size_t i = 0; word != NULL && i < sizeof(codes) / sizeof(*codes);
-	     i++)
-		if (strcmp(codes[i].word, word) == 0)
-			code = codes[i].code;
 	if (text == NULL)
 		text = "the sandbox failed";
 	if (limit != NULL)
@@ -128,37 +120,50 @@ answer_error(struct sandbox_call *c, const struct json *j)
 		err_set(&c->err, code, "%s", text);
 }
 
-/* An answer. 0, or -1: it is none. */
-static int
-on_frame(struct sandbox *s, const struct frame_view *f)
+static void
+close_arena(void *p)
 {
-	struct arena *a = arena_open(1024);
-	const struct json *j =
-	    json_parse(a, f->json, f->json_len, ANSWER_DEPTH, NULL);
-	struct sandbox_call *c;
-	int64_t id;
-	int more;
-	int rc = json_get_int(j, "id", &id) ? 0 : -1;
+	struct arena *a = p;
 
-	c = rc < 0 ? NULL : call_find(s, (uint64_t)id);
-	more = json_get_true(j, "more");
 	arena_close(&a);
-	if (c != NULL && more) {
-		if (c->on_more != NULL)
-			c->on_more(c->ctx, f->data, f->data_len);
-		return 0;
-	}
-	if (c == NULL)
-		return rc; /* it was cancelled, or took too long */
-	c->answer =
-	    json_parse(c->arena, f->json, f->json_len, ANSWER_DEPTH, NULL);
+}
+
+static void
+take_answer(struct sandbox *s, struct sandbox_call *c, const struct json *j,
+    const struct frame_view *f)
+{
+	c->answer = j;
 	buf_init(&c->answer_data, c->arena);
 	buf_add(&c->answer_data, f->data, f->data_len);
 	err_clear(&c->err);
-	if (!json_get_true(c->answer, "ok"))
-		answer_error(c, c->answer);
+	if (!json_get_true(j, "ok"))
+		answer_error(c, j);
 	call_end(s, c);
-	return 0;
+}
+
+/* An answer, or a part of one. 0, or -1: it is none. */
+static int
+on_frame(void *ctx, const struct frame_view *f)
+{
+	struct sandbox *s = ctx;
+	struct arena *a = arena_open(f->json_len + 1024);
+	const struct json *j =
+	    json_parse(a, f->json, f->json_len, ANSWER_DEPTH, NULL);
+	struct sandbox_call *c = NULL;
+	int64_t id;
+	int rc = json_get_int(j, "id", &id) ? 0 : -1;
+
+	if (rc == 0)
+		c = call_find(s, (uint64_t)id);
+	if (c != NULL && !json_get_true(j, "more")) {
+		arena_defer(c->arena, close_arena, a); /* the call's then */
+		take_answer(s, c, j, f);
+		return 0;
+	}
+	if (c != NULL && c->on_more != NULL)
+		c->on_more(c->ctx, f->data, f->data_len);
+	arena_close(&a);
+	return rc; /* without a call: it was cancelled, or took too long */
 }
 
 /* ---- the connection ---- */
@@ -166,57 +171,19 @@ on_frame(struct sandbox *s, const struct frame_view *f)
 static void
 connection_flush(struct sandbox *s)
 {
-	ssize_t n = 1;
+	const char *why = channel_flush(&s->channel);
 
-	while (s->out_at < s->out.len && n > 0) {
-		n = send(s->fd, s->out.data + s->out_at, s->out.len - s->out_at,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n > 0)
-			s->out_at += (size_t)n;
-	}
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		connection_drop(s, strerror(errno));
-		return;
-	}
-	if (s->out_at == s->out.len) {
-		buf_trim(&s->out, IDLE_BYTES);
-		s->out_at = 0;
-	}
-	loop_io_want(
-	    s->io, LOOP_READ | LOOP_HUP | (s->out.len > 0 ? LOOP_WRITE : 0));
+	if (why != NULL)
+		connection_drop(s, why);
 }
 
 static void
 connection_read(struct sandbox *s)
 {
-	struct frame_view f;
-	size_t at = 0;
-	ssize_t n;
-	int rc = 0;
+	const char *why = channel_read(&s->channel, on_frame, s);
 
-	buf_reserve(&s->in, READ_BYTES);
-	n = recv(s->fd, s->in.data + s->in.len, READ_BYTES, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		connection_drop(s, n == 0 ? "it hung up" : strerror(errno));
-		return;
-	}
-	s->in.len += (size_t)n;
-	while (
-	    (rc = frame_read(s->in.data + at, s->in.len - at, &f, NULL)) > 0) {
-		at += f.size;
-		if (on_frame(s, &f) < 0)
-			rc = -1;
-		if (s->fd < 0 || rc < 0)
-			break;
-	}
-	if (s->fd >= 0)
-		buf_consume(&s->in, at);
-	if (s->in.len == 0)
-		buf_trim(&s->in, IDLE_BYTES);
-	if (rc < 0)
-		connection_drop(s, "it answered with something else");
+	if (why != NULL)
+		connection_drop(s, *why == '\0' ? "it hung up" : why);
 }
 
 static void
@@ -226,7 +193,7 @@ on_ready(void *arg, int events)
 
 	if (events & LOOP_WRITE)
 		connection_flush(s);
-	if (s->fd >= 0 && (events & (LOOP_READ | LOOP_HUP)))
+	if (s->channel.fd >= 0 && (events & (LOOP_READ | LOOP_HUP)))
 		connection_read(s);
 }
 
@@ -236,51 +203,39 @@ connection_open(struct sandbox *s)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 
+	int fd;
+
 	memcpy(sun.sun_path, s->path, strlen(s->path));
-	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->fd < 0 ||
-	    connect(s->fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
 		s->refused = strerror(errno);
-		if (s->fd >= 0)
-			close(s->fd);
-		s->fd = -1;
+		if (fd >= 0)
+			close(fd);
 		return -1;
 	}
-	s->io = loop_io_new(s->loop, "sandbox", s->fd, on_ready, s);
-	if (s->io == NULL)
-		abort();
+	channel_open(&s->channel, s->loop, fd, on_ready, s);
 	return 0;
 }
 
-static void
-connection_close(struct sandbox *s)
-{
-	if (s->fd < 0)
-		return;
-	loop_io_free(&s->io);
-	close(s->fd);
-	s->fd = -1;
-	buf_clear(&s->in);
-	buf_clear(&s->out);
-	s->out_at = 0;
-}
-
+/* What was sent fails. An owner that starts a call meanwhile connects anew. */
 static void
 connection_drop(struct sandbox *s, const char *why)
 {
-	struct sandbox_call *c, *next;
+	struct sandbox_call *c, *next, *gone = NULL;
 
 	log_warn("the sandbox's connection broke: %s", why);
-	connection_close(s);
+	channel_close(&s->channel);
 	s->refused = why;
 	for (c = s->calls; c != NULL; c = next) {
 		next = c->next;
 		if (c->sent) {
-			call_fail(s, c, ERR_UNCERTAIN,
-			    "the sandbox went away in the middle of the call");
-			next = s->calls; /* owners may have ended others */
+			list_remove(c);
+			list_add(&gone, c);
 		}
 	}
+	while (gone != NULL)
+		call_fail(s, gone, ERR_UNCERTAIN,
+		    "the sandbox went away in the middle of the call");
 }
 
 static void
@@ -297,7 +252,7 @@ call_send(struct sandbox *s, struct sandbox_call *c)
 	if (c->members != NULL)
 		buf_puts(&json, c->members);
 	json_close(&json, '}');
-	frame_write(&s->out, json.data, json.len, c->data, c->data_len);
+	frame_write(&s->channel.out, json.data, json.len, c->data, c->data_len);
 	buf_fini(&json);
 	c->sent = 1;
 }
@@ -306,7 +261,7 @@ call_send(struct sandbox *s, struct sandbox_call *c)
 static void
 calls_send(struct sandbox *s)
 {
-	if (s->fd < 0 && connection_open(s) < 0)
+	if (s->channel.fd < 0 && connection_open(s) < 0)
 		return;
 	for (struct sandbox_call *c = s->calls; c != NULL; c = c->next)
 		if (!c->sent)
@@ -323,7 +278,7 @@ send_cancel(struct sandbox *s, uint64_t target)
 	    "{\"id\":%llu,\"op\":\"cancel\",\"target\":%llu}",
 	    (unsigned long long)++s->last_id, (unsigned long long)target);
 
-	frame_write(&s->out, json, (size_t)n, NULL, 0);
+	frame_write(&s->channel.out, json, (size_t)n, NULL, 0);
 	connection_flush(s);
 }
 
@@ -335,7 +290,7 @@ call_late(struct sandbox *s, struct sandbox_call *c)
 	if (c->sent) {
 		call_fail(s, c, ERR_TIMEOUT,
 		    "the sandbox did not answer within sandbox.timeout");
-		if (s->fd >= 0)
+		if (s->channel.fd >= 0)
 			send_cancel(s, id);
 		return;
 	}
@@ -383,9 +338,7 @@ sandbox_new(struct loop *l, const struct conf *c)
 	s->loop = l;
 	s->path = c->sandbox_socket;
 	s->timeout_ms = c->sandbox_timeout_ms;
-	s->fd = -1;
-	buf_init(&s->in, NULL);
-	buf_init(&s->out, NULL);
+	s->channel.fd = -1;
 	s->check = loop_timer_new(l, "sandbox check", on_check, s);
 	return s;
 }
@@ -400,10 +353,8 @@ sandbox_free(struct sandbox **s_p)
 	*s_p = NULL;
 	while (s->calls != NULL)
 		call_fail(s, s->calls, ERR_CANCELLED, "the worker stops");
-	connection_close(s);
+	channel_close(&s->channel);
 	loop_timer_free(&s->check);
-	buf_fini(&s->in);
-	buf_fini(&s->out);
 	free(s);
 }
 
@@ -429,7 +380,7 @@ sandbox_cancel(struct sandbox *s, struct sandbox_call *c)
 	if (c->prev == NULL)
 		return;
 	call_fail(s, c, ERR_CANCELLED, "the call was stopped");
-	if (sent && s->fd >= 0)
+	if (sent && s->channel.fd >= 0)
 		send_cancel(s, id);
 }
 

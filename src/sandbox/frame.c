@@ -2,7 +2,8 @@
 /* Frames of the sandbox's protocol. */
 #include "config.h"
 
-#include "base/err.h"
+#include <string.h>
+
 #include "sandbox/frame.h"
 
 static void
@@ -51,4 +52,39 @@ frame_read(const char *p, size_t len, struct frame_view *out, struct err *err)
 	out->data = out->json + out->json_len;
 	out->size = FRAME_HEAD_BYTES + out->json_len + out->data_len;
 	return len >= out->size;
+}
+
+static const struct {
+	const char *word;
+	enum err_code code;
+} errors[] = {
+	{ "invalid", ERR_INVALID },
+	{ "not_found", ERR_NOT_FOUND },
+	{ "conflict", ERR_CONFLICT },
+	{ "precondition", ERR_PRECONDITION },
+	{ "too_large", ERR_TOO_LARGE },
+	{ "quota", ERR_LIMIT },
+	{ "internal", ERR_INTERNAL },
+};
+
+#define ERRORS (sizeof(errors) / sizeof(errors[0]))
+
+const char *
+frame_error_word(enum err_code code)
+{
+	size_t i = 0;
+
+	while (i < ERRORS - 1 && errors[i].code != code)
+		i++;
+	return errors[i].word;
+}
+
+enum err_code
+frame_error_code(const char *word)
+{
+	size_t i = 0;
+
+	while (i < ERRORS - 1 && strcmp(errors[i].word, word) != 0)
+		i++;
+	return errors[i].code;
 }

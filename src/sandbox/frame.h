@@ -6,8 +6,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-
-struct err;
+#include "base/err.h"
 
 /*
  * What workers and agent-fpm-sandbox say to each other: frames of a JSON
@@ -36,5 +35,9 @@ void frame_write(struct buf *b, const char *json, size_t json_len,
  */
 int frame_read(
     const char *p, size_t len, struct frame_view *out, struct err *err);
+
+/* How an error stands in an answer, as "code". */
+const char *frame_error_word(enum err_code code);
+enum err_code frame_error_code(const char *word);
 
 #endif

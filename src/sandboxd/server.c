@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
+#include "sandbox/channel.h"
 #include "sandbox/frame.h"
 #include "sandboxd/job.h"
 #include "sandboxd/launch.h"
@@ -34,8 +35,6 @@
 #include "sandboxd/runs.h"
 #include "sandboxd/server.h"
 
-#define READ_BYTES 65536
-#define IDLE_BYTES (1u << 20) /* of a buffer that nothing is in */
 #define REQUEST_DEPTH 16
 #define CONNECTIONS_MAX 1024
 #define JOBS_MAX 1024 /* of a connection; then it is not read */
@@ -43,10 +42,7 @@
 struct connection {
 	struct server *server;
 	unsigned long id;
-	int fd;
-	struct loop_io *io;
-	struct buf in, out;
-	size_t out_at;
+	struct channel channel;
 	int jobs;
 	UT_hash_handle hh;
 };
@@ -75,10 +71,7 @@ connection_close(struct connection *c)
 {
 	HASH_DEL(c->server->connections, c);
 	runs_cancel_all(c->server->runs, c->id);
-	loop_io_free(&c->io);
-	close(c->fd);
-	buf_fini(&c->in);
-	buf_fini(&c->out);
+	channel_close(&c->channel);
 	free(c);
 }
 
@@ -86,53 +79,22 @@ connection_close(struct connection *c)
 static int
 connection_flush(struct connection *c)
 {
-	ssize_t n = 1;
-
-	while (c->out_at < c->out.len && n > 0) {
-		n = send(c->fd, c->out.data + c->out_at, c->out.len - c->out_at,
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n > 0)
-			c->out_at += (size_t)n;
-	}
-	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		connection_close(c);
-		return -1;
-	}
-	if (c->out_at == c->out.len) {
-		buf_trim(&c->out, IDLE_BYTES);
-		c->out_at = 0;
-	}
-	loop_io_want(c->io, (c->jobs < JOBS_MAX ? LOOP_READ : 0) |
-				(c->out.len > 0 ? LOOP_WRITE : 0));
-	return 0;
+	c->channel.deaf = c->jobs >= JOBS_MAX;
+	if (channel_flush(&c->channel) == NULL)
+		return 0;
+	connection_close(c);
+	return -1;
 }
-
-static const struct {
-	enum err_code code;
-	const char *word;
-} codes[] = {
-	{ ERR_INVALID, "invalid" },
-	{ ERR_NOT_FOUND, "not_found" },
-	{ ERR_CONFLICT, "conflict" },
-	{ ERR_PRECONDITION, "precondition" },
-	{ ERR_TOO_LARGE, "too_large" },
-	{ ERR_LIMIT, "quota" },
-};
 
 static void
 answer_failure(struct job *j)
 {
-	const char *word = "internal";
-
-	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
-		if (codes[i].code == j->err.code)
-			word = codes[i].word;
 	buf_clear(&j->answer);
 	buf_clear(&j->answer_data);
 	json_open(&j->answer, NULL, '{');
 	json_add_int(&j->answer, "id", j->id);
 	json_add_bool(&j->answer, "ok", 0);
-	json_add_str(&j->answer, "code", word);
+	json_add_str(&j->answer, "code", frame_error_word(j->err.code));
 	json_add_str(&j->answer, "error", j->err.text);
 	if (j->err.limit[0] != '\0')
 		json_add_str(&j->answer, "limit", j->err.limit);
@@ -146,8 +108,8 @@ job_answer(struct connection *c, struct job *j)
 	else
 		json_add_bool(&j->answer, "ok", 1);
 	json_close(&j->answer, '}');
-	frame_write(&c->out, j->answer.data, j->answer.len, j->answer_data.data,
-	    j->answer_data.len);
+	frame_write(&c->channel.out, j->answer.data, j->answer.len,
+	    j->answer_data.data, j->answer_data.len);
 }
 
 /* Some of an answer, on its way from a thread of the pool. */
@@ -166,7 +128,7 @@ on_part(void *arg)
 	HASH_FIND(hh, p->server->connections, &p->connection,
 	    sizeof(p->connection), c);
 	if (c != NULL) {
-		buf_add(&c->out, p->frame.data, p->frame.len);
+		buf_add(&c->channel.out, p->frame.data, p->frame.len);
 		connection_flush(c);
 	}
 	buf_fini(&p->frame);
@@ -256,8 +218,9 @@ is_cancel(struct connection *c, const struct job *j)
 
 /* 0, or -1: it is no request. */
 static int
-on_frame(struct connection *c, const struct frame_view *f)
+on_frame(void *ctx, const struct frame_view *f)
 {
+	struct connection *c = ctx;
 	struct job *j = job_new(c, f);
 
 	if (j == NULL)
@@ -285,35 +248,15 @@ on_frame(struct connection *c, const struct frame_view *f)
 static void
 connection_read(struct connection *c)
 {
-	struct frame_view f;
-	size_t at = 0;
-	ssize_t n;
-	int rc = 0;
+	const char *why = channel_read(&c->channel, on_frame, c);
 
-	buf_reserve(&c->in, READ_BYTES);
-	n = recv(c->fd, c->in.data + c->in.len, READ_BYTES, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0) {
-		c->in.len += (size_t)n;
-		while ((rc = frame_read(
-			    c->in.data + at, c->in.len - at, &f, NULL)) > 0) {
-			at += f.size;
-			if (on_frame(c, &f) < 0)
-				break;
-		}
-		buf_consume(&c->in, at);
-		if (c->in.len == 0)
-			buf_trim(&c->in, IDLE_BYTES);
-	}
-	if (n <= 0 || rc != 0) {
-		if (n > 0)
-			log_warn("a connection that does not speak the "
-				 "protocol was closed");
-		connection_close(c);
+	if (why == NULL) {
+		connection_flush(c);
 		return;
 	}
-	connection_flush(c);
+	if (*why != '\0')
+		log_warn("a connection was closed: %s", why);
+	connection_close(c);
 }
 
 static void
@@ -366,14 +309,8 @@ on_listen(void *arg, int events)
 		abort();
 	c->server = s;
 	c->id = ++s->last_id;
-	c->fd = fd;
-	buf_init(&c->in, NULL);
-	buf_init(&c->out, NULL);
-	c->io = loop_io_new(s->loop, "connection", fd, on_connection, c);
-	if (c->io == NULL)
-		abort();
+	channel_open(&c->channel, s->loop, fd, on_connection, c);
 	HASH_ADD(hh, s->connections, id, sizeof(c->id), c);
-	loop_io_want(c->io, LOOP_READ);
 }
 
 /* ---- the socket ---- */
