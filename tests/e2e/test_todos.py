@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The todo list: read and replaced by its user, and the model reminded of it."""
 
+import json
+
 import pytest
 
 from conftest import close
 from stack import Stack, wait_for, words
+from test_forks import fork
 from test_tools import LIST, calls, of, results
 
 ITEM = {"id": "1", "title": "x", "status": "pending"}
@@ -162,3 +165,30 @@ def test_reminders_are_checked(agent, stack):
     for _ in range(32):
         remind(agent, "x")
     assert remind(agent, "x", status=429)["limit"] == "limits.inbox"
+
+
+def test_what_is_published_follows_on(agent, stack):
+    """Each publication names the event before its first, whoever wrote that: a viewer elsewhere notices what it missed."""
+    with stack.redis().pubsub() as heard:
+        heard.psubscribe("af:*:live")
+        agent.ask("hello")
+        put(agent, LIST)
+        agent.ask("list")
+        agent.ask("list")
+        child = fork(agent)
+        for _ in range(4):  # so many epochs as its maker had
+            put(child, LIST)
+        child.ask("hello")
+        newest = {}
+
+        def follow():
+            told = heard.get_message(timeout=0.05)
+            if told and told["type"] == "pmessage":
+                prev, *events = told["data"].decode().split("\n")
+                at = told["channel"]
+                assert newest.get(at, "0-0") == prev
+                newest[at] = json.loads(events[-1])["id"] if events else prev
+            return len(newest) == 2 and all(
+                a.info()["last"] == newest.get(key) for a in (agent, child) for key in newest if a.id in key.decode())
+
+        wait_for(follow, 10, "not all was published")

@@ -66,7 +66,7 @@ if joins then
 	turn, doc = joins, with_turn(doc, joins)
 end
 
-local prev = last_event_id()
+local prev = last_event_id_of(f)
 redis.call('SET', idem, message .. ' ' .. turn .. ' ' .. prev, 'EX', ARGV[6])
 if not busy then
 	return start(f, holder, ms, keep, now, prev, { doc }, known)

@@ -220,7 +220,8 @@ end
 if op_at_end == 'F' and steered then
 	set('state', 'PRE_MODEL')
 elseif op_at_end == 'F' then
-	set('turn', '', 'state', 'READY', 'interrupt', '', 'updated', ARGV[4])
+	set('turn', '', 'state', 'READY', 'interrupt', '', 'updated', ARGV[4],
+	    'last', last)
 end
 if #fields > 0 then
 	redis.call('HSET', info, unpack(fields))

@@ -26,6 +26,16 @@ local function last_event_id()
 	return newest[1] and newest[1][1] or '0-0'
 end
 
+-- The same for an agent without a turn: the turn before left it in "last", and
+-- whoever wrote since did so under a later epoch.
+local function last_event_id_of(f)
+	local prefix = f.epoch .. '-'
+	if f.turn == '' and string.sub(f.last, 1, #prefix) == prefix then
+		return f.last
+	end
+	return last_event_id()
+end
+
 -- Writes one event, in the form that src/store/event.c writes too.
 local function emit(out, keep, id, channel, kind, turn, step, now, rest)
 	local json = '{"channel":"' .. channel .. '","kind":"' .. kind ..
@@ -188,7 +198,7 @@ local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
-	    'depth', 'task', 'lineage', 'reminders')
+	    'depth', 'task', 'lineage', 'reminders', 'last')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8] or '', epoch = tonumber(v[9] or 0), calls = v[10] or '',
@@ -196,7 +206,7 @@ local function agent_read()
 	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0),
 	    context = v[15] or '', depth = tonumber(v[16] or 0),
 	    task = v[17] or '', lineage = v[18] or '',
-	    reminders = v[19] or '' }
+	    reminders = v[19] or '', last = v[20] or '' }
 end
 
 -- A turn that waits for a human or a sub-agent: nobody holds the agent, and

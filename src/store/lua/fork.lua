@@ -68,6 +68,7 @@ redis.call('HSET', child .. ':info', 'created', ARGV[9], 'updated', ARGV[9],
     'parent', string.match(base, '[^:]*$'), 'lineage',
     (f.lineage == '' and '' or f.lineage .. ' ') ..
     string.match(base, '[^:]*$'), 'task', '', 'reminders', '', 'workspace', '',
+    'last', '',
     'point',
     point and not rewinds and point.id or '')
 if ARGV[8] ~= '' then
