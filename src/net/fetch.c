@@ -96,6 +96,7 @@ static const struct kept_header kept_headers[] = {
 	KEPT("request-id", request_id),
 	KEPT("x-request-id", request_id),
 	KEPT("content-type", content_type),
+	KEPT("mcp-session-id", mcp_session),
 };
 
 static void fetcher_reap(struct fetcher *f);
@@ -432,9 +433,13 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
-	curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
-	curl_easy_setopt(
-	    e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_len);
+	if (spec->method == NULL) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
+		curl_easy_setopt(
+		    e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_len);
+	} else {
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, spec->method);
+	}
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)spec->total_ms);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);

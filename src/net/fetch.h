@@ -28,6 +28,7 @@ struct fetch_head {
 	char should_retry[8];
 	char request_id[128];
 	char content_type[64];
+	char mcp_session[256]; /* Mcp-Session-Id */
 };
 
 /* How it ended. code is ERR_NONE if a whole response came, of any status. */
@@ -40,7 +41,8 @@ struct fetch_end {
 struct fetch_spec {
 	const char *url;
 	const char *headers[FETCH_HEADERS_MAX]; /* "name: value", then NULL */
-	const char *body; /* sent by POST; must stay until the end */
+	const char *method; /* "GET" or "DELETE", without body; NULL: POST */
+	const char *body;   /* must stay until the end */
 	size_t body_len;
 	const char *ca_file; /* "" the system's */
 

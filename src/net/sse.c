@@ -28,6 +28,8 @@
 #include "net/sse.h"
 
 #define STRAY_MAX (64 * 1024)
+#define ID_MAX 1024
+#define RETRY_DIGITS 9
 #define BOM "\xef\xbb\xbf"
 
 typedef int field_f(
@@ -42,6 +44,9 @@ sse_init(struct sse *s, size_t event_bytes, sse_event_f *event, void *ctx)
 	s->ctx = ctx;
 	buf_init(&s->line, NULL);
 	buf_init(&s->name, NULL);
+	buf_init(&s->id, NULL);
+	buf_init(&s->next_id, NULL);
+	s->retry_ms = -1;
 	buf_init(&s->data, NULL);
 	buf_init(&s->stray, NULL);
 }
@@ -51,6 +56,8 @@ sse_fini(struct sse *s)
 {
 	buf_fini(&s->line);
 	buf_fini(&s->name);
+	buf_fini(&s->id);
+	buf_fini(&s->next_id);
 	buf_fini(&s->data);
 	buf_fini(&s->stray);
 }
@@ -98,14 +105,32 @@ field_event(struct sse *s, const char *value, size_t len, struct err *err)
 	return 0;
 }
 
-/* id and retry are for reconnecting, which no provider offers. */
+/* Where to go on after a cut; one with a 0 byte does not count. */
 static int
-field_ignore(struct sse *s, const char *value, size_t len, struct err *err)
+field_id(struct sse *s, const char *value, size_t len, struct err *err)
 {
-	(void)s;
-	(void)value;
-	(void)len;
 	(void)err;
+	if (len > ID_MAX || memchr(value, '\0', len) != NULL)
+		return 0;
+	buf_clear(&s->next_id);
+	buf_add(&s->next_id, value, len);
+	s->has_id = 1;
+	return 0;
+}
+
+static int
+field_retry(struct sse *s, const char *value, size_t len, struct err *err)
+{
+	int64_t ms = 0;
+
+	(void)err;
+	for (size_t i = 0; i < len; i++) {
+		if (value[i] < '0' || value[i] > '9' || i >= RETRY_DIGITS)
+			return 0;
+		ms = ms * 10 + value[i] - '0';
+	}
+	if (len > 0)
+		s->retry_ms = ms;
 	return 0;
 }
 
@@ -116,8 +141,8 @@ static const struct {
 } fields[] = {
 	{ "data", 4, field_data },
 	{ "event", 5, field_event },
-	{ "id", 2, field_ignore },
-	{ "retry", 5, field_ignore },
+	{ "id", 2, field_id },
+	{ "retry", 5, field_retry },
 };
 
 static field_f *
@@ -143,8 +168,14 @@ stray_add(struct sse *s, const char *p, size_t len)
 static int
 event_deliver(struct sse *s, struct err *err)
 {
+	struct buf id = s->id;
 	int rc = 0;
 
+	if (s->has_id) {
+		s->id = s->next_id;
+		s->next_id = id;
+		s->has_id = 0;
+	}
 	if (s->has_data) {
 		s->events++;
 		rc =
@@ -278,5 +309,6 @@ sse_finish(struct sse *s, struct err *err)
 	if (s->line.len > 0 && line_take(s, s->line.data, s->line.len, err) < 0)
 		return -1;
 	s->tail = s->has_data;
+	s->has_id = 0;
 	return event_deliver(s, err);
 }

@@ -23,7 +23,8 @@ struct err;
 typedef int sse_event_f(void *ctx, const char *event, const char *data,
     size_t len, struct err *err);
 
-/* For reading: events, comments, tail and stray. The rest is sse.c's. */
+/* For reading: events, comments, id, retry_ms, tail and stray. The rest is
+ * sse.c's. */
 struct sse {
 	sse_event_f *event;
 	void *ctx;
@@ -31,10 +32,13 @@ struct sse {
 
 	struct buf line; /* the start of a line whose end has not come */
 	struct buf name;
+	struct buf id;      /* of the last event that had one, or empty */
+	struct buf next_id; /* of the one that is not whole yet */
+	int64_t retry_ms;   /* that the stream asks for; -1: it does not */
 	struct buf data;
 	const char *one; /* the only data line so far, in the caller's bytes */
 	size_t one_len;
-	int has_data;
+	int has_data, has_id;
 	int started;
 	int skip_lf; /* a line ended with CR: an LF belongs to it */
 	int over;

@@ -172,9 +172,14 @@ static void
 test_nul(void **state)
 {
 	static const char text[] = "data: a\0b\n\n";
+	static const char none[] = "id: 7\ndata: x\n\nid\n\n";
 	struct run r;
 
 	(void)state;
+	run_start(&r, none, sizeof(none) - 1, 1, 0);
+	assert_string_equal(buf_str(&r.sse.id), "");
+	assert_int_equal(r.sse.retry_ms, -1);
+	run_end(&r);
 	for (size_t step = 1; step < sizeof(text); step++) {
 		run_start(&r, text, sizeof(text) - 1, step, 0);
 		assert_int_equal(r.log.len, 12);
@@ -307,6 +312,28 @@ test_no_copy(void **state)
 	sse_fini(&s);
 }
 
+/* Where to go on after a cut: an event counts when it is whole. */
+static void
+test_id_and_retry(void **state)
+{
+	static const char text[] =
+	    "id: 7\nretry: 1500\ndata: x\n\nretry: 2s\nid: 8\ndata: y\n";
+	static const char none[] = "id: 7\ndata: x\n\nid\n\n";
+	struct run r;
+
+	(void)state;
+	run_start(&r, none, sizeof(none) - 1, 1, 0);
+	assert_string_equal(buf_str(&r.sse.id), "");
+	assert_int_equal(r.sse.retry_ms, -1);
+	run_end(&r);
+	for (size_t step = 1; step < sizeof(text); step++) {
+		run_start(&r, text, sizeof(text) - 1, step, 0);
+		assert_string_equal(buf_str(&r.sse.id), "7");
+		assert_int_equal(r.sse.retry_ms, 1500);
+		run_end(&r);
+	}
+}
+
 int
 main(void)
 {
@@ -323,6 +350,7 @@ main(void)
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_receiver_stops),
 		cmocka_unit_test(test_no_copy),
+		cmocka_unit_test(test_id_and_retry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
