@@ -294,6 +294,9 @@ const struct setting settings[] = {
 	    "are no commands; they are never run without it."),
 	NUMBER("sandbox.commands", SETTING_INT, sandbox_commands, "32", 1, 256,
 	    "How many commands may run at a time."),
+	NUMBER("sandbox.programs", SETTING_INT, sandbox_programs, "64", 1, 256,
+	    "How many programs that stay, which are MCP servers, may run at a "
+	    "time."),
 	NUMBER("sandbox.processes", SETTING_INT, sandbox_processes, "128", 4,
 	    65536,
 	    "How many processes and threads a command may have. It takes a "

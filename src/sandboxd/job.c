@@ -60,6 +60,8 @@ static const struct op ops[] = {
 	{ "ws.copy", ws_copy, OP_NO_WORKSPACE },
 	{ "ws.usage", ws_usage, 0 },
 	{ "bash.run", bash_run, OP_NO_WORKSPACE | OP_LONG },
+	{ "pipe.open", pipe_open, OP_NO_WORKSPACE | OP_STAYS },
+	{ "pipe.write", pipe_write, OP_NO_WORKSPACE },
 	{ "bash.start", bash_start, TOOL },
 	{ "bash.logs", bash_logs, 0 },
 	{ "bash.list", bash_list, 0 },
@@ -97,6 +99,14 @@ job_run(struct job *j)
 		err_clear(&j->err);
 	if (enters)
 		workspace_leave(j->workspaces, &j->ws);
+}
+
+void
+job_check_stop(struct job *j, struct run *run)
+{
+	if (__atomic_load_n(j->gone, __ATOMIC_SEQ_CST) ||
+	    __atomic_load_n(&j->cancelled, __ATOMIC_SEQ_CST))
+		run_end_set(run, RUN_CANCELLED);
 }
 
 const char *

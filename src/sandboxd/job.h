@@ -11,6 +11,7 @@
 struct arena;
 struct json;
 struct launcher;
+struct run;
 struct runs;
 struct server;
 struct workspaces;
@@ -47,7 +48,11 @@ struct job {
 	/* The server's. */
 	struct server *server;
 	const struct op *op;
-	unsigned long connection;
+	struct connection *owner;
+	unsigned long connection; /* its number */
+	const int *gone;          /* 1 when it has hung up */
+	int cancelled;            /* it was asked to end; any thread reads it */
+	struct job *mate, **mate_at; /* of the same connection */
 	long long id;
 	struct job *next;
 };
@@ -61,7 +66,8 @@ struct op {
 };
 
 #define OP_NO_WORKSPACE 0x100
-#define OP_LONG 0x200 /* it may take minutes, and waits for most of them */
+#define OP_LONG 0x200  /* it may take minutes, and waits for most of them */
+#define OP_STAYS 0x400 /* it may stay for hours */
 
 /* The operation of that name, or NULL. */
 const struct op *op_find(const char *name);
@@ -88,6 +94,16 @@ op_f fs_grep;
 
 /* ---- run.c ---- */
 op_f bash_run;
+
+/* After runs_add: one that was to end before it began ends at once. */
+void job_check_stop(struct job *j, struct run *run);
+
+/* 1 if the workspace of a command is too large by now. */
+int job_is_over_quota(struct job *j);
+
+/* ---- pipes.c ---- */
+op_f pipe_open;
+op_f pipe_write;
 
 /* ---- jobs.c ---- */
 op_f bash_start;

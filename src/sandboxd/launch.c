@@ -167,7 +167,7 @@ struct child {
 	const char *bwrap;
 	char *const *argv;
 	int fds[FD_END - FD_FILTER]; /* in the order of their numbers */
-	int out;
+	const struct launch_io *io;
 	rlim_t file_bytes;
 };
 
@@ -198,12 +198,12 @@ static void
 child_run(const struct child *c)
 {
 	static char *const no_env[] = { NULL };
-	int null = open("/dev/null", O_RDONLY);
+	int in = c->io->in >= 0 ? c->io->in : open("/dev/null", O_RDONLY);
 	sigset_t none;
 
 	setpgid(0, 0);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(c->out, 1) < 0 ||
-	    dup2(c->out, 2) < 0 || place_fds(c) < 0 ||
+	if (in < 0 || dup2(in, 0) < 0 || dup2(c->io->out, 1) < 0 ||
+	    dup2(c->io->err, 2) < 0 || place_fds(c) < 0 ||
 	    syscall(SYS_close_range, FD_END, ~0U, 0) < 0)
 		_exit(125);
 	sigemptyset(&none);
@@ -230,8 +230,8 @@ have_all(const struct child *c)
 }
 
 pid_t
-launch(struct launcher *l, const char *workspace, const char *command, int out,
-    struct err *err)
+launch(struct launcher *l, const char *workspace, const char *command,
+    const struct launch_io *io, struct err *err)
 {
 	char inside[64];
 	char name[] = "bwrap", by_fd[] = "--args", number[] = "5", end[] = "--";
@@ -241,7 +241,7 @@ launch(struct launcher *l, const char *workspace, const char *command, int out,
 		zero, text, NULL };
 	struct child c = { .bwrap = l->conf->sandbox_bwrap,
 		.argv = argv,
-		.out = out,
+		.io = io,
 		.file_bytes = (rlim_t)l->conf->sandbox_quota_bytes };
 	struct buf args;
 	pid_t pid = -1;
@@ -276,13 +276,15 @@ static int
 try_it(struct launcher *l, struct err *err)
 {
 	char said[300] = "";
+	struct launch_io io;
 	int fd[2], status;
 	ssize_t n;
 	pid_t pid;
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return err_set(err, ERR_CONFIG, "no pipe: %s", strerror(errno));
-	pid = launch(l, l->conf->sandbox_workspaces, "true", fd[1], err);
+	io = (struct launch_io){ -1, fd[1], fd[1] };
+	pid = launch(l, l->conf->sandbox_workspaces, "true", &io, err);
 	close(fd[1]);
 	if (pid > 0) {
 		n = read(fd[0], said, sizeof(said) - 1);

@@ -21,13 +21,18 @@ struct launcher;
 struct launcher *launcher_new(const struct conf *c, int probe, struct err *err);
 void launcher_free(struct launcher **l_p);
 
+/* The standard descriptors of a command; in -1: it has nothing to read. */
+struct launch_io {
+	int in, out, err;
+};
+
 /*
  * Starts bash -c command with workspace, a path, at /workspace, in a process
- * group of its own; out is its standard output and error. Its pid, or -1 and
+ * group of its own, with copies of the descriptors of io. Its pid, or -1 and
  * err. The thread that calls this must live until the command ends: the
  * kernel ties the command's life to it.
  */
 pid_t launch(struct launcher *l, const char *workspace, const char *command,
-    int out, struct err *err);
+    const struct launch_io *io, struct err *err);
 
 #endif

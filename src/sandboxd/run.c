@@ -79,20 +79,26 @@ on_output(void *ctx, const char *p, size_t len)
 	show_part(c);
 }
 
-static int
-is_over(void *ctx)
+int
+job_is_over_quota(struct job *j)
 {
-	struct command *c = ctx;
-	struct job *j = c->job;
 	int over;
 
-	show_part(c);
 	if (workspace_enter(j->workspaces, j->user, j->agent, 0, &j->ws, NULL) <
 	    0)
 		return 0;
 	over = workspace_is_over(&j->ws);
 	workspace_leave(j->workspaces, &j->ws);
 	return over;
+}
+
+static int
+is_over(void *ctx)
+{
+	struct command *c = ctx;
+
+	show_part(c);
+	return job_is_over_quota(c->job);
 }
 
 /* ---- around it ---- */
@@ -189,6 +195,7 @@ bash_run(struct job *j, struct err *err)
 		return -1;
 	c.streams = json_get_true(j->rq, "stream");
 	runs_add(j->runs, &c.run);
+	job_check_stop(j, &c.run);
 	c.started_ms = clk_mono_ms();
 	c.watch = (struct watch){ .run = &c.run,
 		.deadline_ms = c.started_ms + ms,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clk.h"
+#include "base/err.h"
 #include "base/lck.h"
 #include "sandboxd/runs.h"
 
@@ -114,6 +115,45 @@ runs_cancel_all(struct runs *r, unsigned long connection)
 		if (run->connection == connection)
 			wake(run, RUN_CANCELLED);
 	lck_drop(&r->lck);
+}
+
+int
+runs_write(struct runs *r, const char *key, const char *name, const char *p,
+    size_t len, struct err *err)
+{
+	struct run *run;
+	int rc = 0;
+
+	lck_take(&r->lck);
+	for (run = r->first; run != NULL; run = run->next)
+		if (run->input != NULL && strcmp(run->key, key) == 0 &&
+		    strcmp(run->input->name, name) == 0)
+			break;
+	if (run == NULL || run_end_of(run) != RUN_GOES_ON) {
+		rc = err_set(err, ERR_NOT_FOUND, "it does not run any more");
+	} else if (run->input->bytes.len + len > RUN_INPUT_MAX) {
+		rc =
+		    err_set(err, ERR_LIMIT, "it does not read what it is sent");
+	} else {
+		buf_add(&run->input->bytes, p, len);
+		eventfd_write(run->wake_fd, 1);
+	}
+	lck_drop(&r->lck);
+	return rc;
+}
+
+int
+runs_take_input(struct runs *r, struct run *run, struct buf *out)
+{
+	struct buf *b = &run->input->bytes;
+	size_t len;
+
+	lck_take(&r->lck);
+	len = b->len;
+	buf_add(out, b->data, len);
+	buf_clear(b);
+	lck_drop(&r->lck);
+	return len > 0;
 }
 
 static int

@@ -43,7 +43,9 @@ struct connection {
 	struct server *server;
 	unsigned long id;
 	struct channel channel;
+	struct job *running;
 	int jobs;
+	int gone; /* it has hung up, and waits for its jobs */
 	UT_hash_handle hh;
 };
 
@@ -54,6 +56,8 @@ struct server {
 	struct workspaces *workspaces;
 	struct job_pool *pool;
 	struct job_pool *commands; /* what takes long has threads of its own */
+	struct job_pool *programs; /* and what stays for hours */
+	int programs_running;
 	struct runs *runs;
 	struct launcher *launcher;
 	struct err no_launcher;
@@ -69,9 +73,14 @@ struct server {
 static void
 connection_close(struct connection *c)
 {
+	if (!c->gone) {
+		__atomic_store_n(&c->gone, 1, __ATOMIC_SEQ_CST);
+		runs_cancel_all(c->server->runs, c->id);
+		channel_close(&c->channel);
+	}
+	if (c->jobs > 0)
+		return;
 	HASH_DEL(c->server->connections, c);
-	runs_cancel_all(c->server->runs, c->id);
-	channel_close(&c->channel);
 	free(c);
 }
 
@@ -127,7 +136,7 @@ on_part(void *arg)
 
 	HASH_FIND(hh, p->server->connections, &p->connection,
 	    sizeof(p->connection), c);
-	if (c != NULL) {
+	if (c != NULL && !c->gone) {
 		buf_add(&c->channel.out, p->frame.data, p->frame.len);
 		connection_flush(c);
 	}
@@ -156,11 +165,16 @@ static void
 on_job_done(void *ctx, struct job *j)
 {
 	struct server *s = ctx;
-	struct connection *c;
+	struct connection *c = j->owner;
 
-	HASH_FIND(hh, s->connections, &j->connection, sizeof(j->connection), c);
-	if (c != NULL) {
-		c->jobs--;
+	*j->mate_at = j->mate;
+	if (j->mate != NULL)
+		j->mate->mate_at = j->mate_at;
+	c->jobs--;
+	s->programs_running -= (j->op->flags & OP_STAYS) != 0;
+	if (c->gone) {
+		connection_close(c);
+	} else {
 		job_answer(c, j);
 		connection_flush(c);
 	}
@@ -185,6 +199,8 @@ job_new(struct connection *c, const struct frame_view *f)
 	j->launcher = c->server->launcher;
 	j->no_launcher = c->server->no_launcher.text;
 	j->connection = c->id;
+	j->owner = c;
+	j->gone = &c->gone;
 	j->rq = json_parse(a, f->json, f->json_len, REQUEST_DEPTH, &j->err);
 	j->data = arena_memdup(a, f->data, f->data_len);
 	j->data_len = f->data_len;
@@ -212,8 +228,34 @@ is_cancel(struct connection *c, const struct job *j)
 	if (op == NULL || strcmp(op, "cancel") != 0 ||
 	    !json_get_int(j->rq, "target", &target))
 		return 0;
+	for (struct job *k = c->running; k != NULL; k = k->mate)
+		if (k->id == target)
+			__atomic_store_n(&k->cancelled, 1, __ATOMIC_SEQ_CST);
 	runs_cancel(c->server->runs, c->id, target);
 	return 1;
+}
+
+static struct job_pool *
+pool_for(struct server *s, const struct op *op)
+{
+	if (op->flags & OP_STAYS)
+		return s->programs;
+	return op->flags & OP_LONG ? s->commands : s->pool;
+}
+
+/* 1, or 0 and why: programs do not wait for room, others are soon over. */
+static int
+has_room(struct server *s, struct job *j)
+{
+	if (!(j->op->flags & OP_STAYS))
+		return 1;
+	if (s->programs_running < s->conf->sandbox_programs) {
+		s->programs_running++;
+		return 1;
+	}
+	err_limit(&j->err, ERR_LIMIT, "sandbox.programs",
+	    "too many programs run already");
+	return 0;
 }
 
 /* 0, or -1: it is no request. */
@@ -227,10 +269,13 @@ on_frame(void *ctx, const struct frame_view *f)
 		return -1;
 	c->jobs++;
 	j->op = op_find(json_get_str(j->rq, "op"));
-	if (j->op != NULL) {
-		job_pool_add(j->op->flags & OP_LONG ? c->server->commands
-						    : c->server->pool,
-		    j);
+	if (j->op != NULL && has_room(c->server, j)) {
+		j->mate = c->running;
+		j->mate_at = &c->running;
+		if (j->mate != NULL)
+			j->mate->mate_at = &j->mate;
+		c->running = j;
+		job_pool_add(pool_for(c->server, j->op), j);
 		return 0;
 	}
 	if (is_cancel(c, j)) {
@@ -238,7 +283,8 @@ on_frame(void *ctx, const struct frame_view *f)
 		arena_close(&(struct arena *){ j->arena });
 		return 0;
 	}
-	err_set(&j->err, ERR_INVALID, "there is no such operation");
+	if (j->op == NULL)
+		err_set(&j->err, ERR_INVALID, "there is no such operation");
 	c->jobs--;
 	job_answer(c, j);
 	arena_close(&(struct arena *){ j->arena });
@@ -436,10 +482,14 @@ server_free(struct server *s)
 
 	HASH_ITER(hh, s->connections, c, tmp)
 	runs_cancel_all(s->runs, c->id);
+	job_pool_free(&s->programs);
 	job_pool_free(&s->commands);
 	job_pool_free(&s->pool);
 	HASH_ITER(hh, s->connections, c, tmp)
-	connection_close(c);
+	{
+		c->jobs = 0; /* they were answered, or never will be */
+		connection_close(c);
+	}
 	loop_io_free(&s->listen_io);
 	loop_io_free(&s->signal_io);
 	loop_free(&s->loop);
@@ -460,6 +510,8 @@ server_serve(struct server *s, int ready_fd)
 	    s->loop, (int)s->conf->sandbox_threads, on_job_done, s);
 	s->commands = job_pool_new(
 	    s->loop, (int)s->conf->sandbox_commands, on_job_done, s);
+	s->programs = job_pool_new(
+	    s->loop, (int)s->conf->sandbox_programs, on_job_done, s);
 	s->listen_io =
 	    loop_io_new(s->loop, "listen", s->listen_fd, on_listen, s);
 	s->signal_io =
@@ -486,6 +538,7 @@ server_run(
 
 	umask(0077);
 	raise_descriptors();
+	signal(SIGPIPE, SIG_IGN);
 	signals_open(&s);
 	s.workspaces = workspaces_open(c, err);
 	s.runs = runs_new();

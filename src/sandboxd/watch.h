@@ -23,6 +23,11 @@ struct watch {
 	int64_t deadline_ms; /* monotonic */
 	/* Some of what it printed. */
 	void (*output)(void *ctx, const char *p, size_t len);
+	/* Appends what there is for it to read, when run.wake_fd says so;
+	 * NULL: it has nothing to read. */
+	void (*input)(void *ctx, struct buf *b);
+	/* Its standard error; NULL: that is output too. */
+	void (*errors)(void *ctx, const char *p, size_t len);
 	/* 1 if the workspace is too large; asked now and then. */
 	int (*is_over)(void *ctx);
 	void *ctx;
@@ -31,7 +36,8 @@ struct watch {
 	size_t printed;
 	int status; /* of waitpid */
 	pid_t pid;
-	int pid_fd, out_fd;
+	int pid_fd, out_fd, in_fd, err_fd;
+	struct buf pending; /* to be written */
 	int64_t look_ms;
 };
 

@@ -28,7 +28,7 @@ class Client:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(scaled(30))
         self.sock.connect(path)
-        self.last_id, self.answers, self.buffer = 0, {}, b""
+        self.last_id, self.answers, self.parts, self.buffer = 0, {}, {}, b""
 
     def send(self, op, user="alice", agent="agt_a", data=b"", **members):
         self.last_id += 1
@@ -45,12 +45,26 @@ class Client:
         out, self.buffer = self.buffer[:n], self.buffer[n:]
         return out
 
+    def _take(self):
+        """The next frame: an answer, or a part of one."""
+        json_len, data_len = struct.unpack(">II", self._read(8))
+        answer = json.loads(self._read(json_len))
+        answer["data"] = self._read(data_len)
+        if answer.get("more"):
+            self.parts[answer["id"]] = self.parts.get(answer["id"], b"") + answer["data"]
+        else:
+            self.answers[answer["id"]] = answer
+
+    def part(self, call_id, what):
+        """Waits until this was among its parts; all of them so far."""
+        while what not in self.parts.get(call_id, b""):
+            assert call_id not in self.answers, self.answers[call_id]
+            self._take()
+        return self.parts[call_id]
+
     def answer(self, call_id):
         while call_id not in self.answers:
-            json_len, data_len = struct.unpack(">II", self._read(8))
-            answer = json.loads(self._read(json_len))
-            answer["data"] = self._read(data_len)
-            self.answers[answer["id"]] = answer
+            self._take()
         answer = self.answers.pop(call_id)
         if not answer["ok"]:
             raise Failed(answer)
