@@ -13,6 +13,7 @@ struct conf;
 struct history_cache;
 struct journal;
 struct loop;
+struct mcp;
 struct models;
 struct scoreboard;
 struct templates;
@@ -30,6 +31,7 @@ struct runner_parts {
 	struct store *store;
 	struct journal *journal;
 	struct models *models;
+	struct mcp *mcp;
 	const struct templates *templates;
 	struct tool_host tools;
 	struct scoreboard *board;

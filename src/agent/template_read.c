@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/template_mcp.h"
+#include "agent/template_members.h"
 #include "agent/template_read.h"
 #include "agent/toolset.h"
 #include "base/arena.h"
@@ -23,65 +25,6 @@
 #define ANSWER_DEFAULT_BYTES (1024 * 1024)
 #define ANSWER_MAX_BYTES (16 * 1024 * 1024)
 #define NAME_MAX_CHARS 64 /* the providers' */
-
-/* ---- members ---- */
-
-/* 0, or -1 if j has a member that is not among the names. */
-static int
-check_names(const struct json *j, const char *const *names, struct err *err)
-{
-	const char *const *n;
-
-	if (!json_is(j, JSON_OBJECT))
-		return err_set(err, ERR_CONFIG, "is not a JSON object");
-	for (const struct json *m = json_first(j); m != NULL;
-	     m = json_next(m)) {
-		for (n = names; *n != NULL; n++)
-			if (strcmp(*n, json_name(m)) == 0)
-				break;
-		if (*n == NULL)
-			return err_set(err, ERR_CONFIG,
-			    "there is no member \"%.60s\"", json_name(m));
-	}
-	return 0;
-}
-
-static int
-read_str(
-    const struct json *j, const char *name, const char **out, struct err *err)
-{
-	const struct json *m = json_get(j, name);
-
-	*out = "";
-	if (m == NULL)
-		return 0;
-	*out = json_str(m);
-	return *out != NULL
-		   ? 1
-		   : err_set(err, ERR_CONFIG, "%s is not a text", name);
-}
-
-static int
-read_int(const struct json *j, const char *name, int64_t max, int64_t *out,
-    struct err *err)
-{
-	if (json_get(j, name) == NULL)
-		return 0;
-	if (!json_get_int(j, name, out) || *out < 1 || *out > max)
-		return err_set(err, ERR_CONFIG,
-		    "%s is a number from 1 to %" PRId64, name, max);
-	return 0;
-}
-
-static int
-read_url(const struct json *j, const char **out, struct err *err)
-{
-	if (read_str(j, "url", out, err) < 0)
-		return -1;
-	if (webhook_url_check(*out, err) < 0)
-		return err_prefix(err, "url");
-	return 0;
-}
 
 static const char *
 print(struct arena *a, const struct json *j)
@@ -137,13 +80,13 @@ read_http_tool(
 	struct tool_http *http = arena_new(a, struct tool_http);
 	int64_t seconds = TIMEOUT_DEFAULT_S, bytes = ANSWER_DEFAULT_BYTES;
 
-	if (check_names(j, names, err) < 0 ||
-	    read_str(j, "name", &out->name, err) < 0 ||
+	if (template_names(j, names, err) < 0 ||
+	    template_str(j, "name", &out->name, err) < 0 ||
 	    check_tool_name(out->name, err) < 0 ||
-	    read_str(j, "description", &out->description, err) < 0 ||
-	    read_url(j, &http->url, err) < 0 ||
-	    read_int(j, "timeout", TIMEOUT_MAX_S, &seconds, err) < 0 ||
-	    read_int(j, "maxAnswer", ANSWER_MAX_BYTES, &bytes, err) < 0 ||
+	    template_str(j, "description", &out->description, err) < 0 ||
+	    template_url(j, &http->url, err) < 0 ||
+	    template_int(j, "timeout", TIMEOUT_MAX_S, &seconds, err) < 0 ||
+	    template_int(j, "maxAnswer", ANSWER_MAX_BYTES, &bytes, err) < 0 ||
 	    read_schema(a, j, out, err) < 0)
 		return -1;
 	http->timeout_ms = seconds * 1000;
@@ -190,7 +133,7 @@ read_on_failure(const struct json *j, struct hook *out, struct err *err)
 {
 	static const char *const words[] = { "deny", "allow", "ask" };
 	const char *s;
-	int rc = read_str(j, "onFailure", &s, err);
+	int rc = template_str(j, "onFailure", &s, err);
 
 	if (rc <= 0)
 		return rc;
@@ -209,9 +152,10 @@ read_hook(const struct json *j, struct hook *out, struct err *err)
 		NULL };
 	int64_t seconds = HOOK_TIMEOUT_DEFAULT_S;
 
-	if (check_names(j, names, err) < 0 ||
-	    read_int(j, "timeout", TIMEOUT_MAX_S, &seconds, err) < 0 ||
-	    read_on_failure(j, out, err) < 0 || read_url(j, &out->url, err) < 0)
+	if (template_names(j, names, err) < 0 ||
+	    template_int(j, "timeout", TIMEOUT_MAX_S, &seconds, err) < 0 ||
+	    read_on_failure(j, out, err) < 0 ||
+	    template_url(j, &out->url, err) < 0)
 		return -1;
 	out->timeout_ms = seconds * 1000;
 	return 0;
@@ -225,7 +169,7 @@ read_hooks(const struct json *j, struct agent_template *out, struct err *err)
 
 	if (j == NULL)
 		return 0;
-	if (check_names(j, names, err) < 0)
+	if (template_names(j, names, err) < 0)
 		return err_prefix(err, "hooks");
 	for (int i = 0; i < HOOK_COUNT; i++) {
 		const struct json *h = json_get(j, names[i]);
@@ -259,6 +203,9 @@ read_tools(struct arena *a, const struct json *list, struct agent_template *out,
 		json_add_json(&b, NULL, n);
 	for (size_t i = 0; list == NULL && i < out->http_tool_count; i++)
 		json_add_str(&b, NULL, out->http_tools[i].name);
+	for (size_t i = 0; list == NULL && i < out->mcp_server_count; i++)
+		json_add_str(&b, NULL,
+		    arena_printf(a, "mcp__%s__*", out->mcp_servers[i].name));
 	json_close(&b, ']');
 	out->tools = b.len > 2 ? b.data : "";
 	return 0;
@@ -283,13 +230,14 @@ template_read(struct arena *a, const struct json *j, struct agent_template *out,
 {
 	static const char *const names[] = { "description", "systemPrompt",
 		"model", "tools", "permission", "httpTools", "hooks",
-		"subagents", NULL };
+		"subagents", "mcp", NULL };
 
-	if (check_names(j, names, err) < 0 ||
-	    read_str(j, "description", &out->description, err) < 0 ||
-	    read_str(j, "systemPrompt", &out->prompt, err) < 0 ||
-	    read_str(j, "model", &out->model, err) < 0 ||
+	if (template_names(j, names, err) < 0 ||
+	    template_str(j, "description", &out->description, err) < 0 ||
+	    template_str(j, "systemPrompt", &out->prompt, err) < 0 ||
+	    template_str(j, "model", &out->model, err) < 0 ||
 	    read_http_tools(a, json_get(j, "httpTools"), out, err) < 0 ||
+	    template_read_mcp(a, json_get(j, "mcp"), out, err) < 0 ||
 	    read_tools(a, json_get(j, "tools"), out, err) < 0 ||
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||
 	    read_hooks(json_get(j, "hooks"), out, err) < 0)

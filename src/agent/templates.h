@@ -6,13 +6,14 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "mcp/mcp.h"
 #include "tool/tool.h"
 
 /*
  * Agent templates: files NAME.json of one folder, read once. A file is an
  * object with any of description, systemPrompt, model, tools, permission,
- * httpTools and hooks. Agents copy all but the last two when they are made,
- * so that changing a file changes no agent; what an agent calls over HTTP
+ * httpTools, mcp and hooks. Agents copy all but the last three when they are
+ * made, so that changing a file changes no agent; what an agent calls over HTTP
  * stays the administrator's.
  */
 struct templates;
@@ -38,6 +39,8 @@ struct agent_template {
 	const struct json *subagents; /* names of templates, or NULL */
 	const struct tool *http_tools;
 	size_t http_tool_count;
+	const struct mcp_server *mcp_servers;
+	size_t mcp_server_count;
 	struct hook hooks[HOOK_COUNT];
 };
 

@@ -10,6 +10,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "mcp/mcp.h"
+#include "tool/mcp.h"
 
 #define TOOLS_MAX 256
 #define DEPTH 16
@@ -54,16 +56,85 @@ find_any(const struct agent_template *t, const char *name)
 	return tool_find(name);
 }
 
+/* ---- MCP servers ---- */
+
+/* 1 if a name is mcp__SERVER__ and more. */
+static int
+is_of(const char *name, const struct mcp_server *s)
+{
+	size_t n = strlen(s->name);
+
+	return strncmp(name, "mcp__", 5) == 0 &&
+	       strncmp(name + 5, s->name, n) == 0 &&
+	       strncmp(name + 5 + n, "__", 2) == 0;
+}
+
+static int
+is_of_any(const struct agent_template *t, const char *name)
+{
+	for (size_t i = 0; t != NULL && i < t->mcp_server_count; i++)
+		if (is_of(name, &t->mcp_servers[i]))
+			return 1;
+	return 0;
+}
+
+int
+toolset_wants(struct arena *a, const char *names, const struct mcp_server *s)
+{
+	for (const struct json *n = json_first(parse(a, names)); n != NULL;
+	     n = json_next(n))
+		if (is_of(json_str(n), s))
+			return 1;
+	return 0;
+}
+
+/* The tools of a server that a name, which may end in *, means. */
+static void
+add_of_server(struct arena *a, struct toolset *ts,
+    const struct toolset_server *s, const char *name)
+{
+	const char *const pattern[] = { name, NULL };
+	struct tool *tool;
+
+	if (s->catalog == NULL || !is_of(name, s->catalog->server))
+		return;
+	for (size_t i = 0; i < s->catalog->count; i++) {
+		const struct mcp_item *item = &s->catalog->items[i];
+
+		if (!mcp_matches(pattern, item->name) ||
+		    toolset_find(ts, item->name) != NULL)
+			continue;
+		tool = arena_new(a, struct tool);
+		mcp_tool_make(a, item, s->peer, tool);
+		ts->tools[ts->count++] = tool;
+	}
+}
+
+static size_t
+count_all(const struct toolset_server *servers, size_t n)
+{
+	size_t all = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (servers[i].catalog != NULL)
+			all += servers[i].catalog->count;
+	return all;
+}
+
+/* ---- all of them ---- */
+
 struct toolset *
 toolset_make(struct arena *a, const struct agent_template *t, const char *names,
-    const char *permission, int with_tasks)
+    const char *permission, int with_tasks,
+    const struct toolset_server *servers, size_t server_count)
 {
 	struct toolset *ts = arena_new(a, struct toolset);
 	const struct json *list = parse(a, names);
+	size_t room = json_count(list) + count_all(servers, server_count) + 1;
 
 	ts->count = 0;
 	ts->template = t;
-	ts->tools = arena_alloc(a, (json_count(list) + 1) * sizeof(*ts->tools));
+	ts->tools = arena_alloc(a, room * sizeof(*ts->tools));
 	ts->permit = permit_parse(a, parse(a, permission), NULL);
 	if (ts->permit == NULL)
 		abort(); /* it was read when the agent was made */
@@ -71,6 +142,8 @@ toolset_make(struct arena *a, const struct agent_template *t, const char *names,
 	     n = json_next(n)) {
 		if (toolset_find(ts, json_str(n)) != NULL)
 			continue; /* named twice */
+		for (size_t i = 0; i < server_count; i++)
+			add_of_server(a, ts, &servers[i], json_str(n));
 		ts->tools[ts->count] = find_any(t, json_str(n));
 		if (ts->tools[ts->count] != NULL &&
 		    (with_tasks || !ts->tools[ts->count]->is_task))
@@ -111,6 +184,8 @@ toolset_check(
 		if (json_str(n) == NULL)
 			return err_set(
 			    err, ERR_INVALID, "tools is a list of names");
+		if (is_of_any(t, json_str(n)))
+			continue;
 		if (find_any(t, json_str(n)) == NULL)
 			return complain(t, json_str(n), err);
 		if (tool_missing(json_str(n)) != NULL)

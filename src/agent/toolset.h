@@ -10,6 +10,16 @@ struct agent_template;
 struct arena;
 struct err;
 struct json;
+struct mcp_catalog;
+struct mcp_peer;
+struct mcp_server;
+
+/* An MCP server that an agent is connected to, and what it offers; NULL: that
+ * is not known. */
+struct toolset_server {
+	struct mcp_peer *peer;
+	struct mcp_catalog *catalog;
+};
 
 /* The tools that an agent has, and its permission. */
 struct toolset {
@@ -22,12 +32,17 @@ struct toolset {
 
 /*
  * Of the names (a JSON array, or "") and the permission (JSON, or "") as they
- * are kept with the agent, and its template (NULL: none). Names that are none
- * any more are left out, and those that make sub-agents unless with_tasks.
- * The arena's.
+ * are kept with the agent, its template (NULL: none), and the MCP servers of
+ * that which it wants. Names that are none any more are left out, and those
+ * that make sub-agents unless with_tasks. The arena's.
  */
 struct toolset *toolset_make(struct arena *a, const struct agent_template *t,
-    const char *names, const char *permission, int with_tasks);
+    const char *names, const char *permission, int with_tasks,
+    const struct toolset_server *servers, size_t server_count);
+
+/* 1 if one of the names may be a tool of the server: mcp__SERVER__... */
+int toolset_wants(
+    struct arena *a, const char *names, const struct mcp_server *s);
 
 /* 0, or -1 and ERR_INVALID with the names that there are. */
 int toolset_check(

@@ -46,6 +46,7 @@ static const struct {
 } steps[TURN_OVER] = {
 	[TURN_LOAD] = { "load", step_load, 0 },
 	[TURN_FETCH] = { "fetch", step_fetch, 1 },
+	[TURN_CONNECT] = { "connect", step_connect, 0 },
 	[TURN_PRE_MODEL] = { "pre_model", step_pre_model, 0 },
 	[TURN_POST_MODEL] = { "post_model", step_post_model, 0 },
 	[TURN_COMPACT] = { "compact", step_compact, 1 },
@@ -82,6 +83,8 @@ turn_stop(struct turn *t, enum turn_stop why)
 		model_call_cancel(t->call);
 	} else if (t->hook != NULL) {
 		webhook_cancel(t->hook);
+	} else if (turn_mcp_stop(t)) {
+		turn_wake(t, turn_stopped_step(t));
 	} else if (t->timer != NULL) {
 		loop_timer_free(&t->timer);
 		turn_wake(t, turn_stopped_step(t));
@@ -175,7 +178,8 @@ where_to_begin(struct turn *t)
 {
 	if (strcmp(t->lease.state, "REPORTING") == 0)
 		return turn_report(t, "completed", TURN_DONE);
-	return t->lease.call_count > 0 ? TURN_RECOVER : TURN_PRE_MODEL;
+	return turn_connect(
+	    t, t->lease.call_count > 0 ? TURN_RECOVER : TURN_PRE_MODEL);
 }
 
 static enum turn_step

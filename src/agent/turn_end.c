@@ -245,6 +245,7 @@ begin_next(struct turn *t)
 	model_call_free(&t->result);
 	turn_tools_free(t);
 	t->tools = NULL;
+	t->mcp = NULL;
 	t->hooked = 0;
 	t->uncompactable = 0;
 	t->reported = 0;
@@ -255,7 +256,7 @@ begin_next(struct turn *t)
 	t->lease.resumes = 0;
 	t->lease.tokens = 0;
 	turn_watch(t);
-	return TURN_PRE_MODEL;
+	return turn_connect(t, TURN_PRE_MODEL);
 }
 
 enum turn_step

@@ -91,6 +91,7 @@ step_pre_model(struct turn *t)
 		return turn_limit(t, "tool.rounds");
 	if (c->turn_max_tokens > 0 && t->lease.tokens >= c->turn_max_tokens)
 		return turn_limit(t, "turn.max_tokens");
+	turn_mcp_refresh(t);
 	turn_compact_free(t);
 	if (turn_must_compact(t))
 		return TURN_COMPACT;

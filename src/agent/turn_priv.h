@@ -11,6 +11,7 @@
 #include "agent/turn_commit.h"
 #include "agent/turn_compact.h"
 #include "agent/turn_hook.h"
+#include "agent/turn_mcp.h"
 #include "agent/turn_step.h"
 #include "agent/turn_task.h"
 #include "agent/turn_tools.h"
@@ -80,6 +81,8 @@ struct turn {
 	/* The tools of a step, in memory of its own. */
 	struct arena *round;
 	struct toolset *tools; /* the turn's; NULL: not made yet */
+	struct turn_mcp *mcp;  /* its servers; NULL: it has none */
+	enum turn_step after_connect;
 	struct turn_call *calls;
 	size_t call_count;
 	char *todos;               /* the list as it stands, JSON or "" */

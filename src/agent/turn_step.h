@@ -11,6 +11,7 @@ struct turn;
 enum turn_step {
 	TURN_LOAD,
 	TURN_FETCH,
+	TURN_CONNECT,
 	TURN_PRE_MODEL,
 	TURN_POST_MODEL,
 	TURN_COMPACT,

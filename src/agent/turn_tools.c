@@ -48,12 +48,16 @@ conf_of(const struct turn *t)
 struct toolset *
 turn_tools(struct turn *t)
 {
-	if (t->tools == NULL)
-		t->tools = toolset_make(t->arena,
-		    templates_find(
-			t->runner->parts.templates, t->history->template),
-		    t->history->tools, t->history->permission,
-		    t->lease.depth < conf_of(t)->task_depth);
+	const struct toolset_server *servers;
+	size_t n;
+
+	if (t->tools != NULL)
+		return t->tools;
+	servers = turn_mcp_servers(t, &n);
+	t->tools = toolset_make(t->arena,
+	    templates_find(t->runner->parts.templates, t->history->template),
+	    t->history->tools, t->history->permission,
+	    t->lease.depth < conf_of(t)->task_depth, servers, n);
 	return t->tools;
 }
 

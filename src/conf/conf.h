@@ -83,6 +83,7 @@ struct conf {
 	int64_t turn_max_tokens;
 
 	char *tool_secret_file;
+	int64_t mcp_idle_timeout_ms;
 	char *tool_networks;
 	int64_t tool_concurrency;
 	int64_t tool_rounds;

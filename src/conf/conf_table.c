@@ -36,6 +36,7 @@ const struct setting_section setting_sections[] = {
 	{ "events", "Event streams" },
 	{ "turn", "Turns" },
 	{ "tool", "Tools" },
+	{ "mcp", "MCP servers, which templates name" },
 	{ "task", "Sub-agents" },
 	{ "sandbox", "Workspaces: agent-fpm-sandbox" },
 	{ "compact", "Long conversations" },
@@ -253,6 +254,11 @@ const struct setting settings[] = {
 	    1024, 16 * MIB,
 	    "The longest result that the model is given; what is longer is "
 	    "cut, with a note."),
+
+	NUMBER("mcp.idle_timeout", SETTING_TIME, mcp_idle_timeout_ms, "5m",
+	    1000, 24 * HOUR_MS,
+	    "How long the connection of an agent to an MCP server, or the "
+	    "program that it is, stays when no turn uses it."),
 
 	NUMBER("task.depth", SETTING_INT, task_depth, "2", 0, 16,
 	    "How deep sub-agents may make sub-agents by the tool task_run. 0: "

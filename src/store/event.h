@@ -42,6 +42,7 @@ enum event_kind {
 	EVENT_REWIND,
 	EVENT_FILE_CHANGED,
 	EVENT_TOOL_OUTPUT,
+	EVENT_TOOLS_UNAVAILABLE,
 	EVENT_GAP,
 	EVENT_KINDS /* and for a kind that this version does not know */
 };

@@ -12,9 +12,7 @@ struct arena;
 struct json;
 struct sandbox;
 struct sandbox_call;
-struct tool_http;
 struct tool_kind;
-struct webhooks;
 
 /*
  * Tools: what a model may call. A tool is a row of a table, and a run of it
@@ -27,8 +25,10 @@ struct tool {
 	const struct json *schema_doc;
 	enum tool_effect effect;
 	const struct tool_kind *kind;
-	const struct tool_http *http; /* of http_kind */
-	int is_task;                  /* a sub-agent carries it out */
+	const struct tool_http *http;    /* of http_kind */
+	const struct mcp_item *mcp_item; /* of mcp_kind, and whose it is: */
+	struct mcp_peer *mcp_peer;
+	int is_task; /* a sub-agent carries it out */
 	int needs_sandbox;
 };
 

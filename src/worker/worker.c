@@ -35,6 +35,7 @@
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "master/pool.h"
+#include "mcp/mcp.h"
 #include "model/call.h"
 #include "net/fetch.h"
 #include "net/webhook.h"
@@ -58,6 +59,7 @@ struct worker {
 	pthread_t loop_thread;
 	struct fetcher *fetcher;
 	struct webhooks *webhooks;
+	struct mcp *mcp;
 	struct redis_link *link;
 	struct journal *journal;
 	struct live *live;
@@ -147,6 +149,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.store = app->store;
 	parts.journal = w->journal;
 	parts.models = w->models;
+	parts.mcp = w->mcp;
 	parts.templates = app->templates;
 	parts.tools.webhooks = w->webhooks;
 	parts.tools.sandbox = app->sandbox;
@@ -177,7 +180,8 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	w->models = models_new(w->loop, w->fetcher, c, err);
 	w->webhooks =
 	    webhooks_new(w->loop, c, templates_call_out(app->templates), err);
-	if (w->models == NULL || w->webhooks == NULL)
+	w->mcp = mcp_new(w->loop, c, app->sandbox, err);
+	if (w->models == NULL || w->webhooks == NULL || w->mcp == NULL)
 		return -1;
 	app->store = store_new(c);
 	worker_parts_new(w, c);
@@ -293,6 +297,7 @@ worker_free(struct worker *w)
 	redis_link_free(&w->link);
 	fetcher_free(&w->fetcher);
 	webhooks_free(&w->webhooks);
+	mcp_free(&w->mcp);
 	sandbox_free(&app->sandbox);
 	models_free(&w->models);
 	loop_free(&w->loop);
