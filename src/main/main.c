@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "conf/conf.h"
+#include "main/mcp_command.h"
 #include "main/token.h"
 #include "master/master.h"
 #include "master/pool.h"
@@ -35,6 +36,8 @@ static const char usage_text[] =
     "usage: agent-fpm [-c FILE] [-t] [-v] [-F]\n"
     "       agent-fpm [-c FILE] token --sub NAME [--ttl 1h] [--claim K=V]\n"
     "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
+    "       agent-fpm [-c FILE] mcp TEMPLATE SERVER [TOOL [ARGUMENTS]]\n"
+    "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
     "       agent-fpm --settings man|sample\n"
     "\n"
     "  -c FILE  the configuration (default " CONF_DEFAULT_PATH ")\n"
@@ -204,15 +207,33 @@ command_worker(int argc, char **argv)
 	return rc;
 }
 
+/* A command of its own, with the configuration: its exit code, or -1. */
+typedef int command_f(const struct conf *c, int argc, char **argv);
+
+static const struct {
+	const char *name;
+	command_f *run;
+} commands[] = {
+	{ "token", token_command },
+	{ "mcp", mcp_command },
+};
+
 static int
-command_token(const char *path, int argc, char **argv)
+command_other(const char *path, int argc, char **argv)
 {
-	struct conf *c = load_conf(path, -1);
+	command_f *run = NULL;
+	struct conf *c;
 	int rc;
 
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (strcmp(commands[i].name, argv[0]) == 0)
+			run = commands[i].run;
+	if (run == NULL)
+		return usage_error();
+	c = load_conf(path, -1);
 	if (c == NULL)
 		return EX_CONFIG;
-	rc = token_command(c, argc, argv);
+	rc = run(c, argc, argv);
 	conf_free(&c);
 	return rc < 0 ? usage_error() : rc;
 }
@@ -248,9 +269,7 @@ main(int argc, char **argv)
 			return usage_error();
 		}
 	}
-	if (optind < argc && strcmp(argv[optind], "token") == 0)
-		return command_token(path, argc - optind, argv + optind);
 	if (optind < argc)
-		return usage_error();
+		return command_other(path, argc - optind, argv + optind);
 	return test ? command_test(path) : command_run(path, foreground);
 }

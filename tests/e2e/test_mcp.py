@@ -4,13 +4,14 @@
 import json
 import os
 import shutil
+import subprocess
 import threading
 
 import pytest
 
 from conftest import close
 from mcp_server import Service, main as mcp_program
-from stack import Stack, wait_for
+from stack import BINARY, Stack, wait_for
 from test_files import http
 from test_sandbox_commands import processes, skip_without_commands
 from test_tools import calls, of, results
@@ -327,3 +328,21 @@ def test_wrong_templates(stack_factory, server, complaint):
     stack = stack_factory(start=False, templates={"t": {"mcp": [server]}})
     got = stack.check_conf()
     assert got.returncode != 0 and "t.json" in got.stderr and "mcp[0]" in got.stderr and complaint in got.stderr, got.stderr
+
+
+def test_the_command(remote):
+    """agent-fpm mcp: what a server offers, and what a tool gives."""
+    def run(*args):
+        return subprocess.run([BINARY, "-c", remote.stack.write_conf(), "mcp", *args], env=remote.stack.pool_env(), capture_output=True, text=True, check=False, timeout=30)
+
+    listed = run("t", "test")
+    assert listed.returncode == 0 and "mcp__test__add\n    Does add.\n" in listed.stdout, listed
+    got = run("t", "test", "add", '{"a":1,"b":2}')
+    assert got.returncode == 0 and json.loads(got.stdout)["content"][0]["text"] == "3"
+    got = run("t", "test", "no")
+    assert got.returncode == 1 and json.loads(got.stdout)["isError"] is True
+    for args, complaint in [(("t", "test", "none"), "it has no tool none"), (("t", "test", "add", "[1]"), "no JSON object"), (("t", "x"), "no MCP server x"),
+                            (("x", "test"), "no template x"), (("--url", remote.service.url), "it answered 401"), (("t", "test", "refuse"), "these arguments are wrong")]:
+        got = run(*args)
+        assert got.returncode != 0 and complaint in got.stderr, got
+    assert run("t").returncode == 64
