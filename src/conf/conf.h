@@ -101,7 +101,7 @@ struct conf {
 	int64_t sandbox_max_files;
 	int64_t sandbox_max_file_bytes;
 	int64_t sandbox_commands, sandbox_processes, sandbox_jobs;
-	int64_t sandbox_programs;
+	int64_t sandbox_programs, sandbox_job_idle_ms;
 	int64_t sandbox_command_time_ms, sandbox_max_time_ms,
 	    sandbox_job_time_ms;
 	int64_t compact_keep_turns;

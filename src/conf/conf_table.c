@@ -317,6 +317,10 @@ const struct setting settings[] = {
 	NUMBER("sandbox.job_time", SETTING_TIME, sandbox_job_time_ms, "24h",
 	    1000, 365 * 24 * HOUR_MS,
 	    "How long a background job may run. It also ends with its agent."),
+	NUMBER("sandbox.job_idle", SETTING_TIME, sandbox_job_idle_ms, "12h", 0,
+	    365 * 24 * HOUR_MS,
+	    "A background job ends when nobody has used its agent's tools or "
+	    "files for so long. 0: it does not."),
 
 	NUMBER("compact.keep_turns", SETTING_INT, compact_keep_turns, "4", 0,
 	    1000,

@@ -18,6 +18,7 @@ enum run_end {
 	RUN_TIMED_OUT,
 	RUN_CANCELLED, /* by who asked for it, or because that one is gone */
 	RUN_DELETED,   /* its agent was */
+	RUN_IDLE,      /* its agent is in use no more */
 	RUN_QUOTA,     /* the workspace became too large */
 	RUN_FLOOD      /* it printed far too much */
 };

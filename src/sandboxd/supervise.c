@@ -75,12 +75,27 @@ on_output(void *ctx, const char *p, size_t len)
 		s->written += n;
 }
 
+/* Nobody has asked for anything of the agent for too long: workspace_enter
+ * touches its directory. */
+static int
+is_idle(const struct supervisor *s)
+{
+	struct stat st;
+
+	return s->conf->sandbox_job_idle_ms > 0 &&
+	       fstatat(JOB_DIR, "../..", &st, 0) == 0 &&
+	       clk_wall_ms() - st.st_mtim.tv_sec * 1000LL >
+		   s->conf->sandbox_job_idle_ms;
+}
+
 static int
 is_over(void *ctx)
 {
 	struct supervisor *s = ctx;
 	struct usage u;
 
+	if (is_idle(s))
+		run_end_set(&s->run, RUN_IDLE);
 	return tree_usage(s->root, &u, NULL) == 0 && usage_is_over(s->conf, &u);
 }
 

@@ -28,6 +28,7 @@ run_end_name(enum run_end end)
 		[RUN_TIMED_OUT] = "timeout",
 		[RUN_CANCELLED] = "cancelled",
 		[RUN_DELETED] = "deleted",
+		[RUN_IDLE] = "idle",
 		[RUN_QUOTA] = "quota",
 		[RUN_FLOOD] = "output",
 	};

@@ -239,8 +239,10 @@ workspace_enter(struct workspaces *w, const char *user, const char *agent,
 	ws->root = dir_open(w->root, key, "files", flags & WORKSPACE_MAKE, err);
 	if (ws->root >= 0 && ws->exclusive && ws->entry->seen == NULL)
 		ws->entry->seen = seen_open(w->root, key);
-	if (ws->root >= 0)
+	if (ws->root >= 0) {
+		utimensat(w->root, key, NULL, 0); /* it is in use */
 		return 0;
+	}
 	if (err != NULL && err->code == ERR_NOT_FOUND)
 		err_set(err, ERR_NOT_FOUND, "the agent has no files yet");
 	entry_leave(w, ws, 0);

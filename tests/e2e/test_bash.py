@@ -3,11 +3,12 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
 from conftest import close
-from stack import Stack, wait_for
+from stack import Stack, process_state, wait_for
 from test_sandbox_commands import processes, skip_without_commands
 from test_tools import calls, of, results
 
@@ -155,3 +156,48 @@ def test_in_the_background(agent, stack):
     assert data(agent) == {"shell_id": started["shell_id"], "status": "ended", "code": None, "endedBy": "cancelled"}
     agent.ask("kill job_nothing")
     assert results(agent)[-1]["error"] == "there is no such job"
+
+
+def everywhere(sandbox):
+    """All processes of a sandbox: its own, supervisors and commands."""
+    found = subprocess.run(["pgrep", "-f", f"agent-fpm-sandbox -c {sandbox.dir}/|supervise .*{sandbox.workspaces}"], capture_output=True, text=True).stdout.split()
+    below, todo = set(found), list(found)
+    while todo:
+        more = subprocess.run(["pgrep", "-P", todo.pop()], capture_output=True, text=True).stdout.split()
+        todo += [p for p in more if p not in below]
+        below |= set(more)
+    return {p for p in below if process_state(int(p))[0] not in (None, "Z")}
+
+
+def test_twenty_jobs_survive_everything():
+    """Workers, the master, Redis and the sandbox are killed; all are found again, and none outlives its agent."""
+    many = [bash(f"echo up {i}; sleep 1000", background=True) for i in range(20)]
+    stack = Stack(scenarios=[*calls("^many$", *many), *calls("^logs of (.*)$", {"call": "bash_logs", "input": {"shell_id": "${1}"}})],
+                  sandbox=True, conf={"sandbox.jobs": "20"}, templates={"coder": {"tools": ["bash_run", "bash_logs"]}})
+    skip_without_commands(stack.sandbox)
+    agent = stack.user().agent(template="coder")
+    agent.ask("many")
+    jobs = [r["data"]["shell_id"] for r in results(agent)]
+    assert len(set(jobs)) == 20
+
+    def logs(job):
+        done, = of(agent.ask(f"logs of {job}"), "tool:complete")
+        return done["call"]["result"]["data"]
+
+    def all_run():
+        for i, job in enumerate(jobs):
+            assert (logs(job)["status"], logs(job)["output"]) == ("running", f"up {i}\n")
+
+    wait_for(lambda: all(logs(job)["output"] for job in jobs), 10, "no output")
+    all_run()
+    stack.kill_all()
+    stack.start_all()
+    all_run()
+    stack.sandbox.stop(9)
+    stack.sandbox.start()
+    all_run()
+    running = everywhere(stack.sandbox)
+    assert len(running) > 60  # each has a supervisor, bubblewrap, and its command
+    assert agent.user.http("DELETE", agent.path).status == 204
+    wait_for(lambda: len(everywhere(stack.sandbox)) == 1, 10, lambda: f"orphans: {everywhere(stack.sandbox)}")
+    close(stack)

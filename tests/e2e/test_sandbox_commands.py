@@ -28,8 +28,33 @@ def skip_without_commands(sandbox):
         pytest.skip(why.group(1))
 
 
+def sandboxed(folder):
+    """Processes that have anything below a folder mounted, or in their arguments: wherever they were orphaned to."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/mountinfo", encoding="utf-8") as mounts, open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as arguments:
+                if os.path.basename(folder) in mounts.read() + arguments.read():
+                    found.add(pid)
+        except OSError:
+            continue  # it has ended, or is not ours to look at
+    return found
+
+
+def host_state():
+    """What commands could leave on the host beside processes: mounts, shared memory, queues, files, control groups."""
+    uid = pwd.getpwnam(USER).pw_uid if USER else -1
+    mounts = {line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8")}
+    ipc = {kind: open(f"/proc/sysvipc/{kind}", encoding="utf-8").read() for kind in ("shm", "sem", "msg")}
+    files = {os.path.join(d, f) for d in ("/tmp", "/var/tmp", "/dev/shm", "/run") for f in os.listdir(d)
+             if not f.startswith("af-") and os.lstat(os.path.join(d, f)).st_uid == uid}
+    groups = {d for d, _, _ in os.walk("/sys/fs/cgroup") if "agent-fpm" in d}
+    return {"mounts": mounts, "ipc": ipc, "files": files, "cgroups": groups}
+
+
 @pytest.fixture(scope="module")
 def sandbox():
+    before = host_state()
     folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")
     os.chmod(folder, 0o755)
     if USER:
@@ -39,6 +64,8 @@ def sandbox():
     yield sandbox
     assert sandbox.stop() == 0
     shutil.rmtree(folder)
+    wait_for(lambda: not sandboxed(folder), 10, lambda: f"left over: {sandboxed(folder)}")
+    wait_for(lambda: host_state() == before, 10, lambda: f"left over: {[(k, v, before[k]) for k, v in host_state().items() if v != before[k]]}")
 
 
 @pytest.fixture
@@ -388,7 +415,7 @@ def test_a_job(box):
 
 
 def supervisors(box):
-    return subprocess.run(["pgrep", "-f", f"supervise .*/{box.agent}$"], capture_output=True, text=True).stdout.split()
+    return subprocess.run(["pgrep", "-f", f"{box.sandbox.dir}/sandbox.conf --supervise .*/{box.agent}$"], capture_output=True, text=True).stdout.split()
 
 
 def test_kill_a_job(box):
@@ -425,6 +452,24 @@ def test_a_job_is_bounded(box):
     job = box("bash.start", command="rm -f f*; yes | head -c 40M")["job"]
     got = wait_for(lambda: job_ended(box, job), 20, "it goes on")
     assert got["bytes"] == 40 << 20 and got["size"] <= 16 << 20 and got["code"] == 0
+
+
+def test_an_idle_agent_has_no_jobs():
+    """A job ends when nobody has asked for anything of its agent; as long as somebody does it goes on."""
+    folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")
+    sandbox = Sandbox(folder, {"sandbox.job_idle": "3s"}).start()
+    skip_without_commands(sandbox)
+    box = Box(sandbox)
+    job = box("bash.start", command="sleep 1000")["job"]
+    status = os.path.join(os.path.dirname(box.files), "jobs", job, "status")
+    end = time.monotonic() + 5
+    while time.monotonic() < end:  # for longer than it may be idle
+        assert box("bash.logs", job=job)["status"] == "running"
+        time.sleep(0.2)
+    wait_for(lambda: os.path.exists(status), 10, "it goes on")
+    assert box("bash.logs", job=job)["end"] == "idle" and supervisors(box) == []
+    assert sandbox.stop() == 0
+    shutil.rmtree(folder)
 
 
 def test_jobs_survive_the_sandbox():

@@ -824,7 +824,7 @@ class Stack:
             return False
 
     def start_all(self):
-        if self.sandbox is not None:
+        if self.sandbox is not None and (self.sandbox.process is None or self.sandbox.process.poll() is not None):
             self.sandbox.start()
         self.start_redis()
         self.start_pool()
