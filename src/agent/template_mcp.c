@@ -207,6 +207,7 @@ template_read_mcp(struct arena *a, const struct json *list,
 				return err_set(err, ERR_CONFIG,
 				    "mcp[%zu]: the name \"%s\" is used before",
 				    n, all[n].name);
+		all[n].network = out->network;
 		out->mcp_server_count = ++n;
 	}
 	return 0;

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "net/webhook.h"
+#include "sandbox/hosts.h"
 #include "tool/http.h"
 #include "tool/permit.h"
 #include "tool/schema.h"
@@ -224,19 +225,28 @@ read_permission(struct arena *a, const struct json *j,
 	return 0;
 }
 
+static int
+read_network(struct arena *a, const struct json *j, struct agent_template *out,
+    struct err *err)
+{
+	out->network = j;
+	return j == NULL || hosts_parse(a, j, err) != NULL ? 0 : -1;
+}
+
 int
 template_read(struct arena *a, const struct json *j, struct agent_template *out,
     struct err *err)
 {
 	static const char *const names[] = { "description", "systemPrompt",
 		"model", "tools", "permission", "httpTools", "hooks",
-		"subagents", "mcp", NULL };
+		"subagents", "mcp", "network", NULL };
 
 	if (template_names(j, names, err) < 0 ||
 	    template_str(j, "description", &out->description, err) < 0 ||
 	    template_str(j, "systemPrompt", &out->prompt, err) < 0 ||
 	    template_str(j, "model", &out->model, err) < 0 ||
 	    read_http_tools(a, json_get(j, "httpTools"), out, err) < 0 ||
+	    read_network(a, json_get(j, "network"), out, err) < 0 ||
 	    template_read_mcp(a, json_get(j, "mcp"), out, err) < 0 ||
 	    read_tools(a, json_get(j, "tools"), out, err) < 0 ||
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||

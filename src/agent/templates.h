@@ -12,9 +12,9 @@
 /*
  * Agent templates: files NAME.json of one folder, read once. A file is an
  * object with any of description, systemPrompt, model, tools, permission,
- * httpTools, mcp and hooks. Agents copy all but the last three when they are
- * made, so that changing a file changes no agent; what an agent calls over HTTP
- * stays the administrator's.
+ * httpTools, mcp, hooks and network. Agents copy all but the last four when
+ * they are made, so that changing a file changes no agent; what an agent calls
+ * over HTTP, and what its commands reach, stays the administrator's.
  */
 struct templates;
 
@@ -37,6 +37,7 @@ struct agent_template {
 	const char *tools;      /* JSON array of names, httpTools too; or "" */
 	const char *permission; /* JSON, or "" */
 	const struct json *subagents; /* names of templates, or NULL */
+	const struct json *network;   /* hosts for commands, or NULL: none */
 	const struct tool *http_tools;
 	size_t http_tool_count;
 	const struct mcp_server *mcp_servers;

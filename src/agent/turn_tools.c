@@ -143,6 +143,7 @@ static void
 run_start(struct turn_call *c)
 {
 	struct turn *t = c->turn;
+	const struct agent_template *template = turn_tools(t)->template;
 
 	c->run = (struct tool_run){
 		.tool = c->tool,
@@ -150,6 +151,7 @@ run_start(struct turn_call *c)
 		.call = c->id,
 		.agent = t->lease.agent,
 		.workspace = turn_workspace(t),
+		.network = template == NULL ? NULL : template->network,
 		.max_bytes = (size_t)conf_of(t)->tool_max_output_bytes,
 		.user = t->lease.user,
 		.turn = t->turn,

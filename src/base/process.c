@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Processes: which they are, and going into the background. */
+/* Processes: which they are, going into the background, and their end. */
 #include "config.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -36,6 +41,22 @@ process_start_time(pid_t pid)
 	return state == 'Z' || state == 'X' ? 0 : start;
 }
 
+char *
+process_path(void)
+{
+	static const char gone[] = " (deleted)";
+	char path[PATH_MAX], *copy;
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	size_t tail = sizeof(gone) - 1, len = n < 0 ? 0 : (size_t)n;
+
+	if (len > tail && memcmp(path + len - tail, gone, tail) == 0)
+		len -= tail;
+	copy = strndup(path, len);
+	if (copy == NULL)
+		abort();
+	return copy;
+}
+
 int
 process_detach(void)
 {
@@ -58,4 +79,32 @@ process_detach(void)
 		exit(EX_OK);
 	waitpid(pid, &status, 0);
 	exit(WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE);
+}
+
+int
+process_end_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		abort();
+	return fd;
+}
+
+void
+process_raise_descriptors(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
 }

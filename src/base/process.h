@@ -12,11 +12,27 @@
 unsigned long long process_start_time(pid_t pid);
 
 /*
+ * The path of the program that runs, the caller's to free; if it was replaced
+ * since, that of what has its place.
+ */
+char *process_path(void);
+
+/*
  * Goes on in the background, in a session of its own: the descriptor that is
  * returned wants a byte when all is well. The caller's process waits for that
  * and exits with 0, or with the code of this one if it ended first. Only
  * while there are no threads.
  */
 int process_detach(void);
+
+/*
+ * Blocks SIGTERM, SIGINT and SIGQUIT in the caller's thread and those that it
+ * starts. A non-blocking descriptor, the caller's, that is readable when one
+ * has come; aborts if there is none to be had.
+ */
+int process_end_signals(void);
+
+/* As many descriptors as the process may have at all. */
+void process_raise_descriptors(void);
 
 #endif

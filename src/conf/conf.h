@@ -90,16 +90,16 @@ struct conf {
 	int64_t tool_todo_reminder;
 	int64_t tool_max_output_bytes;
 
-	int64_t task_depth;
-	int64_t task_max;
+	int64_t task_depth, task_max;
 
 	char *sandbox_socket, *sandbox_group, *sandbox_client;
-	char *sandbox_workspaces, *sandbox_bwrap;
-	int64_t sandbox_timeout_ms;
-	int64_t sandbox_threads;
-	int64_t sandbox_quota_bytes;
-	int64_t sandbox_max_files;
-	int64_t sandbox_max_file_bytes;
+	char *sandbox_workspaces, *sandbox_bwrap, *sandbox_launcher;
+	int64_t sandbox_runner;
+	char *sandbox_proxy, *sandbox_proxy_group, *sandbox_proxy_client;
+	int64_t sandbox_proxy_connections, sandbox_proxy_connect_timeout_ms,
+	    sandbox_proxy_idle_timeout_ms;
+	int64_t sandbox_timeout_ms, sandbox_threads;
+	int64_t sandbox_quota_bytes, sandbox_max_files, sandbox_max_file_bytes;
 	int64_t sandbox_commands, sandbox_processes, sandbox_jobs;
 	int64_t sandbox_programs, sandbox_job_idle_ms;
 	int64_t sandbox_command_time_ms, sandbox_max_time_ms,
@@ -110,19 +110,19 @@ struct conf {
 	char *approval_role;
 	int64_t approval_timeout_ms;
 
-	int64_t limits_body_bytes;
-	int64_t limits_json_depth;
-	int64_t limits_header_bytes;
-	int64_t limits_message_bytes;
-	int64_t limits_inbox;
-	int64_t limits_checkpoints;
+	int64_t limits_body_bytes, limits_json_depth;
+	int64_t limits_header_bytes, limits_message_bytes;
+	int64_t limits_inbox, limits_checkpoints;
 	int64_t limits_agents_per_user;
-	int64_t limits_viewers;
-	int64_t limits_viewers_per_user;
-	int64_t limits_turns;
-	int64_t limits_turns_per_user;
+	int64_t limits_viewers, limits_viewers_per_user;
+	int64_t limits_turns, limits_turns_per_user;
 };
 
+enum conf_runner {
+	CONF_RUNNER_BUBBLEWRAP,
+	CONF_RUNNER_NONE,
+	CONF_RUNNER_LAUNCHER
+};
 enum conf_provider { CONF_PROVIDER_ANTHROPIC, CONF_PROVIDER_SCRIPT };
 
 /*

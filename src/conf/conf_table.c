@@ -295,8 +295,18 @@ const struct setting settings[] = {
 	NUMBER("sandbox.max_file", SETTING_BYTES, sandbox_max_file_bytes, "16m",
 	    1024, 60 * MIB,
 	    "The largest file that tools read, search or write."),
+	CHOICE("sandbox.runner", sandbox_runner, "bubblewrap",
+	    "bubblewrap none launcher",
+	    "What isolates commands. launcher: the program of "
+	    "sandbox.launcher, see docs/sandbox.md. none: nothing does, a "
+	    "command can do whatever agent-fpm-sandbox can; only for builds "
+	    "that were configured with --enable-unsafe-sandbox."),
+	STRING("sandbox.launcher", sandbox_launcher, "",
+	    "The program that runs commands with sandbox.runner = launcher: "
+	    "an absolute path."),
 	STRING("sandbox.bwrap", sandbox_bwrap, "/usr/bin/bwrap",
-	    "bubblewrap, which isolates commands. Where it does not work there "
+	    "bubblewrap, for the runner of that name. Where it does not work "
+	    "there "
 	    "are no commands; they are never run without it."),
 	NUMBER("sandbox.commands", SETTING_INT, sandbox_commands, "32", 1, 256,
 	    "How many commands may run at a time."),
@@ -321,6 +331,27 @@ const struct setting settings[] = {
 	    365 * 24 * HOUR_MS,
 	    "A background job ends when nobody has used its agent's tools or "
 	    "files for so long. 0: it does not."),
+	STRING("sandbox.proxy", sandbox_proxy, "",
+	    "The unix socket of agent-fpm-proxy, over which commands reach "
+	    "the hosts that the template of their agent names: "
+	    "/run/agent-fpm-proxy/proxy.sock with the unit that is shipped. "
+	    "Empty: no command has a network, and those of a template that "
+	    "asks for one fail."),
+	STRING("sandbox.proxy_group", sandbox_proxy_group, "",
+	    "Group of that socket, whose mode is 0660. Empty: the group that "
+	    "starts agent-fpm-proxy."),
+	STRING("sandbox.proxy_client", sandbox_proxy_client, "",
+	    "The user that agent-fpm-sandbox runs as. Beside root and its own "
+	    "user the proxy serves nobody else."),
+	NUMBER("sandbox.proxy_connections", SETTING_INT,
+	    sandbox_proxy_connections, "32", 1, 1024,
+	    "How many connections a command may have at a time. More wait."),
+	NUMBER("sandbox.proxy_connect_timeout", SETTING_TIME,
+	    sandbox_proxy_connect_timeout_ms, "10s", 100, HOUR_MS,
+	    "How long connecting to a host may take."),
+	NUMBER("sandbox.proxy_idle_timeout", SETTING_TIME,
+	    sandbox_proxy_idle_timeout_ms, "5m", 100, 24 * HOUR_MS,
+	    "How long a connection may be silent."),
 
 	NUMBER("compact.keep_turns", SETTING_INT, compact_keep_turns, "4", 0,
 	    1000,

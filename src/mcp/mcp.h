@@ -25,6 +25,7 @@ struct mcp;
 struct mcp_server {
 	const char *name;
 	const char *command;        /* for bash in the sandbox; or NULL */
+	const struct json *network; /* hosts that it may reach; or NULL */
 	const char *url;            /* or NULL */
 	const char *const *headers; /* "name: value" */
 	size_t header_count;

@@ -240,6 +240,8 @@ program_start(struct stdio *s)
 	buf_init(&m, s->arena);
 	buf_puts(&m, s->members.data);
 	json_add_str(&m, "command", s->link.server->command);
+	if (s->link.server->network != NULL)
+		json_add_json(&m, "network", s->link.server->network);
 	s->program = (struct sandbox_call){ .arena = s->arena,
 		.op = "pipe.open",
 		.user = s->user,

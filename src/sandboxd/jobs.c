@@ -24,6 +24,7 @@
 #include "sandboxd/job.h"
 #include "sandboxd/job_files.h"
 #include "sandboxd/jobs.h"
+#include "sandboxd/network.h"
 #include "sandboxd/path.h"
 
 #define SHOWN_BYTES (8u << 20)
@@ -143,20 +144,23 @@ room_for_one(struct job *j, struct err *err)
 	    n);
 }
 
-/* The supervisor, until it says that the command was started. */
+/* The supervisor, until it says that the command was started. network is a
+ * connection to the proxy, or -1. */
 static int
-supervise(struct job *j, int dir, struct err *err)
+supervise(struct job *j, int dir, int network, struct err *err)
 {
 	char name[] = "agent-fpm-sandbox", dash_c[] = "-c",
-	     option[] = "--supervise", key[WORKSPACE_KEY_SIZE];
+	     option[] = "--supervise", key[WORKSPACE_KEY_SIZE],
+	     with_network[] = "--network";
 	char *path = arena_strdup(j->arena, j->conf_path);
-	char *const argv[] = { name, dash_c, path, option, key, NULL };
+	char *const argv[] = { name, dash_c, path, option, key,
+		network < 0 ? NULL : with_network, NULL };
 	char *const env[] = { NULL };
 	struct spawn s = { .path = "/proc/self/exe",
 		.argv = argv,
 		.env = env,
-		.fds = { dir },
-		.fd_count = 1 };
+		.fds = { dir, network },
+		.fd_count = network < 0 ? 1 : 2 };
 	int status;
 	pid_t pid;
 
@@ -171,19 +175,12 @@ supervise(struct job *j, int dir, struct err *err)
 	return err_set(err, ERR_INTERNAL, "the job was not started");
 }
 
-int
-bash_start(struct job *j, struct err *err)
+static int
+start(struct job *j, const char *command, int network, struct err *err)
 {
-	const char *command = json_get_str(j->rq, "command");
 	char id[ID_SIZE], sub[64];
 	int dir, rc;
 
-	if (command == NULL || *command == '\0')
-		return err_set(err, ERR_INVALID, "the command is empty");
-	if (j->launcher == NULL)
-		return err_set(err, ERR_INVALID, "%s", j->no_launcher);
-	if (room_for_one(j, err) < 0)
-		return -1;
 	id_make(id, "job_");
 	snprintf(sub, sizeof(sub), "jobs/%s", id);
 	dir = agent_dir(j, sub, 1, err);
@@ -191,10 +188,30 @@ bash_start(struct job *j, struct err *err)
 		return -1;
 	rc = job_file_write(dir, "command", command, strlen(command));
 	rc = rc < 0 ? err_set(err, ERR_INTERNAL, "the job cannot be written")
-		    : supervise(j, dir, err);
+		    : supervise(j, dir, network, err);
 	close(dir);
 	if (rc == 0)
 		json_add_str(&j->answer, "job", id);
+	return rc;
+}
+
+int
+bash_start(struct job *j, struct err *err)
+{
+	const char *command = json_get_str(j->rq, "command");
+	int network, rc;
+
+	if (command == NULL || *command == '\0')
+		return err_set(err, ERR_INVALID, "the command is empty");
+	if (j->launcher == NULL)
+		return err_set(err, ERR_INVALID, "%s", j->no_launcher);
+	if (room_for_one(j, err) < 0 ||
+	    network_open(j->conf, json_get(j->rq, "network"), &network, err) <
+		0)
+		return -1;
+	rc = start(j, command, network, err);
+	if (network >= 0)
+		close(network);
 	return rc;
 }
 

@@ -21,11 +21,12 @@ struct err;
 
 /*
  * The supervisor: runs the command of the job whose directory is the
- * descriptor 3, in the workspace of that name, and writes how it ended. Goes
+ * descriptor 3, in the workspace of that name, and writes how it ended. With
+ * has_network the descriptor 4 is a connection to the proxy. Goes
  * into the background; the caller is told by the exit code that the command
  * was started. The exit code of the process.
  */
-int job_supervise(const struct conf *c, const char *key);
+int job_supervise(const struct conf *c, const char *key, int has_network);
 
 /* Ends all jobs in the agent's directory, an open one, and waits. */
 void jobs_end_all(int agent_dir);

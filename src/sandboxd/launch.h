@@ -7,15 +7,16 @@
 struct conf;
 struct err;
 
+struct order; /* runner.h */
+
 /*
- * Commands under bubblewrap: namespaces of their own for users, processes,
- * the network, IPC and the host's name; /usr to read, the workspace at
- * /workspace, and nothing else of the host; a list of system calls; limits.
+ * Commands, isolated from the host and each other by the runner that is
+ * configured (runner.h).
  */
 struct launcher;
 
 /*
- * Looks for bubblewrap and, if probe says so, tries it. NULL and ERR_CONFIG
+ * Looks for the runner and, if probe says so, tries it. NULL and ERR_CONFIG
  * with what to do if commands cannot be isolated here.
  */
 struct launcher *launcher_new(const struct conf *c, int probe, struct err *err);
@@ -27,12 +28,12 @@ struct launch_io {
 };
 
 /*
- * Starts bash -c command with workspace, a path, at /workspace, in a process
- * group of its own, with copies of the descriptors of io. Its pid, or -1 and
- * err. The thread that calls this must live until the command ends: the
- * kernel ties the command's life to it.
+ * Starts a command in a process group of its own, with copies of the
+ * descriptors of io. Its pid, or -1 and err. The thread that calls this must
+ * live until the command ends: the kernel ties the command's life to it. Does
+ * not wait for it.
  */
-pid_t launch(struct launcher *l, const char *workspace, const char *command,
+pid_t launch(struct launcher *l, const struct order *o,
     const struct launch_io *io, struct err *err);
 
 #endif

@@ -6,7 +6,9 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sysexits.h>
@@ -17,20 +19,23 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "sandboxd/jobs.h"
+#include "sandboxd/network.h"
 #include "sandboxd/server.h"
 
 static const char usage_text[] =
     "usage: agent-fpm-sandbox [-c FILE] [-v]\n"
+    "       agent-fpm-sandbox --listen FD -- PROGRAM [ARGUMENT...]\n"
     "\n"
-    "  -c FILE  the configuration (default " CONF_DEFAULT_PATH ")\n"
-    "  -v       print the version and exit\n"
+    "  -c FILE      the configuration (default " CONF_DEFAULT_PATH ")\n"
+    "  -v           print the version and exit\n"
+    "  --listen FD  for launchers: make the network, and become PROGRAM\n"
     "\n"
     "It stays in the foreground; SIGTERM ends it. agent-fpm-sandbox(8) tells "
     "more.\n";
 
 /* The server, or for a key the supervisor of a job. */
 static int
-run(const char *path, const char *key)
+run(const char *path, const char *key, int has_network)
 {
 	struct buf problems;
 	struct err err;
@@ -50,7 +55,7 @@ run(const char *path, const char *key)
 	log_name_set("sandbox");
 	prctl(PR_SET_DUMPABLE, 0);
 	if (key != NULL) {
-		rc = job_supervise(c, key);
+		rc = job_supervise(c, key, has_network);
 	} else if (server_run(c, path, -1, &err) < 0) {
 		fprintf(stderr, "agent-fpm-sandbox: %s: %s\n", path, err.text);
 		rc = err_info(err.code)->exit_code;
@@ -59,39 +64,78 @@ run(const char *path, const char *key)
 	return rc;
 }
 
-/* For itself: not in the manual. */
+/* For itself, but for OPT_LISTEN, which launchers may use too. */
 #define OPT_SUPERVISE 256
+#define OPT_NETWORK 257
+#define OPT_LISTEN 258
 
 static const struct option options[] = {
 	{ "supervise", required_argument, NULL, OPT_SUPERVISE },
+	{ "network", no_argument, NULL, OPT_NETWORK },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ NULL, 0, NULL, 0 },
 };
+
+struct arguments {
+	const char *path, *key;
+	int has_network;
+	int listen_over; /* -1: it is the server, or a supervisor */
+};
+
+/* A descriptor beyond the standard ones; -1: the text is none. */
+static int
+read_descriptor(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	return *text != '\0' && *end == '\0' && n > 2 && n < INT_MAX ? (int)n
+								     : -1;
+}
+
+/* 0, or -1: that is not how it is used. */
+static int
+read_option(int opt, struct arguments *out)
+{
+	switch (opt) {
+	case 'c':
+		out->path = optarg;
+		return 0;
+	case OPT_SUPERVISE:
+		out->key = optarg;
+		return 0;
+	case OPT_NETWORK:
+		out->has_network = 1;
+		return 0;
+	case OPT_LISTEN:
+		out->listen_over = read_descriptor(optarg);
+		return out->listen_over < 0 ? -1 : 0;
+	default:
+		return -1;
+	}
+}
 
 int
 main(int argc, char **argv)
 {
-	const char *path = CONF_DEFAULT_PATH;
-	const char *key = NULL;
-	int opt;
+	struct arguments args = { .path = CONF_DEFAULT_PATH,
+		.listen_over = -1 };
+	int opt, rc = 0;
 
-	while ((opt = getopt_long(argc, argv, "c:v", options, NULL)) != -1) {
-		if (opt == OPT_SUPERVISE) {
-			key = optarg;
-			continue;
-		}
+	while (rc == 0 &&
+	       (opt = getopt_long(argc, argv, "+c:v", options, NULL)) != -1) {
 		if (opt == 'v') {
 			puts("agent-fpm-sandbox " PACKAGE_VERSION);
 			return EX_OK;
 		}
-		if (opt != 'c') {
-			fputs(usage_text, stderr);
-			return EX_USAGE;
-		}
-		path = optarg;
+		rc = read_option(opt, &args);
 	}
-	if (optind != argc) {
+	/* --listen has a program behind it, the others have nothing. */
+	if (rc < 0 || (args.listen_over >= 0) != (optind < argc)) {
 		fputs(usage_text, stderr);
 		return EX_USAGE;
 	}
-	return run(path, key);
+	return args.listen_over >= 0
+		   ? network_exec(args.listen_over, argv + optind)
+		   : run(args.path, args.key, args.has_network);
 }

@@ -8,12 +8,16 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
 #include "sandboxd/job.h"
+#include "sandboxd/launch.h"
+#include "sandboxd/network.h"
+#include "sandboxd/runner.h"
 #include "sandboxd/runs.h"
 #include "sandboxd/watch.h"
 
@@ -102,12 +106,38 @@ answer_end(struct program *pr)
 	json_add_strn(b, "errors", buf_str(&pr->errors), len);
 }
 
+static int
+run_it(struct program *pr, const struct order *o, struct err *err)
+{
+	struct job *j = pr->job;
+	int rc;
+
+	pr->run.input = &pr->input;
+	runs_add(j->runs, &pr->run);
+	job_check_stop(j, &pr->run);
+	pr->watch = (struct watch){ .run = &pr->run,
+		.deadline_ms = clk_mono_ms() + j->conf->sandbox_job_time_ms,
+		.output = on_output,
+		.input = on_input,
+		.errors = on_errors,
+		.is_over = is_over,
+		.ctx = pr,
+		.flood_bytes = WATCH_FLOOD_BYTES };
+	rc = watch_start(&pr->watch, j->launcher, o, err);
+	if (rc == 0)
+		watch_until_end(&pr->watch);
+	runs_remove(j->runs, &pr->run);
+	buf_fini(&pr->input.bytes);
+	return rc;
+}
+
 int
 pipe_open(struct job *j, struct err *err)
 {
 	struct program pr = { .job = j,
 		.run = { .connection = j->connection, .id = j->id } };
 	const char *command = json_get_str(j->rq, "command");
+	struct order order = { .command = command };
 	struct buf path;
 	int rc;
 
@@ -121,24 +151,14 @@ pipe_open(struct job *j, struct err *err)
 	buf_init(&path, j->arena);
 	buf_init(&pr.errors, j->arena);
 	buf_init(&pr.input.bytes, NULL);
-	if (find_workspace(&pr, &path, err) < 0)
+	if (find_workspace(&pr, &path, err) < 0 ||
+	    network_open(
+		j->conf, json_get(j->rq, "network"), &order.network, err) < 0)
 		return -1;
-	pr.run.input = &pr.input;
-	runs_add(j->runs, &pr.run);
-	job_check_stop(j, &pr.run);
-	pr.watch = (struct watch){ .run = &pr.run,
-		.deadline_ms = clk_mono_ms() + j->conf->sandbox_job_time_ms,
-		.output = on_output,
-		.input = on_input,
-		.errors = on_errors,
-		.is_over = is_over,
-		.ctx = &pr,
-		.flood_bytes = WATCH_FLOOD_BYTES };
-	rc = watch_start(&pr.watch, j->launcher, path.data, command, err);
-	if (rc == 0)
-		watch_until_end(&pr.watch);
-	runs_remove(j->runs, &pr.run);
-	buf_fini(&pr.input.bytes);
+	order.workspace = buf_str(&path);
+	rc = run_it(&pr, &order, err);
+	if (order.network >= 0)
+		close(order.network);
 	if (rc == 0)
 		answer_end(&pr);
 	return rc;

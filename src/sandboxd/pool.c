@@ -32,7 +32,7 @@ struct job_pool {
 	struct lck_cond cond;
 	struct job *first, **tail;
 	pthread_t threads[THREADS_MAX];
-	int count, idle, stopping;
+	int count, idle, queued, stopping;
 };
 
 static void
@@ -60,6 +60,7 @@ next_job(struct job_pool *p)
 	j = p->stopping ? NULL : p->first;
 	if (j != NULL) {
 		p->first = j->next;
+		p->queued--;
 		if (p->first == NULL)
 			p->tail = &p->first;
 	}
@@ -137,7 +138,8 @@ job_pool_add(struct job_pool *p, struct job *j)
 	lck_take(&p->lck);
 	*p->tail = j;
 	p->tail = &j->next;
-	more = p->idle == 0 && p->count < p->max;
+	/* One that is idle yet may have been woken for another job. */
+	more = ++p->queued > p->idle && p->count < p->max;
 	lck_cond_signal(&p->cond);
 	lck_drop(&p->lck);
 	if (more &&

@@ -9,12 +9,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
 #include "sandboxd/job.h"
+#include "sandboxd/network.h"
+#include "sandboxd/runner.h"
 #include "sandboxd/snapshot.h"
 #include "sandboxd/watch.h"
 
@@ -171,12 +174,38 @@ look_before(
 	return s;
 }
 
+static int
+run_it(struct command *c, struct order *o, const char *workspace, int64_t ms,
+    struct err *err)
+{
+	struct job *j = c->job;
+	int rc;
+
+	o->workspace = workspace;
+	c->streams = json_get_true(j->rq, "stream");
+	runs_add(j->runs, &c->run);
+	job_check_stop(j, &c->run);
+	c->started_ms = clk_mono_ms();
+	c->watch = (struct watch){ .run = &c->run,
+		.deadline_ms = c->started_ms + ms,
+		.output = on_output,
+		.is_over = is_over,
+		.ctx = c,
+		.flood_bytes = WATCH_FLOOD_BYTES };
+	rc = watch_start(&c->watch, j->launcher, o, err);
+	if (rc == 0)
+		watch_until_end(&c->watch);
+	runs_remove(j->runs, &c->run);
+	return rc;
+}
+
 int
 bash_run(struct job *j, struct err *err)
 {
 	struct command c = { .job = j,
 		.run = { .connection = j->connection, .id = j->id } };
 	const char *text = json_get_str(j->rq, "command");
+	struct order order = { .command = text };
 	struct snapshot *before;
 	struct buf path;
 	long long ms;
@@ -189,24 +218,14 @@ bash_run(struct job *j, struct err *err)
 		return -1;
 	if (j->launcher == NULL)
 		return err_set(err, ERR_INVALID, "%s", j->no_launcher);
+	if (network_open(
+		j->conf, json_get(j->rq, "network"), &order.network, err) < 0)
+		return -1;
 	buf_init(&path, j->arena);
 	before = look_before(j, &path, c.run.key, sizeof(c.run.key), err);
-	if (before == NULL)
-		return -1;
-	c.streams = json_get_true(j->rq, "stream");
-	runs_add(j->runs, &c.run);
-	job_check_stop(j, &c.run);
-	c.started_ms = clk_mono_ms();
-	c.watch = (struct watch){ .run = &c.run,
-		.deadline_ms = c.started_ms + ms,
-		.output = on_output,
-		.is_over = is_over,
-		.ctx = &c,
-		.flood_bytes = WATCH_FLOOD_BYTES };
-	rc = watch_start(&c.watch, j->launcher, path.data, text, err);
-	if (rc == 0)
-		watch_until_end(&c.watch);
-	runs_remove(j->runs, &c.run);
+	rc = before == NULL ? -1 : run_it(&c, &order, buf_str(&path), ms, err);
+	if (order.network >= 0)
+		close(order.network);
 	if (rc == 0) {
 		answer_end(&c);
 		answer_changes(&c, before);

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server of agent-fpm-sandbox: one thread for all connections, and a pool
- * for what they ask. Who may connect is decided by the mode and group of the
- * socket, and by the user at the other end: the server's own, root, or
- * sandbox.client.
+ * for what they ask.
  */
 #include "config.h"
 
-#include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -26,12 +17,15 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/process.h"
 #include "conf/conf.h"
 #include "sandbox/channel.h"
 #include "sandbox/frame.h"
+#include "sandbox/gate.h"
 #include "sandboxd/job.h"
 #include "sandboxd/launch.h"
 #include "sandboxd/pool.h"
+#include "sandboxd/runner.h"
 #include "sandboxd/runs.h"
 #include "sandboxd/server.h"
 
@@ -61,9 +55,9 @@ struct server {
 	struct runs *runs;
 	struct launcher *launcher;
 	struct err no_launcher;
-	int listen_fd, signal_fd;
+	struct gate gate;
+	int signal_fd;
 	struct loop_io *listen_io, *signal_io;
-	uid_t client; /* who may connect, beside root and ourselves */
 	unsigned long last_id;
 	struct connection *connections;
 };
@@ -318,35 +312,17 @@ on_connection(void *arg, int events)
 
 /* ---- who comes ---- */
 
-static int
-is_welcome(const struct server *s, int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return 0;
-	if (peer.uid == 0 || peer.uid == geteuid() || peer.uid == s->client)
-		return 1;
-	log_warn("user %u may not use the sandbox: sandbox.client names who "
-		 "may",
-	    (unsigned)peer.uid);
-	return 0;
-}
-
 static void
 on_listen(void *arg, int events)
 {
 	struct server *s = arg;
 	struct connection *c;
-	int fd =
-	    accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = gate_accept(&s->gate);
 
 	(void)events;
 	if (fd < 0)
 		return;
-	if (HASH_COUNT(s->connections) >= CONNECTIONS_MAX ||
-	    !is_welcome(s, fd)) {
+	if (HASH_COUNT(s->connections) >= CONNECTIONS_MAX) {
 		close(fd);
 		return;
 	}
@@ -362,80 +338,21 @@ on_listen(void *arg, int events)
 /* ---- the socket ---- */
 
 static int
-find_client(struct server *s, struct err *err)
-{
-	const char *name = s->conf->sandbox_client;
-	const struct passwd *pw = *name == '\0' ? NULL : getpwnam(name);
-
-	s->client = geteuid();
-	if (*name != '\0' && pw == NULL)
-		return err_set(err, ERR_CONFIG,
-		    "sandbox.client: there is no user %s", name);
-	if (pw != NULL)
-		s->client = pw->pw_uid;
-	return 0;
-}
-
-static int
-set_group(const char *path, const char *name, struct err *err)
-{
-	const struct group *gr = *name == '\0' ? NULL : getgrnam(name);
-
-	if (*name == '\0')
-		return 0;
-	if (gr == NULL)
-		return err_set(err, ERR_CONFIG,
-		    "sandbox.group: there is no group %s", name);
-	if (chown(path, (uid_t)-1, gr->gr_gid) < 0)
-		return err_set(err, ERR_CONFIG, "sandbox.group: %s: %s", path,
-		    strerror(errno));
-	return 0;
-}
-
-/* 1 if somebody answers there. */
-static int
-is_served(const struct sockaddr_un *sun)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
-
-	rc = fd >= 0 &&
-	     connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0;
-	if (fd >= 0)
-		close(fd);
-	return rc;
-}
-
-static int
 server_listen(struct server *s, struct err *err)
 {
-	const char *path = s->conf->sandbox_socket;
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int rc;
+	const struct conf *c = s->conf;
 
-	if (*path == '\0')
+	if (*c->sandbox_socket == '\0')
 		return err_set(err, ERR_CONFIG,
 		    "sandbox.socket is empty: set it to the path where "
 		    "workers find the sandbox");
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return err_set(
-		    err, ERR_CONFIG, "sandbox.socket: the path is too long");
-	memcpy(sun.sun_path, path, strlen(path));
-	if (is_served(&sun))
-		return err_set(err, ERR_CONFIG,
-		    "sandbox.socket: another process serves %s", path);
-	unlink(path);
-	s->listen_fd =
-	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	mask = umask(0117);
-	rc = s->listen_fd < 0
-		 ? -1
-		 : bind(s->listen_fd, (struct sockaddr *)&sun, sizeof(sun));
-	umask(mask);
-	if (rc < 0 || listen(s->listen_fd, 128) < 0)
-		return err_set(err, ERR_CONFIG, "sandbox.socket: %s: %s", path,
-		    strerror(errno));
-	return set_group(path, s->conf->sandbox_group, err);
+	s->gate = (struct gate){ .path = c->sandbox_socket,
+		.path_setting = "sandbox.socket",
+		.group = c->sandbox_group,
+		.group_setting = "sandbox.group",
+		.client = c->sandbox_client,
+		.client_setting = "sandbox.client" };
+	return gate_open(&s->gate, err);
 }
 
 static void
@@ -446,33 +363,6 @@ on_signal(void *arg, int events)
 	(void)events;
 	log_info("stopping");
 	loop_stop(s->loop);
-}
-
-static void
-signals_open(struct server *s)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signal_fd < 0)
-		abort();
-}
-
-/* Walks hold a descriptor for each level of a tree. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
-		rl.rlim_cur = rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
-	}
 }
 
 static void
@@ -496,8 +386,7 @@ server_free(struct server *s)
 	workspaces_close(&s->workspaces);
 	launcher_free(&s->launcher);
 	runs_free(&s->runs);
-	if (s->listen_fd >= 0)
-		close(s->listen_fd);
+	gate_close(&s->gate);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
 }
@@ -512,8 +401,7 @@ server_serve(struct server *s, int ready_fd)
 	    s->loop, (int)s->conf->sandbox_commands, on_job_done, s);
 	s->programs = job_pool_new(
 	    s->loop, (int)s->conf->sandbox_programs, on_job_done, s);
-	s->listen_io =
-	    loop_io_new(s->loop, "listen", s->listen_fd, on_listen, s);
+	s->listen_io = loop_io_new(s->loop, "listen", s->gate.fd, on_listen, s);
 	s->signal_io =
 	    loop_io_new(s->loop, "signals", s->signal_fd, on_signal, s);
 	if (s->listen_io == NULL || s->signal_io == NULL)
@@ -532,18 +420,19 @@ server_run(
 {
 	struct server s = { .conf = c,
 		.conf_path = conf_path,
-		.listen_fd = -1,
+		.gate = { .fd = -1 },
 		.signal_fd = -1 };
 	int rc;
 
+	if (runner_allowed(c, err) < 0)
+		return -1;
 	umask(0077);
-	raise_descriptors();
+	process_raise_descriptors(); /* walks hold one for each level */
 	signal(SIGPIPE, SIG_IGN);
-	signals_open(&s);
+	s.signal_fd = process_end_signals();
 	s.workspaces = workspaces_open(c, err);
 	s.runs = runs_new();
-	rc = s.workspaces == NULL || find_client(&s, err) < 0 ||
-	     server_listen(&s, err) < 0;
+	rc = s.workspaces == NULL || server_listen(&s, err) < 0;
 	if (!rc) {
 		s.launcher = launcher_new(c, 1, &s.no_launcher);
 		if (s.launcher == NULL)
@@ -552,7 +441,6 @@ server_run(
 			log_warn("it runs as root: commands are not held to "
 				 "sandbox.processes");
 		server_serve(&s, ready_fd);
-		unlink(c->sandbox_socket);
 	}
 	server_free(&s);
 	return rc ? -1 : 0;

@@ -30,11 +30,13 @@
 #include "sandboxd/jobs.h"
 #include "sandboxd/launch.h"
 #include "sandboxd/path.h"
+#include "sandboxd/runner.h"
 #include "sandboxd/tree.h"
 #include "sandboxd/watch.h"
 #include "sandboxd/workspace.h"
 
 #define JOB_DIR 3
+#define NETWORK 4
 #define COMMAND_BYTES (1u << 20)
 
 struct supervisor {
@@ -143,20 +145,24 @@ prepare(struct supervisor *s)
 }
 
 int
-job_supervise(const struct conf *c, const char *key)
+job_supervise(const struct conf *c, const char *key, int has_network)
 {
 	struct supervisor s = { .conf = c, .root = -1 };
 	struct arena *a = arena_open(4096);
-	char path[PATH_MAX], *command;
+	struct order order = { .network = has_network ? NETWORK : -1 };
+	char path[PATH_MAX];
 	struct launcher *l;
 	struct err err;
 	int ready, rc = EX_SOFTWARE;
 
 	fcntl(JOB_DIR, F_SETFD, FD_CLOEXEC);
+	if (has_network)
+		fcntl(NETWORK, F_SETFD, FD_CLOEXEC);
 	prctl(PR_SET_NAME, "sandbox-super");
 	ready = process_detach();
 	snprintf(path, sizeof(path), "%s/%s/files", c->sandbox_workspaces, key);
-	command = job_file_read(a, JOB_DIR, "command", COMMAND_BYTES);
+	order.workspace = path;
+	order.command = job_file_read(a, JOB_DIR, "command", COMMAND_BYTES);
 	s.root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	l = launcher_new(c, 0, &err);
 	s.watch = (struct watch){ .run = &s.run,
@@ -164,9 +170,10 @@ job_supervise(const struct conf *c, const char *key)
 		.output = on_output,
 		.is_over = is_over,
 		.ctx = &s };
-	if (l != NULL && command != NULL && s.root >= 0 && prepare(&s) == 0) {
+	if (l != NULL && order.command != NULL && s.root >= 0 &&
+	    prepare(&s) == 0) {
 		write_pid();
-		if (watch_start(&s.watch, l, path, command, &err) == 0) {
+		if (watch_start(&s.watch, l, &order, &err) == 0) {
 			if (write(ready, "", 1) != 1)
 				log_warn("nobody waited for the job");
 			close(ready);

@@ -211,8 +211,8 @@ close_its(struct launch_io *io)
 }
 
 int
-watch_start(struct watch *w, struct launcher *l, const char *workspace,
-    const char *command, struct err *err)
+watch_start(
+    struct watch *w, struct launcher *l, const struct order *o, struct err *err)
 {
 	struct launch_io io;
 
@@ -221,7 +221,7 @@ watch_start(struct watch *w, struct launcher *l, const char *workspace,
 	if (make_pipes(w, &io) < 0)
 		err_set(err, ERR_INTERNAL, "no pipe: %s", strerror(errno));
 	else
-		w->pid = launch(l, workspace, command, &io, err);
+		w->pid = launch(l, o, &io, err);
 	close_its(&io);
 	w->pid_fd = w->pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, w->pid, 0);
 	w->look_ms = clk_mono_ms() + LOOK_EVERY_MS;

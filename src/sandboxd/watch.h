@@ -10,6 +10,7 @@
 
 struct err;
 struct launcher;
+struct order;
 
 /*
  * A command from its start to its end: what it prints, its time, and whether
@@ -41,9 +42,9 @@ struct watch {
 	int64_t look_ms;
 };
 
-/* Starts command in workspace, a path. 0, or -1 and err. */
-int watch_start(struct watch *w, struct launcher *l, const char *workspace,
-    const char *command, struct err *err);
+/* Starts it. 0, or -1 and err. */
+int watch_start(struct watch *w, struct launcher *l, const struct order *o,
+    struct err *err);
 
 /* Waits for its end, or ends it, with all that it has started. Once. */
 void watch_until_end(struct watch *w);

@@ -175,35 +175,57 @@ on_killed(void *ctx, struct sandbox_call *c)
 	tool_run_end(r);
 }
 
-/* A call with one member more. */
+/* ,"name":value */
 static void
-start_call(struct tool_run *r, const char *op, const char *name,
-    const char *value, void (*on_end)(void *ctx, struct sandbox_call *c))
+add_member(struct buf *m, const char *name, const char *value)
+{
+	buf_printf(m, ",\"%s\":", name);
+	json_add_str(m, NULL, value);
+}
+
+/* The hosts that the agent's template has, for a command. */
+static void
+add_network(const struct tool_run *r, struct buf *m)
+{
+	if (r->network != NULL)
+		json_add_json(m, "network", r->network);
+}
+
+/* A call with these members more. */
+static void
+start_call(struct tool_run *r, const char *op, const struct buf *m,
+    void (*on_end)(void *ctx, struct sandbox_call *c))
 {
 	struct bash *b = arena_new(r->arena, struct bash);
-	struct buf m;
 
 	r->own = b;
-	buf_init(&m, r->arena);
-	buf_printf(&m, ",\"%s\":", name);
-	json_add_str(&m, NULL, value);
 	fs_call_init(r, &b->call, op, on_end);
-	b->call.members = m.data;
+	b->call.members = m->data;
 	fs_call_start(r, &b->call);
+}
+
+/* About the job that the arguments name. */
+static void
+job_call(struct tool_run *r, const char *op,
+    void (*on_end)(void *ctx, struct sandbox_call *c))
+{
+	struct buf m;
+
+	buf_init(&m, r->arena);
+	add_member(&m, "job", json_get_str(r->args, "shell_id"));
+	start_call(r, op, &m, on_end);
 }
 
 static void
 logs_start(struct tool_run *r)
 {
-	start_call(r, "bash.logs", "job", json_get_str(r->args, "shell_id"),
-	    on_answer);
+	job_call(r, "bash.logs", on_answer);
 }
 
 static void
 kill_start(struct tool_run *r)
 {
-	start_call(r, "bash.kill", "job", json_get_str(r->args, "shell_id"),
-	    on_killed);
+	job_call(r, "bash.kill", on_killed);
 }
 
 /* ---- bash_run ---- */
@@ -229,16 +251,15 @@ bash_start(struct tool_run *r)
 	int64_t ms = r->host->command_time_ms;
 	struct buf m;
 
+	buf_init(&m, r->arena);
+	add_member(&m, "command", json_get_str(r->args, "cmd"));
+	add_network(r, &m);
 	if (json_get_true(r->args, "background")) {
-		start_call(r, "bash.start", "command",
-		    json_get_str(r->args, "cmd"), on_started);
+		start_call(r, "bash.start", &m, on_started);
 		return;
 	}
 	r->own = b;
 	json_get_int(r->args, "timeout_ms", &ms);
-	buf_init(&m, r->arena);
-	buf_lit(&m, ",\"command\":");
-	json_add_str(&m, NULL, json_get_str(r->args, "cmd"));
 	json_add_int(&m, "timeout_ms", ms);
 	json_add_bool(&m, "stream", 1);
 	fs_call_init(r, &b->call, "bash.run", on_answer);

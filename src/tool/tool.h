@@ -64,9 +64,10 @@ struct tool_run {
 	const struct tool_host *host;
 	const struct json *args;                /* valid by the schema */
 	const char *call, *agent, *user, *turn; /* whose it is */
-	const char *workspace; /* the agent whose files they are */
-	size_t max_bytes;      /* of data for the model */
-	const char *todos;     /* the agent's todo list, JSON or "" */
+	const char *workspace;      /* the agent whose files they are */
+	const struct json *network; /* hosts for commands, or NULL */
+	size_t max_bytes;           /* of data for the model */
+	const char *todos;          /* the agent's todo list, JSON or "" */
 	const char *note; /* for the model too, of who allowed it; or NULL */
 	int64_t now_ms;
 	void (*on_end)(void *ctx, struct tool_run *r);
@@ -118,7 +119,6 @@ void tool_run_start(struct tool_run *r);
 
 /* Stops it, if it runs: it ends as aborted. */
 void tool_run_cancel(struct tool_run *r);
-
 /* Of a kind, when a run has ended: calls on_end. */
 void tool_run_end(struct tool_run *r);
 

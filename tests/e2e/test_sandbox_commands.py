@@ -151,6 +151,15 @@ def test_who_asked_is_gone(sandbox):
     wait_for(lambda: processes(sandbox) == set(), 5, "it runs on")
 
 
+def test_commands_do_not_wait_for_each_other(box, sandbox):
+    """Two that come at once, when threads are idle: the first one waits for what the second one does."""
+    for i in range(5):
+        run(box, "true")
+        first = box.client.send("bash.run", user=box.user, agent=box.agent, command=f"until [ -e {i} ]; do sleep 0.01; done", timeout_ms=20000)
+        second = box.client.send("bash.run", user=box.user, agent=box.agent, command=f"touch {i}")
+        assert box.client.answer(second)["end"] == box.client.answer(first)["end"] == "ended"
+
+
 def test_the_sandbox_is_killed():
     """kill -9 of it takes its commands along."""
     folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""agent-fpm-sandbox on its own, and a client of its protocol (docs/sandbox.md)."""
+"""agent-fpm-sandbox and agent-fpm-proxy on their own, and a client of the protocol (docs/sandbox.md)."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import subprocess
 from waiting import BINARY, scaled, wait_for
 
 SANDBOX = os.path.join(os.path.dirname(BINARY), "agent-fpm-sandbox")
+PROXY = os.path.join(os.path.dirname(BINARY), "agent-fpm-proxy")
 
 
 class Failed(Exception):
@@ -77,31 +78,29 @@ class Client:
         self.sock.close()
 
 
-class Sandbox:
-    """The process, in a directory of a test."""
+class Daemon:
+    """A process with a configuration and a log, in a directory of a test."""
+
+    name = binary = socket = None
 
     def __init__(self, folder, conf=None, user=None):
-        self.dir, self.user = str(folder), user
-        self.socket = os.path.join(self.dir, "sandbox.sock")
-        self.workspaces = os.path.join(self.dir, "workspaces")
-        self.conf = {"sandbox.socket": self.socket, "sandbox.workspaces": self.workspaces, **(conf or {})}
-        self.process = None
+        self.dir, self.user, self.conf, self.process = str(folder), user, dict(conf or {}), None
 
     def conf_file(self):
-        path = os.path.join(self.dir, "sandbox.conf")
+        path = os.path.join(self.dir, f"{self.name}.conf")
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(f"{k} = {v}\n" for k, v in self.conf.items())
         os.chmod(path, 0o644)
         return path
 
     def start(self):
-        with open(os.path.join(self.dir, "sandbox.log"), "ab") as log:
-            self.process = subprocess.Popen([SANDBOX, "-c", self.conf_file()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self.user)
-        wait_for(self._answers, 10, lambda: f"the sandbox does not come up\n{self.log()}")
+        with open(os.path.join(self.dir, f"{self.name}.log"), "ab") as log:
+            self.process = subprocess.Popen([self.binary, "-c", self.conf_file()], stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self.user)
+        wait_for(self._answers, 10, lambda: f"the {self.name} does not come up\n{self.log()}")
         return self
 
     def _answers(self):
-        assert self.process.poll() is None, f"the sandbox ended with {self.process.returncode}\n{self.log()}"
+        assert self.process.poll() is None, f"the {self.name} ended with {self.process.returncode}\n{self.log()}"
         try:
             client = self.client()
         except OSError:
@@ -113,8 +112,26 @@ class Sandbox:
         return Client(self.socket)
 
     def log(self):
-        with open(os.path.join(self.dir, "sandbox.log"), encoding="utf-8", errors="replace") as f:
+        with open(os.path.join(self.dir, f"{self.name}.log"), encoding="utf-8", errors="replace") as f:
             return f.read()
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(sig)
+            self.process.wait(scaled(20))
+        code = self.process.returncode if self.process else 0
+        self.process = None
+        return code
+
+
+class Sandbox(Daemon):
+    name, binary = "sandbox", SANDBOX
+
+    def __init__(self, folder, conf=None, user=None):
+        super().__init__(folder, user=user)
+        self.socket = os.path.join(self.dir, "sandbox.sock")
+        self.workspaces = os.path.join(self.dir, "workspaces")
+        self.conf = {"sandbox.socket": self.socket, "sandbox.workspaces": self.workspaces, **(conf or {})}
 
     def files(self, agent="agt_a"):
         """The directory of an agent's files."""
@@ -124,10 +141,13 @@ class Sandbox:
                 return path
         return None
 
-    def stop(self, sig=signal.SIGTERM):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(sig)
-            self.process.wait(scaled(20))
-        code = self.process.returncode if self.process else 0
-        self.process = None
-        return code
+
+class Proxy(Daemon):
+    """The network of commands, for sandboxes that have its socket as sandbox.proxy."""
+
+    name, binary = "proxy", PROXY
+
+    def __init__(self, folder, conf=None, user=None):
+        super().__init__(folder, user=user)
+        self.socket = os.path.join(self.dir, "proxy.sock")
+        self.conf = {"sandbox.proxy": self.socket, **(conf or {})}

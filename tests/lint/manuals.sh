@@ -23,6 +23,8 @@ if command -v mandoc >/dev/null; then
 	report $? agent-fpm.8
 	mandoc -Tlint -W warning docs/agent-fpm-sandbox.8
 	report $? agent-fpm-sandbox.8
+	mandoc -Tlint -W warning docs/agent-fpm-proxy.8
+	report $? agent-fpm-proxy.8
 else
 	skip manuals "mandoc is not installed"
 fi
@@ -36,13 +38,24 @@ AGENT_FPM_JWT_SECRET=0123456789abcdef0123456789abcdef ANTHROPIC_API_KEY=k \
     "$build/agent-fpm" -c "$tmp/all.conf" -t
 report $? sample
 
+# The rule userns is known since AppArmor 4.
+if command -v apparmor_parser >/dev/null &&
+    [ -e /etc/apparmor.d/abi/4.0 ]; then
+	apparmor_parser -QTK apparmor/agent-fpm-sandbox >/dev/null
+	report $? apparmor
+else
+	skip apparmor "AppArmor 4 is not installed"
+fi
+
 if command -v systemd-analyze >/dev/null; then
-	for u in agent-fpm.service agent-fpm.socket agent-fpm-sandbox.service; do
+	for u in agent-fpm.service agent-fpm.socket agent-fpm-sandbox.service \
+	    agent-fpm-proxy.service; do
 		sed "s|/usr/sbin/agent-fpm|$build/agent-fpm|" "systemd/$u" \
 		    >"$tmp/$u"
 	done
 	systemd-analyze verify --man=no "$tmp/agent-fpm.service" \
-	    "$tmp/agent-fpm.socket" "$tmp/agent-fpm-sandbox.service"
+	    "$tmp/agent-fpm.socket" "$tmp/agent-fpm-sandbox.service" \
+	    "$tmp/agent-fpm-proxy.service"
 	report $? units
 else
 	skip units "systemd-analyze is not installed"

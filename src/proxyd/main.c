@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * agent-fpm-proxy: the network of commands whose template has one. It knows
+ * no secret and no file of an agent; which host a command may reach it is
+ * told by agent-fpm-sandbox, which has no network.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "proxyd/server.h"
+
+static const char usage_text[] =
+    "usage: agent-fpm-proxy [-c FILE] [-v]\n"
+    "\n"
+    "  -c FILE  the configuration (default " CONF_DEFAULT_PATH ")\n"
+    "  -v       print the version and exit\n"
+    "\n"
+    "It stays in the foreground; SIGTERM ends it. agent-fpm-proxy(8) tells "
+    "more.\n";
+
+static int
+run(const char *path)
+{
+	struct buf problems;
+	struct err err;
+	struct conf *c;
+	int rc = EX_OK;
+
+	buf_init(&problems, NULL);
+	c = conf_load(path, -1, &problems, &err);
+	if (c == NULL) {
+		fprintf(stderr, "%sagent-fpm-proxy: %s\n", buf_str(&problems),
+		    err.text);
+		buf_fini(&problems);
+		return EX_CONFIG;
+	}
+	buf_fini(&problems);
+	log_level_set((enum log_level)c->log_level);
+	log_name_set("proxy");
+	prctl(PR_SET_DUMPABLE, 0);
+	if (proxy_run(c, &err) < 0) {
+		fprintf(stderr, "agent-fpm-proxy: %s: %s\n", path, err.text);
+		rc = err_info(err.code)->exit_code;
+	}
+	conf_free(&c);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = CONF_DEFAULT_PATH;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "c:v")) != -1) {
+		if (opt == 'v') {
+			puts("agent-fpm-proxy " PACKAGE_VERSION);
+			return EX_OK;
+		}
+		if (opt != 'c') {
+			fputs(usage_text, stderr);
+			return EX_USAGE;
+		}
+		path = optarg;
+	}
+	if (optind != argc) {
+		fputs(usage_text, stderr);
+		return EX_USAGE;
+	}
+	return run(path);
+}
