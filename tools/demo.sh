@@ -105,7 +105,7 @@ raise_descriptors() {
 make_dirs() {
 	mkdir -p "${DEMO_DIR:-demo}" || exit 1
 	dir=$(cd "${DEMO_DIR:-demo}" && pwd -P) || exit 1
-	mkdir -p "$dir/redis" "$dir/templates.d" || exit 1
+	mkdir -p "$dir/redis" "$dir/templates.d" "$dir/skills.d" || exit 1
 	exec {lock}>>"$dir/lock" || exit 1
 	flock -n "$lock" ||
 	    die "a demo runs in $dir already (pid $(cat "$dir/demo.pid"))"
@@ -328,6 +328,7 @@ listen = $sockets/agent-fpm.sock
 listen.mode = 0600
 workers = ${DEMO_WORKERS:-0}
 templates = $work/templates.d
+skills = $work/skills.d
 
 [jwt]
 secret_file = $work/secret

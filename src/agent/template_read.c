@@ -186,6 +186,53 @@ read_hooks(const struct json *j, struct agent_template *out, struct err *err)
 	return 0;
 }
 
+/* ---- skills ---- */
+
+static int
+skill_add(const struct skill_list *all, const char *name, struct skill_list *to,
+    const struct skill **room, struct err *err)
+{
+	const struct skill *s =
+	    name == NULL ? NULL : skill_list_find(all, name);
+
+	if (name == NULL)
+		return err_set(
+		    err, ERR_CONFIG, "skills is a list of names, or \"*\"");
+	if (s == NULL)
+		return err_set(err, ERR_CONFIG,
+		    "skills: there is no skill \"%.64s\" in the folder of the "
+		    "setting skills",
+		    name);
+	if (skill_list_find(to, name) == NULL)
+		room[to->count++] = s;
+	return 0;
+}
+
+static int
+read_skills(struct arena *a, const struct json *list, const struct skills *all,
+    struct skill_list *out, struct err *err)
+{
+	struct skill_list there = skills_all(all);
+	const struct skill **room;
+
+	if (list == NULL)
+		return 0;
+	if (json_str(list) != NULL && strcmp(json_str(list), "*") == 0) {
+		*out = there;
+		return 0;
+	}
+	if (!json_is(list, JSON_ARRAY))
+		return err_set(
+		    err, ERR_CONFIG, "skills is a list of names, or \"*\"");
+	room = arena_alloc(a, (there.count + 1) * sizeof(*room));
+	out->skills = room;
+	for (const struct json *j = json_first(list); j != NULL;
+	     j = json_next(j))
+		if (skill_add(&there, json_str(j), out, room, err) < 0)
+			return -1;
+	return 0;
+}
+
 /* ---- the whole ---- */
 
 /* The names that an agent of this template has, if it says no others. */
@@ -234,12 +281,12 @@ read_network(struct arena *a, const struct json *j, struct agent_template *out,
 }
 
 int
-template_read(struct arena *a, const struct json *j, struct agent_template *out,
-    struct err *err)
+template_read(struct arena *a, const struct json *j,
+    const struct skills *skills, struct agent_template *out, struct err *err)
 {
 	static const char *const names[] = { "description", "systemPrompt",
 		"model", "tools", "permission", "httpTools", "hooks",
-		"subagents", "mcp", "network", NULL };
+		"subagents", "mcp", "skills", "network", NULL };
 
 	if (template_names(j, names, err) < 0 ||
 	    template_str(j, "description", &out->description, err) < 0 ||
@@ -248,6 +295,8 @@ template_read(struct arena *a, const struct json *j, struct agent_template *out,
 	    read_http_tools(a, json_get(j, "httpTools"), out, err) < 0 ||
 	    read_network(a, json_get(j, "network"), out, err) < 0 ||
 	    template_read_mcp(a, json_get(j, "mcp"), out, err) < 0 ||
+	    read_skills(a, json_get(j, "skills"), skills, &out->skills, err) <
+		0 ||
 	    read_tools(a, json_get(j, "tools"), out, err) < 0 ||
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||
 	    read_hooks(json_get(j, "hooks"), out, err) < 0)

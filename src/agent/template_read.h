@@ -6,12 +6,14 @@
 
 struct arena;
 struct json;
+struct skills;
 
 /*
  * Fills out, its name apart, from a template's document. The arena's, as must
- * be j. 0, or -1 and ERR_CONFIG with the member that is wrong.
+ * be j; of skills, those that there are, its list points to some. 0, or -1 and
+ * ERR_CONFIG with the member that is wrong.
  */
 int template_read(struct arena *a, const struct json *j,
-    struct agent_template *out, struct err *err);
+    const struct skills *skills, struct agent_template *out, struct err *err);
 
 #endif

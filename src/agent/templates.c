@@ -12,6 +12,7 @@
 #include "agent/templates.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/json.h"
 
 #define FILE_MAX_BYTES (256 * 1024)
@@ -34,62 +35,43 @@ is_template(const struct dirent *d)
 }
 
 static int
-read_file(const char *path, struct buf *out, struct err *err)
-{
-	FILE *f = fopen(path, "re");
-	char chunk[4096];
-	size_t n;
-
-	if (f == NULL)
-		return err_set(err, ERR_CONFIG, "%s", strerror(errno));
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0 &&
-	       out->len <= FILE_MAX_BYTES)
-		buf_add(out, chunk, n);
-	fclose(f);
-	if (out->len > FILE_MAX_BYTES)
-		return err_set(
-		    err, ERR_CONFIG, "larger than %d bytes", FILE_MAX_BYTES);
-	return 0;
-}
-
-static int
-file_read(
-    struct templates *t, const char *path, const char *file, struct err *err)
+template_add(struct templates *t, const struct skills *skills, const char *path,
+    const char *file, struct err *err)
 {
 	struct agent_template *at = &t->list[t->count];
 	const struct json *j;
 	struct buf text;
 
 	buf_init(&text, t->arena);
-	if (read_file(path, &text, err) < 0)
+	if (file_read(path, FILE_MAX_BYTES, &text, err) < 0)
 		return -1;
 	j = json_parse(t->arena, buf_str(&text), text.len, DEPTH, err);
 	if (j == NULL)
 		return -1;
 	at->name = arena_memdup(t->arena, file, strlen(file) - 5);
-	if (template_read(t->arena, j, at, err) < 0)
+	if (template_read(t->arena, j, skills, at, err) < 0)
 		return -1;
 	t->count++;
 	return 0;
 }
 
 static int
-template_load(
-    struct templates *t, const char *dir, const char *file, struct err *err)
+template_load(struct templates *t, const struct skills *skills, const char *dir,
+    const char *file, struct err *err)
 {
 	const char *path = arena_printf(t->arena, "%s/%s", dir, file);
 
 	if (t->count == FILES_MAX)
 		return err_set(err, ERR_CONFIG,
 		    "templates: %s has more than %d of them", dir, FILES_MAX);
-	if (file_read(t, path, file, err) == 0)
+	if (template_add(t, skills, path, file, err) == 0)
 		return 0;
 	err->code = ERR_CONFIG;
 	return err_prefix(err, "template %s", path);
 }
 
 struct templates *
-templates_load(const char *dir, struct err *err)
+templates_load(const char *dir, const struct skills *skills, struct err *err)
 {
 	struct templates *t = calloc(1, sizeof(*t));
 	struct dirent **files;
@@ -104,7 +86,8 @@ templates_load(const char *dir, struct err *err)
 		    err, ERR_CONFIG, "templates: %s: %s", dir, strerror(errno));
 	for (int i = 0; i < n; i++) {
 		if (rc == 0)
-			rc = template_load(t, dir, files[i]->d_name, err);
+			rc = template_load(
+			    t, skills, dir, files[i]->d_name, err);
 		free(files[i]);
 	}
 	if (n >= 0)

@@ -7,15 +7,18 @@
 
 #include "base/err.h"
 #include "mcp/mcp.h"
+#include "tool/skills.h"
 #include "tool/tool.h"
 
 /*
  * Agent templates: files NAME.json of one folder, read once. A file is an
  * object with any of description, systemPrompt, model, tools, permission,
- * httpTools, mcp, hooks and network. Agents copy all but the last four when
- * they are made, so that changing a file changes no agent; what an agent calls
- * over HTTP, and what its commands reach, stays the administrator's.
+ * httpTools, mcp, hooks, skills and network. Agents copy all but the last five
+ * when they are made, so that changing a file changes no agent; what an agent
+ * calls over HTTP, what it is taught, and what its commands reach, stays the
+ * administrator's.
  */
+struct skills;
 struct templates;
 
 /* Where the site's own code takes part in a turn. */
@@ -43,13 +46,16 @@ struct agent_template {
 	const struct mcp_server *mcp_servers;
 	size_t mcp_server_count;
 	struct hook hooks[HOOK_COUNT];
+	struct skill_list skills;
 };
 
 /*
  * Reads dir; one that is missing holds none. NULL and ERR_CONFIG, with the
- * file's name and the member, if a template is not valid.
+ * file's name and the member, if a template is not valid. skills, those that
+ * templates may name, must stay.
  */
-struct templates *templates_load(const char *dir, struct err *err);
+struct templates *templates_load(
+    const char *dir, const struct skills *skills, struct err *err);
 void templates_free(struct templates **t_p);
 
 /* NULL if there is none of that name. */

@@ -12,6 +12,8 @@
 #include "base/json.h"
 #include "mcp/mcp.h"
 #include "tool/mcp.h"
+#include "tool/skill_tool.h"
+#include "tool/skills.h"
 
 #define TOOLS_MAX 256
 #define DEPTH 16
@@ -123,33 +125,66 @@ count_all(const struct toolset_server *servers, size_t n)
 
 /* ---- all of them ---- */
 
+/* Whether an agent that has named it can have it. */
+static int
+is_possible(
+    const struct tool *tool, const struct agent_template *t, int with_tasks)
+{
+	if (tool == NULL || (tool->is_task && !with_tasks))
+		return 0;
+	return !tool->needs_skills || (t != NULL && t->skills.count > 0);
+}
+
+static void
+tool_add(struct toolset *ts, const char *name, int with_tasks)
+{
+	const struct tool *tool = find_any(ts->template, name);
+
+	if (toolset_find(ts, name) == NULL &&
+	    is_possible(tool, ts->template, with_tasks))
+		ts->tools[ts->count++] = tool;
+}
+
+/* The prompt, and behind it the skills, if the model may load them. */
+static const char *
+make_system(struct arena *a, const struct toolset *ts, const char *prompt)
+{
+	const struct tool *tool = toolset_find(ts, SKILLS_TOOL);
+	struct buf b;
+
+	if (tool == NULL ||
+	    !permit_advertised(ts->permit, tool->name, tool->effect))
+		return prompt;
+	buf_init(&b, a);
+	buf_puts(&b, prompt);
+	buf_puts(&b, b.len > 0 ? "\n\n" : "");
+	skill_list_prompt(&ts->template->skills, &b);
+	return buf_str(&b);
+}
+
 struct toolset *
-toolset_make(struct arena *a, const struct agent_template *t, const char *names,
-    const char *permission, int with_tasks,
-    const struct toolset_server *servers, size_t server_count)
+toolset_make(struct arena *a, const struct toolset_spec *spec)
 {
 	struct toolset *ts = arena_new(a, struct toolset);
-	const struct json *list = parse(a, names);
-	size_t room = json_count(list) + count_all(servers, server_count) + 1;
+	const struct json *list = parse(a, spec->names);
+	size_t room =
+	    json_count(list) + count_all(spec->servers, spec->server_count) + 2;
 
 	ts->count = 0;
-	ts->template = t;
+	ts->template = spec->template;
 	ts->tools = arena_alloc(a, room * sizeof(*ts->tools));
-	ts->permit = permit_parse(a, parse(a, permission), NULL);
+	ts->permit = permit_parse(a, parse(a, spec->permission), NULL);
 	if (ts->permit == NULL)
 		abort(); /* it was read when the agent was made */
 	for (const struct json *n = json_first(list); n != NULL;
 	     n = json_next(n)) {
-		if (toolset_find(ts, json_str(n)) != NULL)
-			continue; /* named twice */
-		for (size_t i = 0; i < server_count; i++)
-			add_of_server(a, ts, &servers[i], json_str(n));
-		ts->tools[ts->count] = find_any(t, json_str(n));
-		if (ts->tools[ts->count] != NULL &&
-		    (with_tasks || !ts->tools[ts->count]->is_task))
-			ts->count++;
+		for (size_t i = 0; i < spec->server_count; i++)
+			add_of_server(a, ts, &spec->servers[i], json_str(n));
+		tool_add(ts, json_str(n), spec->with_tasks);
 	}
+	tool_add(ts, SKILLS_TOOL, spec->with_tasks);
 	advertise(a, ts);
+	ts->system = make_system(a, ts, spec->prompt);
 	return ts;
 }
 
@@ -191,6 +226,10 @@ toolset_check(
 		if (tool_missing(json_str(n)) != NULL)
 			return err_set(err, ERR_INVALID, "tools: %s: %s",
 			    json_str(n), tool_missing(json_str(n)));
+		if (!is_possible(find_any(t, json_str(n)), t, 1))
+			return err_set(err, ERR_INVALID,
+			    "tools: %s: the agent's template names no skills",
+			    json_str(n));
 	}
 	return 0;
 }

@@ -28,17 +28,26 @@ struct toolset {
 	const struct permit *permit;
 	const struct agent_template *template; /* or NULL */
 	const char *advertised; /* JSON array for the model, or "" */
+	const char *system;     /* its prompt, and the list of its skills */
+};
+
+/* Of what one is made. */
+struct toolset_spec {
+	const struct agent_template *template; /* the agent's, or NULL */
+	const char *prompt;                    /* its own; must stay */
+	const char *names;      /* as kept with it: a JSON array, or "" */
+	const char *permission; /* the same: JSON, or "" */
+	int with_tasks;         /* it may make sub-agents */
+	const struct toolset_server *servers; /* that it wants tools of */
+	size_t server_count;
 };
 
 /*
- * Of the names (a JSON array, or "") and the permission (JSON, or "") as they
- * are kept with the agent, its template (NULL: none), and the MCP servers of
- * that which it wants. Names that are none any more are left out, and those
- * that make sub-agents unless with_tasks. The arena's.
+ * Names that are none any more are left out, and those that make sub-agents
+ * unless with_tasks. The tool skills is there exactly if the template has
+ * skills. The arena's.
  */
-struct toolset *toolset_make(struct arena *a, const struct agent_template *t,
-    const char *names, const char *permission, int with_tasks,
-    const struct toolset_server *servers, size_t server_count);
+struct toolset *toolset_make(struct arena *a, const struct toolset_spec *spec);
 
 /* 1 if one of the names may be a tool of the server: mcp__SERVER__... */
 int toolset_wants(

@@ -82,7 +82,7 @@ tokens_of_next(struct turn *t)
 	int64_t now = (int64_t)t->history->text.len;
 
 	if (!context_read(t, &tokens, &bytes))
-		now += (int64_t)(strlen(t->history->prompt) +
+		now += (int64_t)(strlen(turn_tools(t)->system) +
 				 strlen(turn_tools(t)->advertised));
 	if (now > bytes)
 		tokens += (int64_t)((double)(now - bytes) / bytes_per_token(t));

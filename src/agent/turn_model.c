@@ -105,7 +105,7 @@ step_pre_model(struct turn *t)
 	memcpy(t->tail, h->text.data + h->text.len - MODEL_TAIL, MODEL_TAIL);
 	t->rq = (struct model_request){
 		.model = h->model,
-		.system = h->prompt,
+		.system = turn_tools(t)->system,
 		.tools = turn_tools(t)->advertised,
 		.extra = t->extra,
 		.messages = &h->text,

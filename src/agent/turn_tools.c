@@ -48,16 +48,19 @@ conf_of(const struct turn *t)
 struct toolset *
 turn_tools(struct turn *t)
 {
-	const struct toolset_server *servers;
-	size_t n;
+	struct toolset_spec spec = {
+		.template = templates_find(
+		    t->runner->parts.templates, t->history->template),
+		.prompt = t->history->prompt,
+		.names = t->history->tools,
+		.permission = t->history->permission,
+		.with_tasks = t->lease.depth < conf_of(t)->task_depth,
+	};
 
 	if (t->tools != NULL)
 		return t->tools;
-	servers = turn_mcp_servers(t, &n);
-	t->tools = toolset_make(t->arena,
-	    templates_find(t->runner->parts.templates, t->history->template),
-	    t->history->tools, t->history->permission,
-	    t->lease.depth < conf_of(t)->task_depth, servers, n);
+	spec.servers = turn_mcp_servers(t, &spec.server_count);
+	t->tools = toolset_make(t->arena, &spec);
 	return t->tools;
 }
 
@@ -157,6 +160,9 @@ run_start(struct turn_call *c)
 		.turn = t->turn,
 		.arena = t->round,
 		.args = c->args,
+		.skills = t->tools->template == NULL
+			      ? NULL
+			      : &t->tools->template->skills,
 		.todos = t->todos,
 		.note = json_get_str(c->answer, "note"),
 		.now_ms = clk_wall_ms(),

@@ -17,6 +17,7 @@ struct loop;
 struct runner;
 struct sandbox;
 struct scoreboard;
+struct skills;
 struct store;
 struct token_cache;
 struct templates;
@@ -40,6 +41,7 @@ struct app {
 	struct jwt_options jwt;
 	struct token_cache *tokens;
 	struct templates *templates;
+	struct skills *skills;   /* those that templates may name */
 	struct sandbox *sandbox; /* NULL: there is none */
 };
 

@@ -7,6 +7,15 @@
 #include "agent/templates.h"
 #include "api/api_priv.h"
 
+static void
+add_skills(struct buf *b, const struct skill_list *list)
+{
+	json_open(b, "skills", '[');
+	for (size_t i = 0; i < list->count; i++)
+		json_add_str(b, NULL, list->skills[i]->name);
+	json_close(b, ']');
+}
+
 int
 templates_get(void *call, struct err *err)
 {
@@ -27,6 +36,8 @@ templates_get(void *call, struct err *err)
 			json_add_str(b, "model", at->model);
 		if (*at->tools != '\0')
 			json_add_raw(b, "tools", at->tools, strlen(at->tools));
+		if (at->skills.count > 0)
+			add_skills(b, &at->skills);
 		json_close(b, '}');
 	}
 	buf_puts(b, "]}");

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,6 +150,15 @@ json_parse(
 		return NULL;
 	}
 	return (struct json *)(void *)doc;
+}
+
+const char *
+json_library(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "cJSON %s", cJSON_Version());
+	return text;
 }
 
 enum json_type

@@ -16,6 +16,9 @@ struct err;
  */
 struct json;
 
+/* The library behind it and its version, as loaded; static. */
+const char *json_library(void);
+
 enum json_type {
 	JSON_NULL,
 	JSON_BOOL,

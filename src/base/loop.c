@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -242,6 +243,15 @@ loop_stop(struct loop *l)
 	l->stop = 1;
 	lck_drop(&l->lck);
 	uv_async_send(&l->wake);
+}
+
+const char *
+loop_library(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "libuv %s", uv_version_string());
+	return text;
 }
 
 int

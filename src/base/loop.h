@@ -22,6 +22,9 @@ typedef void loop_io_f(void *arg, int events);
 #define LOOP_WRITE 2
 #define LOOP_HUP 4 /* the peer closed or shut down its side (EPOLLRDHUP) */
 
+/* The library behind it and its version, as loaded; static. */
+const char *loop_library(void);
+
 struct loop *loop_new(void);
 void loop_free(struct loop **l_p);
 

@@ -27,7 +27,7 @@ struct conf {
 	int64_t request_threads;
 	int64_t drain_timeout_ms;
 	int64_t log_level;
-	char *templates;
+	char *templates, *skills;
 	char *cors_origins;
 
 	char *jwt_secret_file;

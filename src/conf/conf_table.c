@@ -75,6 +75,9 @@ const struct setting settings[] = {
 	STRING("templates", templates, "/etc/agent-fpm/templates.d",
 	    "Folder with agent templates, one NAME.json each. It may be "
 	    "missing."),
+	STRING("skills", skills, "/etc/agent-fpm/skills.d",
+	    "Folder with skills: a folder NAME with a file SKILL.md for each, "
+	    "which templates name. It may be missing."),
 	STRING("cors_origins", cors_origins, "",
 	    "Origins, separated by spaces, whose pages may call the API from "
 	    "a browser (https://app.example.org). Empty: only the site's own "

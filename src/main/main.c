@@ -17,19 +17,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "agent/templates.h"
-#include "api/app.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "conf/conf.h"
+#include "doctor/doctor.h"
+#include "doctor/parts.h"
 #include "main/mcp_command.h"
 #include "main/token.h"
 #include "master/master.h"
 #include "master/pool.h"
-#include "net/webhook.h"
-#include "tool/tool.h"
 #include "worker/worker.h"
 
 static const char usage_text[] =
@@ -38,6 +36,7 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
     "       agent-fpm [-c FILE] mcp TEMPLATE SERVER [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
+    "       agent-fpm [-c FILE] doctor\n"
     "       agent-fpm --settings man|sample\n"
     "\n"
     "  -c FILE  the configuration (default " CONF_DEFAULT_PATH ")\n"
@@ -73,43 +72,6 @@ load_conf(const char *path, int fd)
 	return c;
 }
 
-/* Secrets, keys and templates that a worker would need. 0 or -1. */
-static int
-check_parts(const struct conf *c, struct err *err)
-{
-	struct templates *t;
-	struct webhooks *hooks;
-	struct app app;
-	struct buf key;
-	int rc;
-
-	memset(&app, 0, sizeof(app));
-	rc = app_auth_init(&app, c, err);
-	app_auth_fini(&app);
-	if (rc < 0)
-		return -1;
-	tools_init(*c->sandbox_socket != '\0');
-	t = templates_load(c->templates, err);
-	tools_fini();
-	if (t == NULL)
-		return -1;
-	hooks = webhooks_new(NULL, c, templates_call_out(t), err);
-	templates_free(&t);
-	if (hooks == NULL)
-		return -1;
-	webhooks_free(&hooks);
-	if (c->model_provider != CONF_PROVIDER_ANTHROPIC)
-		return 0;
-	rc = conf_secret(c, "model.api_key", &key, err);
-	conf_wipe(&key);
-	if (rc == 0)
-		return err_set(err, ERR_CONFIG,
-		    "model.provider = anthropic needs a key: set "
-		    "model.api_key_file, or ANTHROPIC_API_KEY in the "
-		    "environment, or use model.provider = script");
-	return rc < 0 ? -1 : 0;
-}
-
 static int
 command_test(const char *path)
 {
@@ -119,7 +81,7 @@ command_test(const char *path)
 
 	if (c == NULL)
 		return EX_CONFIG;
-	if (check_parts(c, &err) < 0) {
+	if (parts_check(c, &err) < 0) {
 		fprintf(stderr, "%s: %s\n", path, err.text);
 		rc = EX_CONFIG;
 	} else {
@@ -172,7 +134,7 @@ command_run(const char *path, int foreground)
 
 	if (c == NULL)
 		return EX_CONFIG;
-	if (check_parts(c, &err) < 0) {
+	if (parts_check(c, &err) < 0) {
 		fprintf(stderr, "agent-fpm: %s: %s\n", path, err.text);
 		conf_free(&c);
 		return EX_CONFIG;
@@ -238,6 +200,21 @@ command_other(const char *path, int argc, char **argv)
 	return rc < 0 ? usage_error() : rc;
 }
 
+/* -c may stand behind the word too. */
+static int
+command_doctor(const char *path, int argc, char **argv)
+{
+	int opt;
+
+	optind = 1;
+	while ((opt = getopt(argc, argv, "+c:")) != -1) {
+		if (opt != 'c')
+			return usage_error();
+		path = optarg;
+	}
+	return optind < argc ? usage_error() : doctor_run(path);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -269,6 +246,8 @@ main(int argc, char **argv)
 			return usage_error();
 		}
 	}
+	if (optind < argc && strcmp(argv[optind], "doctor") == 0)
+		return command_doctor(path, argc - optind, argv + optind);
 	if (optind < argc)
 		return command_other(path, argc - optind, argv + optind);
 	return test ? command_test(path) : command_run(path, foreground);

@@ -14,6 +14,7 @@
 #include "main/mcp_command.h"
 #include "mcp/mcp.h"
 #include "sandbox/client.h"
+#include "tool/skills.h"
 #include "tool/tool.h"
 
 #define USER "agent-fpm"
@@ -195,23 +196,26 @@ ask_url(const struct conf *c, const char *url, struct asker *k)
 static int
 ask_template(const struct conf *c, char **argv, struct asker *k)
 {
-	const struct mcp_server *s;
-	struct templates *t;
+	const struct mcp_server *s = NULL;
+	struct templates *t = NULL;
+	struct skills *skills;
 	struct err err;
-	int rc = EX_CONFIG;
 
+	k->rc = EX_CONFIG;
 	tools_init(*c->sandbox_socket != '\0');
-	t = templates_load(c->templates, &err);
-	if (t == NULL) {
+	skills = skills_load(c->skills, &err);
+	if (skills != NULL)
+		t = templates_load(c->templates, skills, &err);
+	if (t == NULL)
 		fprintf(stderr, "agent-fpm: %s\n", err.text);
-	} else {
+	else
 		s = find_server(t, argv[1], argv[2]);
-		if (s != NULL)
-			rc = ask(c, s, k);
-	}
+	if (s != NULL)
+		ask(c, s, k);
 	templates_free(&t);
+	skills_free(&skills);
 	tools_fini();
-	return rc;
+	return k->rc;
 }
 
 int

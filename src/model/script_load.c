@@ -17,6 +17,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "model/script_priv.h"
 
@@ -347,30 +348,6 @@ scenarios_read(struct script *s, const struct json *doc, struct err *err)
 }
 
 static int
-file_read(const char *path, struct buf *out, struct err *err)
-{
-	FILE *f = fopen(path, "re");
-	char chunk[8192];
-	size_t n = 0;
-	int failed;
-
-	if (f == NULL)
-		return err_set(err, ERR_CONFIG, "%s", strerror(errno));
-	do {
-		n = fread(chunk, 1, sizeof(chunk), f);
-		buf_add(out, chunk, n);
-	} while (n > 0 && out->len <= FILE_MAX);
-	failed = ferror(f) ? errno : 0;
-	fclose(f);
-	if (failed != 0)
-		return err_set(err, ERR_CONFIG, "%s", strerror(failed));
-	if (out->len > FILE_MAX)
-		return err_set(
-		    err, ERR_CONFIG, "it has over %d bytes", FILE_MAX);
-	return 0;
-}
-
-static int
 script_read(struct script *s, const char *path, struct err *err)
 {
 	struct buf text;
@@ -380,7 +357,7 @@ script_read(struct script *s, const char *path, struct err *err)
 	buf_init(&text, s->arena);
 	if (*path == '\0')
 		buf_puts(&text, script_builtin);
-	else if (file_read(path, &text, err) < 0)
+	else if (file_read(path, FILE_MAX, &text, err) < 0)
 		return -1;
 	doc = json_parse(
 	    s->arena, buf_str(&text), text.len, JSON_DEPTH_MAX, &why);

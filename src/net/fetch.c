@@ -101,6 +101,23 @@ static const struct kept_header kept_headers[] = {
 
 static void fetcher_reap(struct fetcher *f);
 
+const char *
+fetch_library(void)
+{
+	static char text[96];
+
+	snprintf(text, sizeof(text), "libcurl %s",
+	    curl_version_info(CURLVERSION_NOW)->version);
+	return text;
+}
+
+int
+fetch_has_http2(void)
+{
+	return (curl_version_info(CURLVERSION_NOW)->features &
+		   CURL_VERSION_HTTP2) != 0;
+}
+
 /* ---- curl's callbacks ---- */
 
 static size_t
@@ -455,6 +472,8 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
 		curl_easy_setopt(e, CURLOPT_PROXY, "");
 	}
+	if (spec->only_connect)
+		curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
 	if (spec->ca_file != NULL && *spec->ca_file != '\0')
 		curl_easy_setopt(e, CURLOPT_CAINFO, spec->ca_file);
 }

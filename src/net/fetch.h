@@ -45,6 +45,7 @@ struct fetch_spec {
 	const char *body;   /* must stay until the end */
 	size_t body_len;
 	const char *ca_file; /* "" the system's */
+	int only_connect;    /* TCP and TLS; then it ends, without a request */
 
 	/* Only public addresses and these are connected to, and no proxy is
 	 * used; must outlive the fetch. NULL: any, and the environment's
@@ -60,6 +61,11 @@ struct fetch_spec {
 	void (*on_end)(void *ctx, const struct fetch_end *end);
 	void *ctx;
 };
+
+/* The library behind it and its version, as loaded; static. 1 if it has
+ * HTTP/2. */
+const char *fetch_library(void);
+int fetch_has_http2(void);
 
 struct fetcher *fetcher_new(struct loop *l);
 

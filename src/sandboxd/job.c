@@ -43,15 +43,6 @@ ws_usage(struct job *j, struct err *err)
 	return 0;
 }
 
-/* Answers: that somebody is there. */
-static int
-ping(struct job *j, struct err *err)
-{
-	(void)j;
-	(void)err;
-	return 0;
-}
-
 #define TOOL (WORKSPACE_MAKE | WORKSPACE_ALONE)
 
 static const struct op ops[] = {

@@ -92,6 +92,9 @@ op_f fs_glob;
 /* ---- fs_grep.c ---- */
 op_f fs_grep;
 
+/* ---- ping.c ---- */
+op_f ping;
+
 /* ---- run.c ---- */
 op_f bash_run;
 

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/process.h"
 #include "conf/conf.h"
 #include "sandboxd/launch.h"
@@ -105,6 +106,15 @@ launch(struct launcher *l, const struct order *o, const struct launch_io *io,
 			close(p.fds[i]);
 	arena_close(&p.arena);
 	return pid;
+}
+
+void
+launch_describe(const struct conf *c, struct buf *b)
+{
+	json_add_str(b, "runner", runner_find(c)->name);
+	json_add_bool(b, "processLimit", geteuid() != 0); /* see child_run */
+	json_add_bool(b, "cgroup", 0); /* a limit is each process's own */
+	json_add_bool(b, "network", *c->sandbox_proxy != '\0');
 }
 
 /* ---- is it possible here? ---- */

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+struct buf;
 struct conf;
 struct err;
 
@@ -35,5 +36,12 @@ struct launch_io {
  */
 pid_t launch(struct launcher *l, const struct order *o,
     const struct launch_io *io, struct err *err);
+
+/*
+ * Appends what commands run in and what they are held to: "runner",
+ * "processLimit", "cgroup" (limits of all processes of a command together),
+ * "network" (a way out of it).
+ */
+void launch_describe(const struct conf *c, struct buf *b);
 
 #endif

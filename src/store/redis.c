@@ -43,6 +43,16 @@ struct redis_pool {
 	int max;
 };
 
+#define TEXT_OF(x) #x
+#define VERSION_TEXT(a, b, c) TEXT_OF(a) "." TEXT_OF(b) "." TEXT_OF(c)
+
+const char *
+redis_library(void)
+{
+	return "hiredis " VERSION_TEXT(
+	    HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
+}
+
 /* ---- commands ---- */
 
 void

@@ -64,6 +64,9 @@ void redis_script(struct redis_pipe *p, enum script_id id, int keys, int argc);
 /* A whole command of strings: redis_cmd(p, "GET", key, NULL). */
 void redis_cmd(struct redis_pipe *p, ...) __attribute__((sentinel));
 
+/* The library behind it and the version it was built with; static. */
+const char *redis_library(void);
+
 struct redis_pool *redis_pool_new(const struct conf *c);
 void redis_pool_free(struct redis_pool **p_p);
 

@@ -11,6 +11,7 @@
 #include "tool/bash.h"
 #include "tool/fs.h"
 #include "tool/schema.h"
+#include "tool/skill_tool.h"
 #include "tool/todo.h"
 #include "tool/tool.h"
 
@@ -58,6 +59,23 @@ static struct tool tools[] = {
 		"\"additionalProperties\":false}",
 	    .effect = TOOL_UNKNOWN,
 	    .is_task = 1 },
+	{ .name = SKILLS_TOOL,
+	    .description =
+		"Skills: texts that say how some kind of work is done here. "
+		"list names them; load gives the text of one. If there is a "
+		"workspace, load also puts the skill's files there, in "
+		".skills/NAME: read them with fs_read, run scripts with "
+		"bash_run and their interpreter. A copy that was changed is "
+		"restored.",
+	    .schema =
+		"{\"type\":\"object\",\"properties\":{"
+		"\"action\":{\"enum\":[\"list\",\"load\"]},"
+		"\"name\":{\"type\":\"string\",\"minLength\":1,"
+		"\"description\":\"Of the skill to load\"}},"
+		"\"required\":[\"action\"],\"additionalProperties\":false}",
+	    .effect = TOOL_READS, /* writes copies, always the same ones */
+	    .kind = &skills_kind,
+	    .needs_skills = 1 },
 	{ .name = "fs_read",
 	    .description = "Reads lines of a text file of the workspace. Long "
 			   "files come in parts: go on with offset. Read a "

@@ -29,7 +29,7 @@ struct tool {
 	const struct mcp_item *mcp_item; /* of mcp_kind, and whose it is: */
 	struct mcp_peer *mcp_peer;
 	int is_task; /* a sub-agent carries it out */
-	int needs_sandbox;
+	int needs_sandbox, needs_skills;
 };
 
 /* What runs need of the process. */
@@ -64,10 +64,11 @@ struct tool_run {
 	const struct tool_host *host;
 	const struct json *args;                /* valid by the schema */
 	const char *call, *agent, *user, *turn; /* whose it is */
-	const char *workspace;      /* the agent whose files they are */
-	const struct json *network; /* hosts for commands, or NULL */
-	size_t max_bytes;           /* of data for the model */
-	const char *todos;          /* the agent's todo list, JSON or "" */
+	const char *workspace;           /* the agent whose files they are */
+	const struct json *network;      /* hosts for commands, or NULL */
+	size_t max_bytes;                /* of data for the model */
+	const struct skill_list *skills; /* the agent's; NULL: none */
+	const char *todos;               /* the agent's todo list, JSON or "" */
 	const char *note; /* for the model too, of who allowed it; or NULL */
 	int64_t now_ms;
 	void (*on_end)(void *ctx, struct tool_run *r);
@@ -93,7 +94,6 @@ struct tool_run {
 struct tool_kind {
 	/* Ends with tool_run_end, perhaps before it returns. */
 	void (*start)(struct tool_run *r);
-
 	/* Stops it; it ends before this returns. NULL: it never waits. */
 	void (*cancel)(struct tool_run *r);
 };
@@ -108,8 +108,7 @@ void tools_fini(void);
 /* The built-in tool of that name, or NULL. */
 const struct tool *tool_find(const char *name);
 
-/* Why the built-in tool of that name cannot be used here; NULL: it can, or
- * there is none. */
+/* Why the built-in tool of that name cannot be used here, or NULL. */
 const char *tool_missing(const char *name);
 
 /* The i-th of them, NULL behind the last. */

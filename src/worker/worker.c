@@ -45,6 +45,7 @@
 #include "store/redis_link.h"
 #include "store/script.h"
 #include "stream/hub.h"
+#include "tool/skills.h"
 #include "tool/tool.h"
 #include "worker/accept.h"
 #include "worker/keeper.h"
@@ -171,7 +172,10 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	app->board = scoreboard_open(WORKER_FD_BOARD, err);
 	if (app->board == NULL || app_auth_init(app, c, err) < 0)
 		return -1;
-	app->templates = templates_load(c->templates, err);
+	app->skills = skills_load(c->skills, err);
+	if (app->skills == NULL)
+		return -1;
+	app->templates = templates_load(c->templates, app->skills, err);
 	if (app->templates == NULL)
 		return -1;
 	w->loop = app->loop = loop_new();
@@ -303,6 +307,7 @@ worker_free(struct worker *w)
 	loop_free(&w->loop);
 	store_free(&app->store);
 	templates_free(&app->templates);
+	skills_free(&app->skills);
 	app_auth_fini(app);
 	scoreboard_free(&app->board);
 	tools_fini();

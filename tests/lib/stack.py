@@ -684,6 +684,7 @@ class Stack:
             "workers": workers,
             "drain_timeout": "5s",
             "templates": self.path("templates.d"),
+            "skills": self.path("skills.d"),
             "jwt.secret_file": self.write("jwt.secret", self.secret),
             "jwt.audience": AUDIENCE,
             "store.address": f"unix:{self.redis_path}",

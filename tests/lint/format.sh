@@ -23,7 +23,8 @@ else
 fi
 if command -v shellcheck >/dev/null; then
 	shellcheck bootstrap .ci/run nginx/private.sh tools/*.sh \
-	    tests/lint/*.sh src/store/lua/embed.sh
+	    tests/lint/*.sh src/store/lua/embed.sh \
+	    skills/*/scripts/*.sh
 	report $? shellcheck
 else
 	n=$((n + 1))

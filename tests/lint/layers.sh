@@ -13,7 +13,7 @@ from pathlib import Path
 FLOORS = {"base": 0, "conf": 1, "http": 2, "net": 2, "master": 2, "sandbox": 2,
           "sandboxd": 3, "proxyd": 3,
           "store": 3, "model": 3, "mcp": 3, "tool": 4, "auth": 4, "stream": 4, "agent": 5,
-          "api": 6, "worker": 7, "main": 8}
+          "api": 6, "worker": 7, "doctor": 7, "main": 8}
 # master stands on base and conf alone: it must not die.
 ONLY = {"master": {"base", "conf", "master"},
         "sandboxd": {"base", "conf", "sandbox", "sandboxd"},
@@ -22,6 +22,7 @@ OWNERS = {"jwt.h": ["src/auth/jws_libjwt.c"],
           "cjson/cJSON.h": ["src/base/json.c"],
           "uv.h": ["src/base/loop.c"],
           "curl/curl.h": ["src/net/fetch.c"],
+          "yaml.h": ["src/tool/skill_read.c"],
           "ini.h": ["src/conf/conf.c"],
           "hiredis/": ["src/store/"],
           "fcgiapp.h": ["src/http/", "src/worker/accept.c"]}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef DOCTOR_DOCTOR_PRIV_H
+#define DOCTOR_DOCTOR_PRIV_H
+
+#include <stdint.h>
+
+struct arena;
+struct conf;
+
+/* What the checks know, and have found. */
+struct doctor {
+	const struct conf *conf;
+	struct arena *arena;
+	int failed;
+};
+
+enum verdict {
+	DOCTOR_OK,
+	DOCTOR_WARN, /* it works, but not as well as it could */
+	DOCTOR_FAIL  /* something does not work, or may be lost */
+};
+
+/* Prints the line of a check: what was seen, and behind it what to do. */
+void doctor_say(struct doctor *d, enum verdict v, const char *name,
+    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* A group of checks: says one line or more. */
+typedef void doctor_check_f(struct doctor *d);
+
+/* ---- check_host.c ---- */
+doctor_check_f check_libraries;
+doctor_check_f check_listen;
+doctor_check_f check_descriptors;
+
+/* ---- check_store.c ---- */
+doctor_check_f check_store;
+
+/* ---- check_sandbox.c ---- */
+doctor_check_f check_sandbox;
+
+/* ---- check_model.c ---- */
+doctor_check_f check_model;
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* Secrets, keys, skills and templates that a worker would need: parts.h. */
+#include "config.h"
+
+#include <string.h>
+
+#include "agent/templates.h"
+#include "api/app.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf.h"
+#include "doctor/parts.h"
+#include "net/webhook.h"
+#include "tool/skills.h"
+#include "tool/tool.h"
+
+static int
+check_tokens(const struct conf *c, struct buf *seen, struct err *err)
+{
+	struct app app;
+	int rc;
+
+	memset(&app, 0, sizeof(app));
+	rc = app_auth_init(&app, c, err);
+	if (rc == 0)
+		buf_printf(seen, "%zu key%s to check tokens with",
+		    app.key_count, app.key_count == 1 ? "" : "s");
+	app_auth_fini(&app);
+	return rc;
+}
+
+/* Templates, and what they use. */
+static int
+check_uses(const struct conf *c, const struct templates *t, struct buf *seen,
+    struct err *err)
+{
+	struct webhooks *hooks =
+	    webhooks_new(NULL, c, templates_call_out(t), err);
+	size_t n = 0;
+
+	if (hooks == NULL)
+		return -1;
+	webhooks_free(&hooks);
+	while (templates_at(t, n) != NULL)
+		n++;
+	buf_printf(seen, "%zu in %s", n, c->templates);
+	return 0;
+}
+
+static int
+check_templates(const struct conf *c, struct buf *seen, struct err *err)
+{
+	struct skills *skills = skills_load(c->skills, err);
+	struct templates *t;
+	int rc = -1;
+
+	if (skills == NULL)
+		return -1;
+	tools_init(*c->sandbox_socket != '\0');
+	t = templates_load(c->templates, skills, err);
+	tools_fini();
+	if (t != NULL)
+		rc = check_uses(c, t, seen, err);
+	if (rc == 0)
+		buf_printf(seen, ", %zu skills in %s", skills_all(skills).count,
+		    c->skills);
+	templates_free(&t);
+	skills_free(&skills);
+	return rc;
+}
+
+static int
+check_model_key(const struct conf *c, struct buf *seen, struct err *err)
+{
+	struct buf key;
+	int rc;
+
+	if (c->model_provider != CONF_PROVIDER_ANTHROPIC) {
+		buf_puts(seen, "none is needed by model.provider = script");
+		return 0;
+	}
+	rc = conf_secret(c, "model.api_key", &key, err);
+	conf_wipe(&key);
+	if (rc == 0)
+		return err_set(err, ERR_CONFIG,
+		    "model.provider = anthropic needs a key: set "
+		    "model.api_key_file, or ANTHROPIC_API_KEY in the "
+		    "environment, or use model.provider = script");
+	buf_puts(seen, "there is one");
+	return rc < 0 ? -1 : 0;
+}
+
+static const struct part parts[] = {
+	{ "tokens", check_tokens },
+	{ "templates", check_templates },
+	{ "model.key", check_model_key },
+};
+
+const struct part *
+part_at(size_t i)
+{
+	return i < sizeof(parts) / sizeof(parts[0]) ? &parts[i] : NULL;
+}
+
+int
+parts_check(const struct conf *c, struct err *err)
+{
+	const struct part *p;
+	struct buf seen;
+	int rc = 0;
+
+	buf_init(&seen, NULL);
+	for (size_t i = 0; rc == 0 && (p = part_at(i)) != NULL; i++)
+		rc = p->check(c, &seen, err);
+	buf_fini(&seen);
+	return rc;
+}
