@@ -4,7 +4,8 @@
 # private.sh: an nginx.conf for one private nginx, made of the shipped files.
 #
 #   private.sh DIR HTTPS_PORT HTTP_PORT FCGI_SOCKET WWW_DIR CERT KEY
-#       [limits=off] [http=serve] > DIR/nginx.conf
+#       [limits=off] [http=serve] [site=FILE] [tokens=FILE] [client_ca=FILE]
+#       [workspaces=DIR] > DIR/nginx.conf
 #   nginx -e DIR/nginx.error.log -c DIR/nginx.conf -g 'daemon off;'
 #
 # For the demo, the end-to-end tests and the benchmarks: needs no root and
@@ -23,11 +24,18 @@
 #   limits=off                          no limit_req and no limit_conn lines
 #   http=serve                          plain HTTP gets the site itself, not
 #                                       the redirect
+#   site=runner.conf                    that one, instead of agent-fpm.conf
+#   tokens=FILE                         in the place of agent-fpm-runner.tokens
+#   workspaces=DIR                      in the place of
+#                                       /var/lib/agent-fpm-sandbox/workspaces
+#   client_ca=FILE                      the lines that ask for a certificate
+#                                       are there, with this CA
 set -eu
 
 usage() {
 	echo "usage: private.sh DIR HTTPS_PORT HTTP_PORT FCGI_SOCKET WWW_DIR" \
-	    "CERT KEY [limits=off] [http=serve]" >&2
+	    "CERT KEY [limits=off] [http=serve] [site=FILE] [tokens=FILE]" \
+	    "[client_ca=FILE] [workspaces=DIR]" >&2
 	exit 64
 }
 
@@ -49,11 +57,16 @@ path() {
 dir=$(path "$1") https_port=$2 http_port=$3 socket=$(path "$4")
 www=$(path "$5") cert=$(path "$6") key=$(path "$7")
 shift 7
-limits=on http=redirect
+limits=on http=redirect site=agent-fpm.conf tokens='' client_ca='' \
+    workspaces=/var/lib/agent-fpm-sandbox/workspaces
 for option in "$@"; do
 	case $option in
 	limits=on | limits=off) limits=${option#*=} ;;
 	http=redirect | http=serve) http=${option#*=} ;;
+	site=agent-fpm.conf | site=runner.conf) site=${option#*=} ;;
+	tokens=*) tokens=$(path "${option#*=}") ;;
+	workspaces=*) workspaces=$(path "${option#*=}") ;;
+	client_ca=*) client_ca=$(path "${option#*=}") ;;
 	*) usage ;;
 	esac
 done
@@ -109,6 +122,8 @@ EOF
 # Paths go through the environment: awk -v would read their backslashes.
 HERE=$here DIR=$dir SOCKET=$socket WWW=$www CERT=$cert KEY=$key \
 HTTPS_PORT=$https_port HTTP_PORT=$http_port LIMITS=$limits HTTP=$http \
+SITE=$site TOKENS=$tokens CLIENT_CA=$client_ca \
+WORKSPACES=$workspaces \
     awk '
 function listen(port, options) {
 	return "\tlisten 127.0.0.1:" port options " reuseport backlog=4096;"
@@ -125,6 +140,9 @@ function replace_path(line, from, to,    at, rest, word) {
 	    substr(rest, RLENGTH + 1)
 }
 function render(line) {
+	if (line ~ /^[ \t]*#ssl_(client_certificate|verify_client) / && \
+	    ENVIRON["CLIENT_CA"] != "")
+		sub(/#/, "", line)
 	if (line ~ /^[ \t]*#/)
 		return
 	if (line ~ /^[ \t]*listen \[::\]/)
@@ -155,6 +173,13 @@ function render(line) {
 		    substr(line, at + 13)
 	line = replace_path(line, "unix:/run/agent-fpm/agent-fpm.sock",
 	    "unix:" ENVIRON["SOCKET"])
+	line = replace_path(line, "unix:/run/agent-fpm-sandbox/runner.sock",
+	    "unix:" ENVIRON["SOCKET"])
+	line = replace_path(line, "agent-fpm-runner.tokens", ENVIRON["TOKENS"])
+	line = replace_path(line, "/etc/agent-fpm/workers-ca.pem",
+	    ENVIRON["CLIENT_CA"])
+	line = replace_path(line, "/var/lib/agent-fpm-sandbox/workspaces",
+	    ENVIRON["WORKSPACES"])
 	line = replace_path(line, "/usr/share/agent-fpm/www", ENVIRON["WWW"])
 	line = replace_path(line, "/var/log/nginx", ENVIRON["DIR"])
 	line = replace_path(line, "/var/www/html", ENVIRON["DIR"])
@@ -175,6 +200,6 @@ function file(name,    line, skip) {
 	}
 	close(name)
 }
-BEGIN { file(ENVIRON["HERE"] "/agent-fpm.conf") }
+BEGIN { file(ENVIRON["HERE"] "/" ENVIRON["SITE"]) }
 '
 echo "}"

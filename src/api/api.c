@@ -35,7 +35,7 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/agents/:id/interrupt", interrupt_post, 0 },
 	{ "GET", "/api/agents/:id/todos", todos_get, 0 },
 	{ "PUT", "/api/agents/:id/todos", todos_put, API_JSON },
-	{ "GET", "/api/agents/:id/files", files_list, 0 },
+	{ "GET", "/api/agents/:id/files", files_list, API_TAR },
 	{ "GET", "/api/agents/:id/files/*path", files_get, API_RAW },
 	{ "PUT", "/api/agents/:id/files/*path", files_put, API_RAW },
 	{ "DELETE", "/api/agents/:id/files/*path", files_delete, API_RAW },
@@ -119,6 +119,8 @@ negotiate(struct api_call *c, unsigned flags, struct err *err)
 	int json = api_accepts(c, "application/json");
 	const char *h = http_header(c->rq, "HTTP_ACCEPT");
 
+	if ((flags & API_TAR) && api_wants_tar(c))
+		return 0;
 	if (flags & API_BOTH) {
 		c->wants_json =
 		    json &&
@@ -416,8 +418,10 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 	if (dispatch(&c, &err) < 0) {
 		log_failure(&c, &err);
 		http_problem(&rs, &rq, &err);
+		if (rq.sent)
+			http_cut(&rq); /* too late to say it */
 	}
-	if (!rq.detached)
+	if (!rq.detached && !rq.sent)
 		http_send(&rq, &rs);
 	scoreboard_row(app->board, app->slot)->requests++;
 	log_context_set("", "", "");

@@ -18,6 +18,7 @@ struct hub_viewer;
 #define API_SSE 8    /* answers an event stream, or JSON where both */
 #define API_BOTH 16  /* with API_SSE: JSON too, by Accept */
 #define API_RAW 32   /* a file: any type, and as large as one may be */
+#define API_TAR 64   /* JSON, or a tar archive by Accept or ?format=tar */
 
 /* One request being answered. */
 struct api_call {
@@ -63,6 +64,14 @@ void api_tell(struct api_call *c, const char *lease, const char *what);
 struct sandbox_call;
 int api_sandbox(struct api_call *c, const char *agent,
     struct sandbox_call *call, struct err *err);
+
+/* The agent whose files they are; what api_sandbox looks up first. */
+int api_workspace(struct api_call *c, const char *agent, const char **whose_r,
+    struct err *err);
+
+/* 1 if the request wants an archive; files_tar answers with it. */
+int api_wants_tar(const struct api_call *c);
+int files_tar(struct api_call *c, struct err *err);
 
 /* Deletes the files of an agent; fine if it has none of its own. */
 int api_files_delete(struct api_call *c, const char *agent, struct err *err);

@@ -35,6 +35,7 @@ struct app {
 	struct scoreboard *board;
 	int slot;
 	int draining; /* atomic */
+	int archives; /* atomic; that are being sent */
 
 	const struct jws_key *keys[APP_KEYS_MAX];
 	size_t key_count;

@@ -12,17 +12,28 @@
 #include "conf/conf.h"
 #include "sandbox/client.h"
 
+#define ACCEL_URI_MAX 8192 /* of nginx's buffer for headers */
+
+int
+api_workspace(struct api_call *c, const char *agent, const char **whose_r,
+    struct err *err)
+{
+	if (store_agent_workspace(
+		c->app->store, c->arena, c->user, agent, whose_r, err) < 0)
+		return -1;
+	if (c->app->sandbox == NULL)
+		return err_set(err, ERR_NOT_FOUND,
+		    "agents of this server have no files: neither "
+		    "sandbox.socket nor sandbox.address is set");
+	return 0;
+}
+
 int
 api_sandbox(struct api_call *c, const char *agent, struct sandbox_call *call,
     struct err *err)
 {
-	if (store_agent_workspace(
-		c->app->store, c->arena, c->user, agent, &call->agent, err) < 0)
+	if (api_workspace(c, agent, &call->agent, err) < 0)
 		return -1;
-	if (c->app->sandbox == NULL)
-		return err_set(err, ERR_NOT_FOUND,
-		    "agents of this server have no files: sandbox.socket is "
-		    "not set");
 	call->arena = c->arena;
 	call->user = c->user;
 	return sandbox_ask(c->app->sandbox, call, err);
@@ -83,9 +94,14 @@ files_list(void *arg, struct err *err)
 	struct api_call *c = arg;
 	struct sandbox_call call = { .op = "fs.list" };
 	const char *path = http_query(c->rq, "path");
+	const char *format = http_query(c->rq, "format");
 	int64_t depth = 128, limit = 1000;
 	struct buf m;
 
+	if (api_wants_tar(c))
+		return files_tar(c, err);
+	if (format != NULL && strcmp(format, "json") != 0)
+		return err_set(err, ERR_REQUEST, "format must be json or tar");
 	if (api_query_int(c, "depth", 1, 128, &depth, err) < 0 ||
 	    api_query_int(c, "limit", 1, 10000, &limit, err) < 0)
 		return -1;
@@ -175,7 +191,6 @@ add_file_headers(struct api_call *c, const struct json *answer)
 	add_etag(c, answer);
 	c->rs->type =
 	    text ? "text/plain; charset=utf-8" : "application/octet-stream";
-	http_header_add(c->rs, "Accept-Ranges", "bytes");
 	http_header_add(c->rs, "Content-Disposition", "attachment");
 }
 
@@ -197,11 +212,52 @@ file_stat(struct api_call *c, const char *path, int64_t *size_r,
 {
 	struct sandbox_call call = { .op = "fs.get" };
 
-	call.members = arena_printf(c->arena, "%s,\"to\":0", path);
+	call.members = arena_printf(c->arena, "%s,\"look\":true", path);
 	if (api_sandbox(c, c->rq->param[0], &call, err) < 0)
 		return -1;
 	*answer_r = call.answer;
 	return json_get_int(call.answer, "size", size_r) ? 0 : -1;
+}
+
+/* A path as a URI has it (RFC 3986, section 2), with its slashes. */
+static void
+put_encoded(struct buf *b, const char *path)
+{
+	static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._~/";
+
+	for (; *path != '\0'; path++)
+		if (strchr(plain, *path) != NULL)
+			buf_putc(b, *path);
+		else
+			buf_printf(b, "%%%02X", (unsigned char)*path);
+}
+
+/*
+ * Lets nginx send a large file, if it is set up for that: it knows ranges, and
+ * comes back with AGENT_FPM_ACCEL off if it may not read it. 1 if it does. Not
+ * with If-Match, as nginx does not know the ETag.
+ */
+static int
+leave_to_nginx(struct api_call *c, const struct json *it, int64_t size)
+{
+	const struct conf *conf = c->app->conf;
+	const char *again = http_header(c->rq, "AGENT_FPM_ACCEL");
+	const char *place = json_get_str(it, "place");
+	struct buf uri;
+
+	if (*conf->sandbox_accel == '\0' || size < conf->sandbox_accel_bytes ||
+	    place == NULL || http_header(c->rq, "HTTP_IF_MATCH") != NULL ||
+	    (again != NULL && strcmp(again, "off") == 0))
+		return 0;
+	buf_init(&uri, c->arena);
+	put_encoded(&uri, place);
+	if (uri.len > ACCEL_URI_MAX)
+		return 0;
+	add_file_headers(c, it);
+	buf_printf(&c->rs->headers, "X-Accel-Redirect: %s%s\r\n",
+	    conf->sandbox_accel, uri.data);
+	return 1;
 }
 
 int
@@ -221,6 +277,8 @@ files_get(void *arg, struct err *err)
 		add_etag(c, it);
 		return 0;
 	}
+	if (leave_to_nginx(c, it, size))
+		return 0;
 	to = size;
 	ranged = range_read(http_header(c->rq, "HTTP_RANGE"), size, &from, &to);
 	if (ranged < 0) {
@@ -244,6 +302,7 @@ files_get(void *arg, struct err *err)
 		    "bytes %" PRId64 "-%" PRId64 "/%" PRId64, from, to - 1,
 		    size);
 	add_file_headers(c, call.answer);
+	http_header_add(c->rs, "Accept-Ranges", "bytes");
 	buf_add(&c->rs->body, call.answer_data.data, call.answer_data.len);
 	return 0;
 }

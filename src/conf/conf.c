@@ -53,6 +53,8 @@ static const struct secret secrets[] = {
 	    "AGENT_FPM_STORE_PASSWORD" },
 	{ "tool.secret", offsetof(struct conf, tool_secret_file),
 	    "AGENT_FPM_TOOL_SECRET" },
+	{ "sandbox.token", offsetof(struct conf, sandbox_token_file),
+	    "AGENT_FPM_SANDBOX_TOKEN" },
 	{ "model.api_key", offsetof(struct conf, model_api_key_file),
 	    "ANTHROPIC_API_KEY" },
 };
@@ -258,6 +260,14 @@ conf_check_pairs(struct reader *r)
 		buf_puts(r->problems,
 		    "model.thinking must be 0, or at least 1024 and less "
 		    "than model.max_tokens\n");
+	}
+	if (*c->sandbox_accel != '\0' &&
+	    (*c->sandbox_address != '\0' || c->sandbox_accel[0] != '/' ||
+		c->sandbox_accel[strlen(c->sandbox_accel) - 1] != '/')) {
+		complain(r);
+		buf_puts(r->problems,
+		    "sandbox.accel is a path of the site with / at both ends, "
+		    "for files on this host: not with sandbox.address\n");
 	}
 	if (c->listen[0] != '/') {
 		complain(r);

@@ -93,17 +93,20 @@ struct conf {
 	int64_t task_depth, task_max;
 
 	char *sandbox_socket, *sandbox_group, *sandbox_client;
+	char *sandbox_address, *sandbox_token_file, *sandbox_ca_file;
+	char *sandbox_certificate_file, *sandbox_key_file;
+	char *sandbox_fastcgi, *sandbox_fastcgi_group, *sandbox_accel;
 	char *sandbox_workspaces, *sandbox_bwrap, *sandbox_launcher;
 	int64_t sandbox_runner;
 	char *sandbox_proxy, *sandbox_proxy_group, *sandbox_proxy_client;
-	int64_t sandbox_proxy_connections, sandbox_proxy_connect_timeout_ms,
-	    sandbox_proxy_idle_timeout_ms;
-	int64_t sandbox_timeout_ms, sandbox_threads;
+	int64_t sandbox_proxy_connections, sandbox_proxy_connect_timeout_ms;
+	int64_t sandbox_proxy_idle_timeout_ms;
+	int64_t sandbox_timeout_ms, sandbox_heartbeat_ms, sandbox_threads;
 	int64_t sandbox_quota_bytes, sandbox_max_files, sandbox_max_file_bytes;
 	int64_t sandbox_commands, sandbox_processes, sandbox_jobs;
 	int64_t sandbox_programs, sandbox_job_idle_ms;
-	int64_t sandbox_command_time_ms, sandbox_max_time_ms,
-	    sandbox_job_time_ms;
+	int64_t sandbox_command_time_ms, sandbox_max_time_ms;
+	int64_t sandbox_job_time_ms, sandbox_accel_bytes;
 	int64_t compact_keep_turns;
 	char *compact_model, *compact_prompt;
 

@@ -280,6 +280,39 @@ const struct setting settings[] = {
 	STRING("sandbox.client", sandbox_client, "",
 	    "The user that workers run as. Beside root and its own user the "
 	    "sandbox serves nobody else."),
+	STRING("sandbox.address", sandbox_address, "",
+	    "Where workers find a sandbox that is not at sandbox.socket: "
+	    "https://HOST/PATH, or http://HOST/PATH in a network that nobody "
+	    "else listens to. There is agent-fpm-sandbox with sandbox.fastcgi "
+	    "on another host, or any service that speaks its protocol. Empty: "
+	    "sandbox.socket."),
+	STRING("sandbox.token_file", sandbox_token_file, "",
+	    "File with the token that workers show there and that "
+	    "agent-fpm-sandbox wants to see at sandbox.fastcgi: 32 to 512 "
+	    "letters, digits or -._~+/=, such as openssl rand -hex 32 makes. "
+	    "Without it the credential sandbox.token or the variable "
+	    "AGENT_FPM_SANDBOX_TOKEN is used."),
+	STRING("sandbox.ca_file", sandbox_ca_file, "",
+	    "File with the certificate authorities that are trusted for "
+	    "sandbox.address. Empty: the system's."),
+	STRING("sandbox.certificate_file", sandbox_certificate_file, "",
+	    "PEM file with a certificate that workers show at "
+	    "sandbox.address, where that asks for one. Empty: none."),
+	STRING("sandbox.key_file", sandbox_key_file, "",
+	    "PEM file with the key of sandbox.certificate_file."),
+	STRING("sandbox.fastcgi", sandbox_fastcgi, "",
+	    "A unix socket at which agent-fpm-sandbox serves workers of other "
+	    "hosts, by FastCGI: nginx/runner.conf leads there. It wants "
+	    "sandbox.token_file. Empty: only sandbox.socket is served."),
+	STRING("sandbox.fastcgi_group", sandbox_fastcgi_group, "",
+	    "Group of that socket, whose mode is 0660: the one nginx runs as, "
+	    "www-data on Debian. Empty: the group that starts "
+	    "agent-fpm-sandbox."),
+	NUMBER("sandbox.heartbeat", SETTING_TIME, sandbox_heartbeat_ms, "15s",
+	    50, HOUR_MS / 4,
+	    "An answer at sandbox.fastcgi that is silent gets an empty part "
+	    "this often. Workers give up a call to sandbox.address that is "
+	    "silent for four times as long."),
 	STRING("sandbox.workspaces", sandbox_workspaces,
 	    "/var/lib/agent-fpm-sandbox/workspaces",
 	    "The directory of all workspaces. It is made if it is not there, "
@@ -307,6 +340,15 @@ const struct setting settings[] = {
 	STRING("sandbox.launcher", sandbox_launcher, "",
 	    "The program that runs commands with sandbox.runner = launcher: "
 	    "an absolute path."),
+	STRING("sandbox.accel", sandbox_accel, "",
+	    "Where nginx on this host has an internal location for "
+	    "sandbox.workspaces: /agent-fpm-workspaces/ in the shipped "
+	    "snippet. Large files are then sent by nginx itself. It must be "
+	    "let into the directory, see agent-fpm-sandbox(8); and files and "
+	    "directories are made readable for whoever is. Empty: all files "
+	    "go through the pool."),
+	NUMBER("sandbox.accel_size", SETTING_BYTES, sandbox_accel_bytes, "256k",
+	    0, 1024 * 1024 * MIB, "How large a file is for that, at least."),
 	STRING("sandbox.bwrap", sandbox_bwrap, "/usr/bin/bwrap",
 	    "bubblewrap, for the runner of that name. Where it does not work "
 	    "there "

@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "doctor/doctor_priv.h"
+#include "net/fetch.h"
 #include "sandbox/client.h"
 
 #define WAIT_MS 10000
@@ -29,8 +30,14 @@ ping(struct doctor *d, int64_t *us_r, struct err *err)
 {
 	struct sandbox_call *c = arena_new(d->arena, struct sandbox_call);
 	struct loop *l = loop_new();
-	struct sandbox *s = sandbox_new(l, d->conf);
+	struct fetcher *f = fetcher_new(l);
+	struct sandbox *s;
 
+	if (sandbox_new(l, f, d->conf, &s, err) < 0) {
+		fetcher_free(&f);
+		loop_free(&l);
+		return NULL;
+	}
 	c->arena = d->arena;
 	c->op = "ping";
 	c->user = c->agent = "";
@@ -42,9 +49,17 @@ ping(struct doctor *d, int64_t *us_r, struct err *err)
 	loop_run(l);
 	*us_r = clk_mono_us() - *us_r;
 	sandbox_free(&s);
+	fetcher_free(&f);
 	loop_free(&l);
 	*err = c->err;
 	return c->err.code == ERR_NONE ? c->answer : NULL;
+}
+
+static const char *
+where(const struct doctor *d)
+{
+	return *d->conf->sandbox_address != '\0' ? d->conf->sandbox_address
+						 : d->conf->sandbox_socket;
 }
 
 static void
@@ -56,12 +71,12 @@ check_version(struct doctor *d, const struct json *it, int64_t us)
 		doctor_say(d, DOCTOR_WARN, "sandbox",
 		    "%s answers, version %s; this is %s: restart "
 		    "agent-fpm-sandbox after an update",
-		    d->conf->sandbox_socket,
-		    version == NULL ? "unknown" : version, PACKAGE_VERSION);
+		    where(d), version == NULL ? "unknown" : version,
+		    PACKAGE_VERSION);
 	else
 		doctor_say(d, DOCTOR_OK, "sandbox",
-		    "%s answers in %" PRId64 " us, version %s",
-		    d->conf->sandbox_socket, us, version);
+		    "%s answers in %" PRId64 " us, version %s", where(d), us,
+		    version);
 }
 
 static void
@@ -136,7 +151,7 @@ check_sandbox(struct doctor *d)
 	struct err err;
 	int64_t us;
 
-	if (*d->conf->sandbox_socket == '\0') {
+	if (!sandbox_is_configured(d->conf)) {
 		doctor_say(d, DOCTOR_OK, "sandbox",
 		    "none: agents have no files and run no commands; for that "
 		    "set sandbox.socket and start agent-fpm-sandbox");

@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "doctor/parts.h"
 #include "net/webhook.h"
+#include "sandbox/client.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
 
@@ -56,7 +57,7 @@ check_templates(const struct conf *c, struct buf *seen, struct err *err)
 
 	if (skills == NULL)
 		return -1;
-	tools_init(*c->sandbox_socket != '\0');
+	tools_init(sandbox_is_configured(c));
 	t = templates_load(c->templates, skills, err);
 	tools_fini();
 	if (t != NULL)
@@ -90,9 +91,22 @@ check_model_key(const struct conf *c, struct buf *seen, struct err *err)
 	return rc < 0 ? -1 : 0;
 }
 
+static int
+check_sandbox(const struct conf *c, struct buf *seen, struct err *err)
+{
+	struct sandbox *s;
+
+	if (sandbox_new(NULL, NULL, c, &s, err) < 0)
+		return -1;
+	buf_puts(seen, s == NULL ? "there is none" : "they are good");
+	sandbox_free(&s);
+	return 0;
+}
+
 static const struct part parts[] = {
 	{ "tokens", check_tokens },
 	{ "templates", check_templates },
+	{ "sandbox.settings", check_sandbox },
 	{ "model.key", check_model_key },
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Requests, as libfcgi reads them. The only files that see libfcgi are this
- * one, response.c and the worker's accept loop.
+ * one, response.c and accept.c.
  */
 #include "config.h"
 
@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/id.h"
@@ -166,4 +168,17 @@ http_detach(struct http_request *rq, int *fd_r, int *request_id_r)
 	FCGX_Free(rq->fcgi, 0);
 	rq->fcgi->ipcFd = -1;
 	rq->detached = 1;
+}
+
+void
+http_cut(struct http_request *rq)
+{
+	static const char no_record[8]; /* of no version */
+	int fd, id;
+
+	http_detach(rq, &fd, &id);
+	/* nginx takes an end of the connection for the end of the response,
+	 * and ends it well; a record that is none makes it give up. */
+	send(fd, no_record, sizeof(no_record), MSG_NOSIGNAL);
+	close(fd);
 }

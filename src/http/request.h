@@ -23,6 +23,7 @@ struct http_request {
 	const char *id;    /* nginx's $request_id, or one of our own */
 	const char *param[HTTP_PATH_PARAMS]; /* what :name matched */
 	struct buf body;
+	int sent; /* the response was, or its begin */
 	int detached;
 };
 
@@ -52,5 +53,11 @@ int http_check_headers(
  * body must have been read to its end.
  */
 void http_detach(struct http_request *rq, int *fd_r, int *request_id_r);
+
+/*
+ * Breaks the connection in the middle of a response, so that nginx and the
+ * client see that the rest is missing. The body must have been read.
+ */
+void http_cut(struct http_request *rq);
 
 #endif

@@ -150,7 +150,7 @@ http_head(struct buf *out, const struct http_response *rs,
 }
 
 void
-http_send(const struct http_request *rq, struct http_response *rs)
+http_send(struct http_request *rq, struct http_response *rs)
 {
 	struct buf out;
 
@@ -163,4 +163,25 @@ http_send(const struct http_request *rq, struct http_response *rs)
 		buf_add(&out, rs->body.data, rs->body.len);
 	/* A client that left is no error of ours. */
 	FCGX_PutStr(out.data, (int)out.len, rq->fcgi->out);
+}
+
+int
+http_send_head(struct http_request *rq, struct http_response *rs)
+{
+	struct buf out;
+
+	http_header_add(rs, "Cache-Control", "no-store");
+	buf_init(&out, rq->arena);
+	http_head(&out, rs, rq);
+	rq->sent = 1;
+	return http_send_part(rq, out.data, out.len);
+}
+
+int
+http_send_part(struct http_request *rq, const char *p, size_t len)
+{
+	return FCGX_PutStr(p, (int)len, rq->fcgi->out) < 0 ||
+		       FCGX_FFlush(rq->fcgi->out) < 0
+		   ? -1
+		   : 0;
 }

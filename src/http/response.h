@@ -35,6 +35,14 @@ void http_head(struct buf *out, const struct http_response *rs,
     const struct http_request *rq);
 
 /* Writes it through libfcgi. Blocks for nginx. HEAD gets no body. */
-void http_send(const struct http_request *rq, struct http_response *rs);
+void http_send(struct http_request *rq, struct http_response *rs);
+
+/*
+ * The same for a body whose length is not known: its head, then parts of the
+ * body as they come; with HEAD there are none. Both block for nginx. 0, or -1:
+ * the client left.
+ */
+int http_send_head(struct http_request *rq, struct http_response *rs);
+int http_send_part(struct http_request *rq, const char *p, size_t len);
 
 #endif

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "main/mcp_command.h"
 #include "mcp/mcp.h"
+#include "net/fetch.h"
 #include "sandbox/client.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
@@ -142,13 +143,15 @@ on_settled(void *ctx)
 static int
 ask(const struct conf *c, const struct mcp_server *s, struct asker *k)
 {
-	struct sandbox *box;
-	struct mcp *m;
+	struct sandbox *box = NULL;
+	struct mcp *m = NULL;
+	struct fetcher *f;
 	struct err err;
 
 	k->loop = loop_new();
-	box = sandbox_new(k->loop, c);
-	m = mcp_new(k->loop, c, box, &err);
+	f = fetcher_new(k->loop);
+	if (sandbox_new(k->loop, f, c, &box, &err) == 0)
+		m = mcp_new(k->loop, c, box, &err);
 	if (m == NULL) {
 		fprintf(stderr, "agent-fpm: %s\n", err.text);
 		return EX_CONFIG;
@@ -160,6 +163,7 @@ ask(const struct conf *c, const struct mcp_server *s, struct asker *k)
 	mcp_peer_give(&k->peer);
 	mcp_free(&m);
 	sandbox_free(&box);
+	fetcher_free(&f);
 	loop_free(&k->loop);
 	return k->rc;
 }
@@ -202,7 +206,7 @@ ask_template(const struct conf *c, char **argv, struct asker *k)
 	struct err err;
 
 	k->rc = EX_CONFIG;
-	tools_init(*c->sandbox_socket != '\0');
+	tools_init(sandbox_is_configured(c));
 	skills = skills_load(c->skills, &err);
 	if (skills != NULL)
 		t = templates_load(c->templates, skills, &err);

@@ -67,7 +67,8 @@ struct fetch {
 	int64_t first_byte_ms, idle_ms;
 	int64_t last_ms; /* when something last arrived, or it started */
 	int began;       /* the body did */
-	struct err err;  /* why on_body gave up, or no socket was opened */
+	int sent, once;
+	struct err err; /* why on_body gave up, or no socket was opened */
 	const struct networks *networks;
 	struct fetch_head head;
 	int (*on_body)(void *, const struct fetch_head *, const char *, size_t,
@@ -252,6 +253,25 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
 }
 
+/* curl has a connection and is about to send the request, or does it again. */
+static int
+on_send(void *arg, char *ip, char *own_ip, int port, int own_port)
+{
+	struct fetch *r = arg;
+
+	(void)ip;
+	(void)own_ip;
+	(void)port;
+	(void)own_port;
+	if (r->sent && r->once) {
+		err_set(&r->err, ERR_MODEL,
+		    "the connection broke before an answer came");
+		return CURL_PREREQFUNC_ABORT;
+	}
+	r->sent = 1;
+	return CURL_PREREQFUNC_OK;
+}
+
 /* curl closes a socket: its watch goes first. */
 static int
 on_close_socket(void *arg, curl_socket_t fd)
@@ -321,6 +341,7 @@ fetch_finish(struct fetch *r, struct fetch_end *end)
 	struct fetcher *f = r->fetcher;
 
 	end->head = r->head;
+	end->sent = r->sent;
 	curl_multi_remove_handle(f->multi, r->easy);
 	if (f->idle_count < IDLE_HANDLES_MAX) {
 		curl_easy_reset(r->easy);
@@ -439,6 +460,17 @@ handle_take(struct fetcher *f)
 }
 
 static void
+handle_set_tls(CURL *e, const struct fetch_spec *spec)
+{
+	if (spec->ca_file != NULL && *spec->ca_file != '\0')
+		curl_easy_setopt(e, CURLOPT_CAINFO, spec->ca_file);
+	if (spec->certificate_file == NULL || *spec->certificate_file == '\0')
+		return;
+	curl_easy_setopt(e, CURLOPT_SSLCERT, spec->certificate_file);
+	curl_easy_setopt(e, CURLOPT_SSLKEY, spec->key_file);
+}
+
+static void
 handle_set(struct fetch *r, const struct fetch_spec *spec)
 {
 	CURL *e = r->easy;
@@ -448,7 +480,9 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(e, CURLOPT_URL, spec->url);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
+	    (long)(spec->alone ? CURL_HTTP_VERSION_1_1
+			       : CURL_HTTP_VERSION_2TLS));
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
 	if (spec->method == NULL) {
 		curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
@@ -466,6 +500,8 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_write);
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
 	if (spec->networks != NULL) {
 		r->networks = spec->networks;
 		curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
@@ -474,8 +510,7 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	}
 	if (spec->only_connect)
 		curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
-	if (spec->ca_file != NULL && *spec->ca_file != '\0')
-		curl_easy_setopt(e, CURLOPT_CAINFO, spec->ca_file);
+	handle_set_tls(e, spec);
 }
 
 static struct curl_slist *
@@ -523,6 +558,7 @@ fetch_start(struct fetcher *f, const struct fetch_spec *spec)
 	r->headers = headers_make(spec);
 	r->first_byte_ms = spec->first_byte_ms;
 	r->idle_ms = spec->idle_ms;
+	r->once = spec->once;
 	r->last_ms = loop_now_ms(f->loop);
 	r->on_body = spec->on_body;
 	r->on_end = spec->on_end;

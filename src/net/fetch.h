@@ -35,6 +35,7 @@ struct fetch_head {
 struct fetch_end {
 	enum err_code code; /* ERR_TIMEOUT, ERR_CANCELLED, ERR_MODEL */
 	char text[200];     /* for people, no secret */
+	int sent;           /* 0: nothing of the request was */
 	struct fetch_head head;
 };
 
@@ -44,8 +45,18 @@ struct fetch_spec {
 	const char *method; /* "GET" or "DELETE", without body; NULL: POST */
 	const char *body;   /* must stay until the end */
 	size_t body_len;
-	const char *ca_file; /* "" the system's */
-	int only_connect;    /* TCP and TLS; then it ends, without a request */
+	const char *ca_file;                     /* "" the system's */
+	const char *certificate_file, *key_file; /* the client's; "" none */
+
+	/* The request has effects: it is not sent again where curl would do
+	 * so by itself, when a connection that was kept turns out dead. */
+	int once;
+
+	/* By HTTP/1.1, a connection each: fetch_cancel closes it, which the
+	 * server sees at once. By HTTP/2 it may not see it. */
+	int alone;
+
+	int only_connect; /* TCP and TLS; then it ends, without a request */
 
 	/* Only public addresses and these are connected to, and no proxy is
 	 * used; must outlive the fetch. NULL: any, and the environment's

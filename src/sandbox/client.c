@@ -1,71 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client of agent-fpm-sandbox. A call that was sent when the connection
- * broke fails: nobody knows whether it was carried out. One that was not sent
- * yet waits for the next connection, until its time is over.
+ * The client of agent-fpm-sandbox: its calls, whichever way they go. A call
+ * that was sent when the connection broke fails: nobody knows whether it was
+ * carried out. One that was not sent yet waits for the sandbox to be there,
+ * until its time is over.
  */
 #include "config.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/lck.h"
-#include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
-#include "sandbox/channel.h"
+#include "sandbox/answer.h"
 #include "sandbox/client.h"
+#include "sandbox/client_priv.h"
 #include "sandbox/frame.h"
 
 #define CHECK_EVERY_MS 100
-#define CONNECT_MS 2000 /* for a sandbox that is being started again */
 #define ANSWER_DEPTH 16
-
-struct sandbox {
-	struct loop *loop;
-	const char *path;
-	int64_t timeout_ms;
-	struct channel channel;
-	struct loop_timer *check;
-	uint64_t last_id;
-	struct sandbox_call *calls;
-	const char *refused; /* why the last try to connect failed */
-};
-
-static void connection_drop(struct sandbox *s, const char *why);
 
 /* ---- calls ---- */
 
 static void
-list_add(struct sandbox_call **list, struct sandbox_call *c)
-{
-	c->prev = list;
-	c->next = *list;
-	if (c->next != NULL)
-		c->next->prev = &c->next;
-	*list = c;
-}
-
-static void
-list_remove(struct sandbox_call *c)
+call_unlink(struct sandbox *s, struct sandbox_call *c)
 {
 	*c->prev = c->next;
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	c->prev = NULL;
-}
-
-static void
-call_unlink(struct sandbox *s, struct sandbox_call *c)
-{
-	list_remove(c);
 	if (s->calls == NULL)
 		loop_timer_stop(s->check);
 }
@@ -75,7 +41,11 @@ call_link(struct sandbox *s, struct sandbox_call *c)
 {
 	if (s->calls == NULL)
 		loop_timer_start(s->check, CHECK_EVERY_MS, CHECK_EVERY_MS);
-	list_add(&s->calls, c);
+	c->prev = &s->calls;
+	c->next = s->calls;
+	if (c->next != NULL)
+		c->next->prev = &c->next;
+	s->calls = c;
 }
 
 static void
@@ -85,16 +55,28 @@ call_end(struct sandbox *s, struct sandbox_call *c)
 	c->on_end(c->ctx, c);
 }
 
-static void
-call_fail(struct sandbox *s, struct sandbox_call *c, enum err_code code,
+void
+sandbox_call_fail(struct sandbox *s, struct sandbox_call *c, enum err_code code,
     const char *text)
 {
 	err_set(&c->err, code, "%s", text);
 	call_end(s, c);
 }
 
-static struct sandbox_call *
-call_find(struct sandbox *s, uint64_t id)
+/* Ends one that nobody waits for any more; what was sent is ended there. */
+static void
+call_stop(struct sandbox *s, struct sandbox_call *c, enum err_code code,
+    const char *text)
+{
+	call_unlink(s, c);
+	err_set(&c->err, code, "%s", text);
+	if (c->sent)
+		s->transport->cancel(s, c);
+	c->on_end(c->ctx, c);
+}
+
+struct sandbox_call *
+sandbox_call_find(struct sandbox *s, uint64_t id)
 {
 	struct sandbox_call *c = s->calls;
 
@@ -102,6 +84,26 @@ call_find(struct sandbox *s, uint64_t id)
 		c = c->next;
 	return c;
 }
+
+void
+sandbox_call_write(const struct sandbox_call *c, struct buf *out)
+{
+	struct buf json;
+
+	buf_init(&json, NULL);
+	json_open(&json, NULL, '{');
+	json_add_int(&json, "id", (int64_t)c->id);
+	json_add_str(&json, "op", c->op);
+	json_add_str(&json, "user", c->user);
+	json_add_str(&json, "agent", c->agent);
+	if (c->members != NULL)
+		buf_puts(&json, c->members);
+	json_close(&json, '}');
+	frame_write(out, json.data, json.len, c->data, c->data_len);
+	buf_fini(&json);
+}
+
+/* ---- answers ---- */
 
 static void
 answer_error(struct sandbox_call *c, const struct json *j)
@@ -128,176 +130,68 @@ close_arena(void *p)
 	arena_close(&a);
 }
 
-static void
-take_answer(struct sandbox *s, struct sandbox_call *c, const struct json *j,
-    const struct frame_view *f)
+int
+sandbox_answer_read(struct sandbox_answer *an, const struct frame_view *f)
 {
-	c->answer = j;
-	buf_init(&c->answer_data, c->arena);
-	buf_add(&c->answer_data, f->data, f->data_len);
-	err_clear(&c->err);
-	if (!json_get_true(j, "ok"))
-		answer_error(c, j);
-	call_end(s, c);
-}
-
-/* An answer, or a part of one. 0, or -1: it is none. */
-static int
-on_frame(void *ctx, const struct frame_view *f)
-{
-	struct sandbox *s = ctx;
-	struct arena *a = arena_open(f->json_len + 1024);
-	const struct json *j =
-	    json_parse(a, f->json, f->json_len, ANSWER_DEPTH, NULL);
-	struct sandbox_call *c = NULL;
 	int64_t id;
-	int rc = json_get_int(j, "id", &id) ? 0 : -1;
 
-	if (rc == 0)
-		c = call_find(s, (uint64_t)id);
-	if (c != NULL && !json_get_true(j, "more")) {
-		arena_defer(c->arena, close_arena, a); /* the call's then */
-		take_answer(s, c, j, f);
-		return 0;
-	}
-	if (c != NULL && c->on_more != NULL)
-		c->on_more(c->ctx, f->data, f->data_len);
-	arena_close(&a);
-	return rc; /* without a call: it was cancelled, or took too long */
-}
-
-/* ---- the connection ---- */
-
-static void
-connection_flush(struct sandbox *s)
-{
-	const char *why = channel_flush(&s->channel);
-
-	if (why != NULL)
-		connection_drop(s, why);
-}
-
-static void
-connection_read(struct sandbox *s)
-{
-	const char *why = channel_read(&s->channel, on_frame, s);
-
-	if (why != NULL)
-		connection_drop(s, *why == '\0' ? "it hung up" : why);
-}
-
-static void
-on_ready(void *arg, int events)
-{
-	struct sandbox *s = arg;
-
-	if (events & LOOP_WRITE)
-		connection_flush(s);
-	if (s->channel.fd >= 0 && (events & (LOOP_READ | LOOP_HUP)))
-		connection_read(s);
-}
-
-/* 0, or -1: refused now; the calls wait. Does not block on a unix socket. */
-static int
-connection_open(struct sandbox *s)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-
-	int fd;
-
-	memcpy(sun.sun_path, s->path, strlen(s->path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		s->refused = strerror(errno);
-		if (fd >= 0)
-			close(fd);
+	an->arena = arena_open(f->json_len + 1024);
+	an->json =
+	    json_parse(an->arena, f->json, f->json_len, ANSWER_DEPTH, NULL);
+	if (!json_get_int(an->json, "id", &id)) {
+		arena_close(&an->arena);
 		return -1;
 	}
-	channel_open(&s->channel, s->loop, fd, on_ready, s);
+	an->id = (uint64_t)id;
+	an->more = json_get_true(an->json, "more");
 	return 0;
 }
 
-/* What was sent fails. An owner that starts a call meanwhile connects anew. */
-static void
-connection_drop(struct sandbox *s, const char *why)
+void
+sandbox_answer_take(struct sandbox *s, struct sandbox_call *c,
+    struct sandbox_answer *an, const char *data, size_t len)
 {
-	struct sandbox_call *c, *next, *gone = NULL;
+	const char *lacks;
 
-	log_warn("the sandbox's connection broke: %s", why);
-	channel_close(&s->channel);
-	s->refused = why;
-	for (c = s->calls; c != NULL; c = next) {
-		next = c->next;
-		if (c->sent) {
-			list_remove(c);
-			list_add(&gone, c);
-		}
-	}
-	while (gone != NULL)
-		call_fail(s, gone, ERR_UNCERTAIN,
-		    "the sandbox went away in the middle of the call");
+	arena_defer(c->arena, close_arena, an->arena); /* the call's then */
+	c->answer = an->json;
+	buf_init(&c->answer_data, c->arena);
+	buf_add(&c->answer_data, data, len);
+	err_clear(&c->err);
+	if (!json_get_true(c->answer, "ok"))
+		answer_error(c, c->answer);
+	else if ((lacks = sandbox_answer_lacks(c->op, c->answer)) != NULL)
+		err_set(&c->err, ERR_UNCERTAIN,
+		    "the sandbox's answer lacks \"%s\"", lacks);
+	call_end(s, c);
 }
 
-static void
-call_send(struct sandbox *s, struct sandbox_call *c)
-{
-	struct buf json;
-
-	buf_init(&json, NULL);
-	json_open(&json, NULL, '{');
-	json_add_int(&json, "id", (int64_t)c->id);
-	json_add_str(&json, "op", c->op);
-	json_add_str(&json, "user", c->user);
-	json_add_str(&json, "agent", c->agent);
-	if (c->members != NULL)
-		buf_puts(&json, c->members);
-	json_close(&json, '}');
-	frame_write(&s->channel.out, json.data, json.len, c->data, c->data_len);
-	buf_fini(&json);
-	c->sent = 1;
-}
+/* ---- when ---- */
 
 /* Sends what was not sent, if there is somebody to send it to. */
 static void
 calls_send(struct sandbox *s)
 {
-	if (s->channel.fd < 0 && connection_open(s) < 0)
+	if (s->transport->open(s) < 0)
 		return;
 	for (struct sandbox_call *c = s->calls; c != NULL; c = c->next)
 		if (!c->sent)
-			call_send(s, c);
-	connection_flush(s);
-}
-
-/* A command is ended; other operations are soon over by themselves. */
-static void
-send_cancel(struct sandbox *s, uint64_t target)
-{
-	char json[96];
-	int n = snprintf(json, sizeof(json),
-	    "{\"id\":%llu,\"op\":\"cancel\",\"target\":%llu}",
-	    (unsigned long long)++s->last_id, (unsigned long long)target);
-
-	frame_write(&s->channel.out, json, (size_t)n, NULL, 0);
-	connection_flush(s);
+			s->transport->send(s, c);
+	s->transport->flush(s);
 }
 
 static void
 call_late(struct sandbox *s, struct sandbox_call *c)
 {
-	uint64_t id = c->id;
-
 	if (c->sent) {
-		call_fail(s, c, ERR_TIMEOUT,
+		call_stop(s, c, ERR_TIMEOUT,
 		    "the sandbox did not answer within sandbox.timeout");
-		if (s->channel.fd >= 0)
-			send_cancel(s, id);
 		return;
 	}
 	err_set(&c->err, ERR_OVERLOAD,
 	    "the sandbox is not reached at %s (%s): is agent-fpm-sandbox "
 	    "running?",
-	    s->path, s->refused == NULL ? "no answer" : s->refused);
+	    s->where, *s->refused == '\0' ? "no answer" : s->refused);
 	call_end(s, c);
 }
 
@@ -325,22 +219,37 @@ on_check(void *arg)
 
 /* ---- for the others ---- */
 
-struct sandbox *
-sandbox_new(struct loop *l, const struct conf *c)
+int
+sandbox_is_configured(const struct conf *c)
+{
+	return *c->sandbox_socket != '\0' || *c->sandbox_address != '\0';
+}
+
+int
+sandbox_new(struct loop *l, struct fetcher *f, const struct conf *c,
+    struct sandbox **s_r, struct err *err)
 {
 	struct sandbox *s;
 
-	if (*c->sandbox_socket == '\0')
-		return NULL;
+	*s_r = NULL;
+	if (!sandbox_is_configured(c))
+		return 0;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		abort();
 	s->loop = l;
-	s->path = c->sandbox_socket;
-	s->timeout_ms = c->sandbox_timeout_ms;
+	s->fetcher = f;
+	s->conf = c;
 	s->channel.fd = -1;
-	s->check = loop_timer_new(l, "sandbox check", on_check, s);
-	return s;
+	s->transport =
+	    *c->sandbox_address != '\0' ? &sandbox_by_http : &sandbox_by_unix;
+	if (l != NULL)
+		s->check = loop_timer_new(l, "sandbox check", on_check, s);
+	*s_r = s;
+	if (s->transport->init(s, err) == 0)
+		return 0;
+	sandbox_free(s_r);
+	return -1;
 }
 
 void
@@ -352,8 +261,8 @@ sandbox_free(struct sandbox **s_p)
 		return;
 	*s_p = NULL;
 	while (s->calls != NULL)
-		call_fail(s, s->calls, ERR_CANCELLED, "the worker stops");
-	channel_close(&s->channel);
+		call_stop(s, s->calls, ERR_CANCELLED, "the worker stops");
+	s->transport->fini(s);
 	loop_timer_free(&s->check);
 	free(s);
 }
@@ -363,10 +272,12 @@ sandbox_start(struct sandbox *s, struct sandbox_call *c)
 {
 	c->id = ++s->last_id;
 	c->sent = 0;
+	c->way = NULL;
 	c->answer = NULL;
-	c->connect_ms = loop_now_ms(s->loop) + CONNECT_MS;
-	c->deadline_ms = loop_now_ms(s->loop) +
-			 (c->timeout_ms > 0 ? c->timeout_ms : s->timeout_ms);
+	c->connect_ms = loop_now_ms(s->loop) + SANDBOX_CONNECT_MS;
+	c->deadline_ms =
+	    loop_now_ms(s->loop) +
+	    (c->timeout_ms > 0 ? c->timeout_ms : s->conf->sandbox_timeout_ms);
 	call_link(s, c);
 	calls_send(s);
 }
@@ -374,14 +285,8 @@ sandbox_start(struct sandbox *s, struct sandbox_call *c)
 void
 sandbox_cancel(struct sandbox *s, struct sandbox_call *c)
 {
-	uint64_t id = c->id;
-	int sent = c->sent;
-
-	if (c->prev == NULL)
-		return;
-	call_fail(s, c, ERR_CANCELLED, "the call was stopped");
-	if (sent && s->channel.fd >= 0)
-		send_cancel(s, id);
+	if (c->prev != NULL)
+		call_stop(s, c, ERR_CANCELLED, "the call was stopped");
 }
 
 /* ---- waiting for it ---- */

@@ -10,13 +10,15 @@
 
 struct arena;
 struct conf;
+struct fetcher;
 struct json;
 struct loop;
 
 /*
- * The connection to agent-fpm-sandbox, which has the files: one for the
- * process, with many calls at a time. It is made when it is needed, and
- * again after it broke.
+ * The way to agent-fpm-sandbox, which has the files: one for the process,
+ * with many calls at a time. At sandbox.socket all have one connection, which
+ * is made when it is needed and again after it broke; at sandbox.address each
+ * is an HTTP request.
  */
 struct sandbox;
 
@@ -44,11 +46,20 @@ struct sandbox_call {
 	uint64_t id;
 	int64_t deadline_ms, connect_ms;
 	int sent;
+	void *way; /* the transport's */
 	struct sandbox_call *next, **prev;
 };
 
-/* NULL if conf has no sandbox. */
-struct sandbox *sandbox_new(struct loop *l, const struct conf *c);
+/* 1 if conf has a sandbox. */
+int sandbox_is_configured(const struct conf *c);
+
+/*
+ * *s_r is NULL if conf has none. 0, or -1 and ERR_CONFIG if the address or
+ * the token is no good. l NULL: only to check that. The fetcher must outlive
+ * it.
+ */
+int sandbox_new(struct loop *l, struct fetcher *f, const struct conf *c,
+    struct sandbox **s_r, struct err *err);
 
 /* Ends what still runs, as cancelled. */
 void sandbox_free(struct sandbox **s_p);

@@ -13,9 +13,11 @@
  * object and bytes that go with it, each after its length as 32 bits, the
  * most significant first. docs/sandbox.md has the operations.
  */
+#define FRAME_MEDIA_TYPE "application/vnd.agent-fpm.frames"
 #define FRAME_HEAD_BYTES 8
 #define FRAME_JSON_MAX (8u << 20)
 #define FRAME_DATA_MAX (64u << 20)
+#define FRAME_MAX (FRAME_HEAD_BYTES + FRAME_JSON_MAX + FRAME_DATA_MAX)
 
 struct frame_view {
 	const char *json;

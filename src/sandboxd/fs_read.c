@@ -14,6 +14,7 @@
 
 #define LINES_DEFAULT 2000
 #define SHOWN_BYTES (256 * 1024) /* of one answer to the model */
+#define LOOK_BYTES 4096
 #define MANY 1000000000LL
 
 /* Where line number n (from 1) begins, or the end. */
@@ -97,11 +98,29 @@ fs_read(struct job *j, struct err *err)
 	return 0;
 }
 
-/* Bytes from "from" up to "to" (not included), or all. */
+/* 1 if the begin of a file is text; a character may be cut at its end. */
+static int
+begins_as_text(const char *p, size_t len)
+{
+	return memchr(p, '\0', len) == NULL &&
+	       len - json_utf8_whole(p, len) < 4;
+}
+
+/* Where a file is below sandbox.workspaces. */
+static void
+add_place(struct job *j, const char *path)
+{
+	json_add_str(&j->answer, "place",
+	    arena_printf(j->arena, "%s/files/%s", workspace_key(&j->ws), path));
+}
+
+/* Bytes from "from" up to "to" (not included), or all; with "look" none, but
+ * where it is and whether it seems to be text. */
 int
 fs_get(struct job *j, struct err *err)
 {
 	const char *path = job_path(j, "path", err);
+	int look = json_get_true(j->rq, "look");
 	long long from, to;
 	struct stat st;
 	char *bytes;
@@ -115,6 +134,10 @@ fs_get(struct job *j, struct err *err)
 	fd = path_open_file(j->ws.root, path, INT64_MAX, &st, err);
 	if (fd < 0)
 		return -1;
+	if (look) {
+		from = 0;
+		to = LOOK_BYTES;
+	}
 	to = to > st.st_size ? st.st_size : to;
 	from = from > to ? to : from;
 	if (to - from > FRAME_DATA_MAX)
@@ -131,8 +154,12 @@ fs_get(struct job *j, struct err *err)
 	close(fd);
 	json_add_int(&j->answer, "size", st.st_size);
 	json_add_int(&j->answer, "modified", st.st_mtim.tv_sec);
-	json_add_bool(&j->answer, "text", is_text(bytes, len));
+	json_add_bool(&j->answer, "text",
+	    look ? begins_as_text(bytes, len) : is_text(bytes, len));
 	job_etag(&j->answer, &st);
-	buf_add(&j->answer_data, bytes, len);
+	if (look)
+		add_place(j, path);
+	else
+		buf_add(&j->answer_data, bytes, len);
 	return 0;
 }

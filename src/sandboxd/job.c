@@ -64,6 +64,7 @@ static const struct op ops[] = {
 	{ "fs.grep", fs_grep, WORKSPACE_MAKE },
 	{ "fs.list", fs_list, 0 },
 	{ "fs.get", fs_get, 0 },
+	{ "fs.tar", fs_tar, 0 },
 	{ "fs.put", fs_put, TOOL },
 	{ "fs.delete", fs_delete, WORKSPACE_ALONE },
 };

@@ -79,6 +79,9 @@ void job_run(struct job *j);
 op_f fs_read;
 op_f fs_get;
 
+/* ---- fs_tar.c ---- */
+op_f fs_tar;
+
 /* ---- fs_write.c ---- */
 op_f fs_write;
 op_f fs_edit;

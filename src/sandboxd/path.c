@@ -162,7 +162,7 @@ open_or_make(int dir, const char *name)
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+	if (mkdirat(dir, name, PATH_DIR_MODE) < 0 && errno != EEXIST)
 		return -1;
 	return open_beneath(dir, name, O_PATH | O_DIRECTORY);
 }

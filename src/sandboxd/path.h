@@ -19,6 +19,10 @@ struct err;
  */
 #define WORKSPACE_AT "/workspace"
 
+/* Of directories that are made, less the umask: with sandbox.accel nginx may
+ * pass through them. */
+#define PATH_DIR_MODE 0711
+
 /*
  * The path as the model gave it, relative: without /workspace/ in front, "."
  * for the workspace itself. NULL and ERR_INVALID if it is empty, too long, or

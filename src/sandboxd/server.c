@@ -2,6 +2,10 @@
 /*
  * The server of agent-fpm-sandbox: one thread for all connections, and a pool
  * for what they ask.
+ *
+ * A request by FastCGI is read by a thread of remote.c; then its connection
+ * is one like others, but for one call, and what is said is in FastCGI's
+ * records. When nginx closes it the call is not waited for any more.
  */
 #include "config.h"
 
@@ -19,12 +23,14 @@
 #include "base/loop.h"
 #include "base/process.h"
 #include "conf/conf.h"
+#include "http/fcgi.h"
 #include "sandbox/channel.h"
 #include "sandbox/frame.h"
 #include "sandbox/gate.h"
 #include "sandboxd/job.h"
 #include "sandboxd/launch.h"
 #include "sandboxd/pool.h"
+#include "sandboxd/remote.h"
 #include "sandboxd/runner.h"
 #include "sandboxd/runs.h"
 #include "sandboxd/server.h"
@@ -40,6 +46,12 @@ struct connection {
 	struct job *running;
 	int jobs;
 	int gone; /* it has hung up, and waits for its jobs */
+
+	/* Of a request by FastCGI: its number, else 0; the call's id; and
+	 * whether all was said. */
+	int request_id;
+	long long call;
+	int ending;
 	UT_hash_handle hh;
 };
 
@@ -56,6 +68,8 @@ struct server {
 	struct launcher *launcher;
 	struct err no_launcher;
 	struct gate gate;
+	struct remote *remote; /* NULL: workers of other hosts do not come */
+	struct loop_timer *heartbeat;
 	int signal_fd;
 	struct loop_io *listen_io, *signal_io;
 	unsigned long last_id;
@@ -82,11 +96,34 @@ connection_close(struct connection *c)
 static int
 connection_flush(struct connection *c)
 {
-	c->channel.deaf = c->jobs >= JOBS_MAX;
-	if (channel_flush(&c->channel) == NULL)
+	c->channel.deaf = c->request_id == 0 && c->jobs >= JOBS_MAX;
+	if (channel_flush(&c->channel) == NULL &&
+	    (!c->ending || c->channel.out.len > 0))
 		return 0;
 	connection_close(c);
 	return -1;
+}
+
+/* Frames, as they are or in FastCGI's records. */
+static void
+connection_put(struct connection *c, const struct buf *frames)
+{
+	if (c->request_id == 0)
+		buf_add(&c->channel.out, frames->data, frames->len);
+	else
+		fcgi_put_stdout(
+		    &c->channel.out, c->request_id, frames->data, frames->len);
+}
+
+/* A request has one answer, and with it its connection ends. */
+static void
+connection_answered(struct connection *c)
+{
+	c->jobs--;
+	if (c->request_id == 0)
+		return;
+	fcgi_put_end(&c->channel.out, c->request_id);
+	c->ending = 1;
 }
 
 static void
@@ -106,13 +143,19 @@ answer_failure(struct job *j)
 static void
 job_answer(struct connection *c, struct job *j)
 {
+	struct buf frame;
+
 	if (j->err.code != ERR_NONE)
 		answer_failure(j);
 	else
 		json_add_bool(&j->answer, "ok", 1);
 	json_close(&j->answer, '}');
-	frame_write(&c->channel.out, j->answer.data, j->answer.len,
-	    j->answer_data.data, j->answer_data.len);
+	buf_init(&frame, NULL);
+	frame_write(&frame, j->answer.data, j->answer.len, j->answer_data.data,
+	    j->answer_data.len);
+	connection_put(c, &frame);
+	buf_fini(&frame);
+	connection_answered(c);
 }
 
 /* Some of an answer, on its way from a thread of the pool. */
@@ -131,7 +174,7 @@ on_part(void *arg)
 	HASH_FIND(hh, p->server->connections, &p->connection,
 	    sizeof(p->connection), c);
 	if (c != NULL && !c->gone) {
-		buf_add(&c->channel.out, p->frame.data, p->frame.len);
+		connection_put(c, &p->frame);
 		connection_flush(c);
 	}
 	buf_fini(&p->frame);
@@ -139,19 +182,25 @@ on_part(void *arg)
 }
 
 static void
+more_write(struct buf *out, long long id, const char *bytes, size_t len)
+{
+	char json[64];
+	int n = snprintf(json, sizeof(json), "{\"id\":%lld,\"more\":true}", id);
+
+	frame_write(out, json, (size_t)n, bytes, len);
+}
+
+static void
 emit(struct job *j, const char *bytes, size_t len)
 {
 	struct part *p = calloc(1, sizeof(*p));
-	char json[64];
-	int n =
-	    snprintf(json, sizeof(json), "{\"id\":%lld,\"more\":true}", j->id);
 
 	if (p == NULL)
 		abort();
 	p->server = j->server;
 	p->connection = j->connection;
 	buf_init(&p->frame, NULL);
-	frame_write(&p->frame, json, (size_t)n, bytes, len);
+	more_write(&p->frame, j->id, bytes, len);
 	loop_post(j->server->loop, "part of an answer", on_part, p);
 }
 
@@ -164,9 +213,9 @@ on_job_done(void *ctx, struct job *j)
 	*j->mate_at = j->mate;
 	if (j->mate != NULL)
 		j->mate->mate_at = j->mate_at;
-	c->jobs--;
 	s->programs_running -= (j->op->flags & OP_STAYS) != 0;
 	if (c->gone) {
+		c->jobs--;
 		connection_close(c);
 	} else {
 		job_answer(c, j);
@@ -175,37 +224,33 @@ on_job_done(void *ctx, struct job *j)
 	arena_close(&(struct arena *){ j->arena });
 }
 
-/* The job of a frame; NULL: it is no request. */
-static struct job *
-job_new(struct connection *c, const struct frame_view *f)
+struct job *
+server_job(struct server *s, const struct frame_view *f)
 {
 	struct arena *a = arena_open(8192);
 	struct job *j = arena_new(a, struct job);
 	int64_t id;
 
 	j->arena = a;
-	j->conf = c->server->conf;
-	j->server = c->server;
+	j->conf = s->conf;
+	j->server = s;
 	j->emit = emit;
-	j->workspaces = c->server->workspaces;
-	j->runs = c->server->runs;
-	j->conf_path = c->server->conf_path;
-	j->launcher = c->server->launcher;
-	j->no_launcher = c->server->no_launcher.text;
-	j->connection = c->id;
-	j->owner = c;
-	j->gone = &c->gone;
+	j->workspaces = s->workspaces;
+	j->runs = s->runs;
+	j->conf_path = s->conf_path;
+	j->launcher = s->launcher;
+	j->no_launcher = s->no_launcher.text;
 	j->rq = json_parse(a, f->json, f->json_len, REQUEST_DEPTH, &j->err);
+	if (!json_get_int(j->rq, "id", &id)) {
+		arena_close(&a);
+		return NULL;
+	}
 	j->data = arena_memdup(a, f->data, f->data_len);
 	j->data_len = f->data_len;
 	j->user = json_get_str(j->rq, "user");
 	j->agent = json_get_str(j->rq, "agent");
 	buf_init(&j->answer, a);
 	buf_init(&j->answer_data, a);
-	if (!json_get_int(j->rq, "id", &id)) {
-		arena_close(&a);
-		return NULL;
-	}
 	j->id = id;
 	json_open(&j->answer, NULL, '{');
 	json_add_int(&j->answer, "id", id);
@@ -214,12 +259,12 @@ job_new(struct connection *c, const struct frame_view *f)
 
 /* One that ends another: it has no answer of its own. */
 static int
-is_cancel(struct connection *c, const struct job *j)
+is_cancel(const struct connection *c, const struct job *j)
 {
 	const char *op = json_get_str(j->rq, "op");
 	int64_t target;
 
-	if (op == NULL || strcmp(op, "cancel") != 0 ||
+	if (c->request_id != 0 || op == NULL || strcmp(op, "cancel") != 0 ||
 	    !json_get_int(j->rq, "target", &target))
 		return 0;
 	for (struct job *k = c->running; k != NULL; k = k->mate)
@@ -252,15 +297,12 @@ has_room(struct server *s, struct job *j)
 	return 0;
 }
 
-/* 0, or -1: it is no request. */
-static int
-on_frame(void *ctx, const struct frame_view *f)
+static void
+connection_job(struct connection *c, struct job *j)
 {
-	struct connection *c = ctx;
-	struct job *j = job_new(c, f);
-
-	if (j == NULL)
-		return -1;
+	j->connection = c->id;
+	j->owner = c;
+	j->gone = &c->gone;
 	c->jobs++;
 	j->op = op_find(json_get_str(j->rq, "op"));
 	if (j->op != NULL && has_room(c->server, j)) {
@@ -270,18 +312,29 @@ on_frame(void *ctx, const struct frame_view *f)
 			j->mate->mate_at = &j->mate;
 		c->running = j;
 		job_pool_add(pool_for(c->server, j->op), j);
-		return 0;
+		return;
 	}
 	if (is_cancel(c, j)) {
 		c->jobs--;
-		arena_close(&(struct arena *){ j->arena });
-		return 0;
+	} else {
+		if (j->op == NULL)
+			err_set(
+			    &j->err, ERR_INVALID, "there is no such operation");
+		job_answer(c, j);
 	}
-	if (j->op == NULL)
-		err_set(&j->err, ERR_INVALID, "there is no such operation");
-	c->jobs--;
-	job_answer(c, j);
 	arena_close(&(struct arena *){ j->arena });
+}
+
+/* 0, or -1: it is no request. */
+static int
+on_frame(void *ctx, const struct frame_view *f)
+{
+	struct connection *c = ctx;
+	struct job *j = server_job(c->server, f);
+
+	if (j == NULL)
+		return -1;
+	connection_job(c, j);
 	return 0;
 }
 
@@ -306,8 +359,95 @@ on_connection(void *arg, int events)
 
 	if ((events & LOOP_WRITE) && connection_flush(c) < 0)
 		return;
-	if (events & (LOOP_READ | LOOP_HUP))
+	if ((events & (LOOP_READ | LOOP_HUP)) == 0)
+		return;
+	if (c->request_id != 0)
+		connection_close(c); /* nginx says no more, so it is gone */
+	else
 		connection_read(c);
+}
+
+static struct connection *
+connection_new(struct server *s, int fd)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		abort();
+	c->server = s;
+	c->id = ++s->last_id;
+	channel_open(&c->channel, s->loop, fd, on_connection, c);
+	HASH_ADD(hh, s->connections, id, sizeof(c->id), c);
+	return c;
+}
+
+/* ---- requests by FastCGI ---- */
+
+/* Of another host's worker, on its way from the thread that has read it. */
+struct request {
+	struct server *server;
+	int fd, id;
+	struct job *job;
+};
+
+static void
+on_request(void *arg)
+{
+	static const char head[] = "Status: 200 OK\r\n"
+				   "Content-Type: " FRAME_MEDIA_TYPE "\r\n"
+				   "Cache-Control: no-store\r\n\r\n";
+	static const char busy[] = "Status: 503 Service Unavailable\r\n"
+				   "Retry-After: 1\r\n\r\n";
+	struct request *rq = arg;
+	struct server *s = rq->server;
+	int full = HASH_COUNT(s->connections) >= CONNECTIONS_MAX;
+	struct connection *c = connection_new(s, rq->fd);
+	const char *said = full ? busy : head;
+
+	c->request_id = rq->id;
+	c->call = rq->job->id;
+	fcgi_put_stdout(&c->channel.out, c->request_id, said, strlen(said));
+	if (full) {
+		fcgi_put_end(&c->channel.out, c->request_id);
+		c->ending = 1;
+		arena_close(&(struct arena *){ rq->job->arena });
+	} else {
+		connection_job(c, rq->job);
+	}
+	connection_flush(c);
+	free(rq);
+}
+
+void
+server_request(struct server *s, int fd, int request_id, struct job *j)
+{
+	struct request *rq = calloc(1, sizeof(*rq));
+
+	if (rq == NULL)
+		abort();
+	*rq = (struct request){ s, fd, request_id, j };
+	loop_post(s->loop, "request", on_request, rq);
+}
+
+/* A proxy between would take a silent answer for a dead one. */
+static void
+on_heartbeat(void *arg)
+{
+	struct server *s = arg;
+	struct connection *c, *tmp;
+	struct buf beat;
+
+	HASH_ITER(hh, s->connections, c, tmp)
+	{
+		if (c->request_id == 0 || c->gone || c->ending ||
+		    c->channel.out.len > 0)
+			continue;
+		buf_init(&beat, NULL);
+		more_write(&beat, c->call, NULL, 0);
+		connection_put(c, &beat);
+		buf_fini(&beat);
+		connection_flush(c);
+	}
 }
 
 /* ---- who comes ---- */
@@ -316,7 +456,6 @@ static void
 on_listen(void *arg, int events)
 {
 	struct server *s = arg;
-	struct connection *c;
 	int fd = gate_accept(&s->gate);
 
 	(void)events;
@@ -326,33 +465,34 @@ on_listen(void *arg, int events)
 		close(fd);
 		return;
 	}
-	c = calloc(1, sizeof(*c));
-	if (c == NULL)
-		abort();
-	c->server = s;
-	c->id = ++s->last_id;
-	channel_open(&c->channel, s->loop, fd, on_connection, c);
-	HASH_ADD(hh, s->connections, id, sizeof(c->id), c);
+	connection_new(s, fd);
 }
 
-/* ---- the socket ---- */
+/* ---- the sockets ---- */
 
 static int
 server_listen(struct server *s, struct err *err)
 {
 	const struct conf *c = s->conf;
 
-	if (*c->sandbox_socket == '\0')
+	if (*c->sandbox_socket == '\0' && *c->sandbox_fastcgi == '\0')
 		return err_set(err, ERR_CONFIG,
-		    "sandbox.socket is empty: set it to the path where "
-		    "workers find the sandbox");
-	s->gate = (struct gate){ .path = c->sandbox_socket,
+		    "sandbox.socket is empty, and sandbox.fastcgi too: set one "
+		    "to the path where workers, or nginx for those of other "
+		    "hosts, find the sandbox");
+	s->gate = (struct gate){ .fd = -1,
+		.path = c->sandbox_socket,
 		.path_setting = "sandbox.socket",
 		.group = c->sandbox_group,
 		.group_setting = "sandbox.group",
 		.client = c->sandbox_client,
 		.client_setting = "sandbox.client" };
-	return gate_open(&s->gate, err);
+	if (*c->sandbox_socket != '\0' && gate_open(&s->gate, err) < 0)
+		return -1;
+	if (*c->sandbox_fastcgi == '\0')
+		return 0;
+	s->remote = remote_open(c, s, err);
+	return s->remote == NULL ? -1 : 0;
 }
 
 static void
@@ -362,6 +502,7 @@ on_signal(void *arg, int events)
 
 	(void)events;
 	log_info("stopping");
+	remote_close(&s->remote); /* what it has read is begun, then ended */
 	loop_stop(s->loop);
 }
 
@@ -370,6 +511,7 @@ server_free(struct server *s)
 {
 	struct connection *c, *tmp;
 
+	remote_close(&s->remote); /* if it did not come to a loop */
 	HASH_ITER(hh, s->connections, c, tmp)
 	runs_cancel_all(s->runs, c->id);
 	job_pool_free(&s->programs);
@@ -382,6 +524,7 @@ server_free(struct server *s)
 	}
 	loop_io_free(&s->listen_io);
 	loop_io_free(&s->signal_io);
+	loop_timer_free(&s->heartbeat);
 	loop_free(&s->loop);
 	workspaces_close(&s->workspaces);
 	launcher_free(&s->launcher);
@@ -389,6 +532,17 @@ server_free(struct server *s)
 	gate_close(&s->gate);
 	if (s->signal_fd >= 0)
 		close(s->signal_fd);
+}
+
+static struct loop_io *
+watch_readable(struct server *s, const char *label, int fd, loop_io_f *fn)
+{
+	struct loop_io *io = loop_io_new(s->loop, label, fd, fn, s);
+
+	if (io == NULL)
+		abort();
+	loop_io_want(io, LOOP_READ);
+	return io;
 }
 
 static void
@@ -401,13 +555,17 @@ server_serve(struct server *s, int ready_fd)
 	    s->loop, (int)s->conf->sandbox_commands, on_job_done, s);
 	s->programs = job_pool_new(
 	    s->loop, (int)s->conf->sandbox_programs, on_job_done, s);
-	s->listen_io = loop_io_new(s->loop, "listen", s->gate.fd, on_listen, s);
-	s->signal_io =
-	    loop_io_new(s->loop, "signals", s->signal_fd, on_signal, s);
-	if (s->listen_io == NULL || s->signal_io == NULL)
-		abort();
-	loop_io_want(s->listen_io, LOOP_READ);
-	loop_io_want(s->signal_io, LOOP_READ);
+	s->signal_io = watch_readable(s, "signals", s->signal_fd, on_signal);
+	if (s->gate.fd >= 0)
+		s->listen_io =
+		    watch_readable(s, "listen", s->gate.fd, on_listen);
+	if (s->remote != NULL) {
+		s->heartbeat =
+		    loop_timer_new(s->loop, "heartbeat", on_heartbeat, s);
+		loop_timer_start(s->heartbeat, s->conf->sandbox_heartbeat_ms,
+		    s->conf->sandbox_heartbeat_ms);
+		remote_start(s->remote);
+	}
 	log_info("ready");
 	if (ready_fd >= 0 && write(ready_fd, "", 1) != 1)
 		log_warn("nobody waits for the sandbox to be ready");
@@ -426,7 +584,8 @@ server_run(
 
 	if (runner_allowed(c, err) < 0)
 		return -1;
-	umask(0077);
+	umask(
+	    *c->sandbox_accel == '\0' ? 0077 : 0022); /* nginx reads, or not */
 	process_raise_descriptors(); /* walks hold one for each level */
 	signal(SIGPIPE, SIG_IGN);
 	s.signal_fd = process_end_signals();

@@ -81,7 +81,7 @@ dir_open(int root, const char *key, const char *sub, int make, struct err *err)
 	parent = path_open_parent(root, path, make, &name, err);
 	if (parent < 0)
 		return -1;
-	if (make && mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+	if (make && mkdirat(parent, name, PATH_DIR_MODE) < 0 && errno != EEXIST)
 		fd = path_error("the workspace", errno, err);
 	else
 		fd = path_open(parent, name, O_RDONLY | O_DIRECTORY, err);

@@ -21,9 +21,9 @@
 #include "base/clk.h"
 #include "base/loop.h"
 #include "conf/conf.h"
+#include "http/fcgi.h"
 #include "store/journal.h"
 #include "store/live.h"
-#include "stream/fcgi.h"
 #include "stream/hub_priv.h"
 
 #define TIMER_MS 200 /* heartbeats, deadlines, replays tried again */

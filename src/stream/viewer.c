@@ -17,7 +17,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
-#include "stream/fcgi.h"
+#include "http/fcgi.h"
 #include "stream/hub_priv.h"
 
 #define SCRATCH_KEEP (256 * 1024)

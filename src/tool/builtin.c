@@ -254,5 +254,6 @@ tool_missing(const char *name)
 	if (t == NULL || !t->needs_sandbox || sandboxed)
 		return NULL;
 	return "it needs a workspace, and this server has none: set "
-	       "sandbox.socket and start agent-fpm-sandbox";
+	       "sandbox.socket and start agent-fpm-sandbox, or set "
+	       "sandbox.address";
 }

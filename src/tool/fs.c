@@ -122,11 +122,13 @@ take_edit(struct tool_run *r, const struct json *answer)
 {
 	const struct json *results = json_get(answer, "results");
 	const struct json *v = json_first(results);
+	const char *why;
 
 	note_edits(r, results);
-	if (!is_ok(v)) {
-		tool_run_fail(
-		    r, TOOL_ERROR_LOGICAL, json_get_str(v, "message"));
+	if (v == NULL || !is_ok(v)) {
+		why = json_get_str(v, "message");
+		tool_run_fail(r, TOOL_ERROR_LOGICAL,
+		    why == NULL ? "the file was not edited" : why);
 		return;
 	}
 	json_open(&r->data, NULL, '{');

@@ -2,7 +2,7 @@
 /*
  * A worker: puts the parts together, runs them, takes them apart.
  *
- *   request threads   accept.c, serving src/api
+ *   request threads   src/http/accept.c, serving src/api
  *   turn threads      src/agent/runner.c, for steps of turns that block
  *   loop thread       turns, fetch, journal, hub, the two links to Redis
  *   keeper thread     keeper.c
@@ -34,6 +34,7 @@
 #include "base/loop.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
+#include "http/accept.h"
 #include "master/pool.h"
 #include "mcp/mcp.h"
 #include "model/call.h"
@@ -47,7 +48,6 @@
 #include "stream/hub.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
-#include "worker/accept.h"
 #include "worker/keeper.h"
 #include "worker/worker.h"
 
@@ -128,6 +128,12 @@ on_order(void *ctx, const char *text)
 	}
 }
 
+static void
+on_request(void *ctx, struct FCGX_Request *rq)
+{
+	api_serve(ctx, rq);
+}
+
 /* ---- putting together ---- */
 
 static void
@@ -166,7 +172,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	struct app *app = &w->app;
 
 	script_init();
-	tools_init(*c->sandbox_socket != '\0');
+	tools_init(sandbox_is_configured(c));
 	app->conf = c;
 	app->slot = slot;
 	app->board = scoreboard_open(WORKER_FD_BOARD, err);
@@ -180,7 +186,8 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 		return -1;
 	w->loop = app->loop = loop_new();
 	w->fetcher = fetcher_new(w->loop);
-	app->sandbox = sandbox_new(w->loop, c);
+	if (sandbox_new(w->loop, w->fetcher, c, &app->sandbox, err) < 0)
+		return -1;
 	w->models = models_new(w->loop, w->fetcher, c, err);
 	w->webhooks =
 	    webhooks_new(w->loop, c, templates_call_out(app->templates), err);
@@ -299,10 +306,10 @@ worker_free(struct worker *w)
 	live_free(&w->live);
 	journal_free(&w->journal);
 	redis_link_free(&w->link);
+	sandbox_free(&app->sandbox); /* its calls are fetches */
 	fetcher_free(&w->fetcher);
 	webhooks_free(&w->webhooks);
 	mcp_free(&w->mcp);
-	sandbox_free(&app->sandbox);
 	models_free(&w->models);
 	loop_free(&w->loop);
 	store_free(&app->store);
@@ -359,8 +366,8 @@ worker_run(const struct conf *c, int slot)
 	if (pthread_create(&w.loop_thread, NULL, loop_thread, w.loop) != 0)
 		abort();
 	w.keeper = keeper_start(&w.app);
-	w.acceptor =
-	    acceptor_start(&w.app, WORKER_FD_LISTEN, (int)c->request_threads);
+	w.acceptor = acceptor_start(
+	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
 	log_info("ready");
 	do

@@ -34,9 +34,10 @@ SCENARIOS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def stack():
-    stack = Stack(scenarios=SCENARIOS, sandbox=True, templates={"coder": {"tools": ["bash_run", "bash_logs", "bash_kill", "fs_read"]}})
+@pytest.fixture(scope="module", params=["unix", "http"])
+def stack(request):
+    """By the sandbox's socket, and as on another host."""
+    stack = Stack(scenarios=SCENARIOS, sandbox=request.param, templates={"coder": {"tools": ["bash_run", "bash_logs", "bash_kill", "fs_read"]}})
     skip_without_commands(stack.sandbox)
     yield stack
     close(stack)

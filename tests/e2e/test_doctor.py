@@ -80,7 +80,7 @@ def test_everything_fine(stack_factory):
     stack.start_all()
     skip_without_commands(stack.sandbox)
     said = doctor(stack)
-    assert said.names == ["configuration", "tokens", "templates", "model.key", "libraries", "listen.folder", "listen", "descriptors",
+    assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "model.key", "libraries", "listen.folder", "listen", "descriptors",
                           "redis", "redis.version", "redis.aof", "redis.eviction", "redis.latency",
                           "sandbox", "sandbox.commands", "sandbox.limits", "sandbox.disk", "model"]
     bad = {m[2] for m in said.lines if m[1] != "ok"} - {"redis.latency", "sandbox.disk"}  # the host's, not ours
@@ -288,7 +288,7 @@ def test_no_sandbox_there(stack_factory):
     stack.start_redis()
     said = doctor(stack)
     said.fails("sandbox", stack.sandbox.socket, "agent-fpm-sandbox")
-    assert not [n for n in said.names if n.startswith("sandbox.")]
+    assert [n for n in said.names if n.startswith("sandbox.")] == ["sandbox.settings"]
 
 
 @pytest.mark.parametrize("bwrap,why", [

@@ -33,9 +33,10 @@ SCENARIOS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def stack():
-    stack = Stack(scenarios=SCENARIOS, sandbox=True, conf={"sandbox.timeout": "3s", "limits.checkpoints": "5"}, templates={"coder": {"tools": TOOLS}})
+@pytest.fixture(scope="module", params=["unix", "http"])
+def stack(request):
+    """By the sandbox's socket, and as on another host."""
+    stack = Stack(scenarios=SCENARIOS, sandbox=request.param, conf={"sandbox.timeout": "3s", "limits.checkpoints": "5"}, templates={"coder": {"tools": TOOLS}})
     yield stack
     close(stack)
 

@@ -135,7 +135,7 @@ def test_the_list_changes(place):
         pytest.skip("this one does not tell: it offers no stream of its own, and cuts the one of the call")
     agent = place.agent()
     frames = agent.ask("grow and use")
-    wait_for(lambda: "mcp__test__new" in advertised(place.stack) or agent.ask("add"), 10, "the new tool is not there")
+    wait_for(lambda: (agent.ask("add"), "mcp__test__new" in advertised(place.stack))[1], 10, "the new tool is not there")
     agent.ask("new")
     assert results(agent)[-1] == {"ok": True, "data": "brand new"}, frames[-1]
 
@@ -187,7 +187,7 @@ def test_worker_dies(place):
     with agent.follow() as view:
         agent.say("slow")
         wait_for(lambda: of(view.frames, "tool:start"), 10, "not called")
-        wait_for(lambda: any(c["state"] == "EXECUTING" for c in agent.tool_calls()), 5, "it does not run")
+        wait_for(lambda: any(c["state"] == "EXECUTING" for c in agent.tool_calls()), 5, lambda: f"it does not run: {agent.tool_calls()}")
         place.stack.kill_workers()
         wait_for(lambda: of(view.frames, "done"), 20, "it does not go on")
     assert results(agent)[-1]["ok"] is False

@@ -10,15 +10,17 @@ import time
 
 import pytest
 
-from sandbox import Failed, Sandbox
+from sandbox import Client, Failed, Sandbox
 from stack import wait_for
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory):
-    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), {"sandbox.quota": "1m", "sandbox.max_files": "60", "sandbox.max_file": "256k"}).start()
+@pytest.fixture(scope="module", params=["unix", "http"])
+def sandbox(request, tmp_path_factory):
+    """Every operation is the same by both ways."""
+    sandbox = Sandbox(tmp_path_factory.mktemp("sandbox"), {"sandbox.quota": "1m", "sandbox.max_files": "60", "sandbox.max_file": "256k"},
+                      by=request.param).start()
     yield sandbox
-    assert sandbox.stop() == 0
+    assert sandbox.close() == 0
     assert "ERROR" not in sandbox.log() and "runtime error" not in sandbox.log()
 
 
@@ -403,7 +405,7 @@ def test_many_at_once(box):
 
 @pytest.mark.parametrize("garbage", [b"\xff" * 64, b"\0\0\0\2\0\0\0\0{}", b"\0\0\0\2\0\0\0\0[]", b"\0\0\0\1\0\0\0\0x", b"GET / HTTP/1.1\r\n\r\n"])
 def test_garbage(sandbox, garbage):
-    client = sandbox.client()
+    client = Client(sandbox.socket)
     client.sock.sendall(garbage)
     assert client.sock.recv(100) == b""
     good = sandbox.client()

@@ -41,7 +41,7 @@ import traceback
 import redis
 from sandbox import Sandbox
 from scripted_model import ScriptedModel
-from waiting import BINARY, ROOT, scaled, wait_for
+from waiting import BINARY, ROOT, certificate, free_ports, scaled, wait_for
 
 AUDIENCE = "agent-fpm-test"
 SANITIZER = re.compile(rb"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed")
@@ -100,14 +100,6 @@ def arguments(pid):
 def kill(pid, signo):
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signo)
-
-
-def free_ports(n):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 # ---------------------------------------------------------------------------
@@ -642,23 +634,6 @@ class Fcgi:
 
 # ---------------------------------------------------------------------------
 
-_certificate = None
-
-
-def certificate():
-    """(certificate, key): files, made once."""
-    global _certificate
-    if _certificate is None:
-        folder = tempfile.mkdtemp(prefix="af-tls-", dir="/tmp")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        cert, key = (os.path.join(folder, name) for name in ("cert.pem", "key.pem"))
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-             "-subj", "/CN=localhost", "-keyout", key, "-out", cert], check=True, capture_output=True)
-        _certificate = cert, key
-    return _certificate
-
-
 class Stack:
     def __init__(self, workers=2, conf=None, env=None, scenarios=None, limits="off", without_nginx=False,
                  redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None, sandbox=False):
@@ -674,7 +649,7 @@ class Stack:
         self.tokens = []  # all that were made
         self.problems = []  # what is wrong at the end
         self._pool = self._redis = self._nginx = None
-        self.sandbox = None  # a Sandbox, if one was asked for
+        self.sandbox = None  # a Sandbox, if one was asked for: True or "http"
         self._client = None
         self._open = True
         self.model.start()
@@ -694,8 +669,9 @@ class Stack:
         }
         if sandbox:
             os.makedirs(self.path("sandbox"))
-            self.sandbox = Sandbox(self.path("sandbox"), {k: v for k, v in self.conf.items() if k.startswith("sandbox.")})
-            self.conf |= self.sandbox.conf
+            self.sandbox = Sandbox(self.path("sandbox"), {k: v for k, v in self.conf.items() if k.startswith("sandbox.")},
+                                   by="unix" if sandbox is True else sandbox)
+            self.conf |= self.sandbox.worker_conf()
         for name, document in (templates or {}).items():
             self.write(f"templates.d/{name}.json", json.dumps(document))
         live_stacks.append(self)
@@ -811,7 +787,8 @@ class Stack:
             self.https_port, self.http_port = free_ports(2)
             text = subprocess.run(
                 ["sh", os.path.join(ROOT, "nginx", "private.sh"), self.path("nginx"), str(self.https_port), str(self.http_port),
-                 self.fcgi_path, os.path.join(ROOT, "www"), *certificate(), f"limits={self.limits}", "http=serve"],
+                 self.fcgi_path, os.path.join(ROOT, "www"), *certificate(), f"limits={self.limits}", "http=serve",
+                 *([f"workspaces={self.sandbox.workspaces}"] if self.sandbox else [])],
                 check=True, capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL, timeout=scaled(20)).stdout
             self.write("nginx.conf", text)
             self._daemon_off = "" if re.search(r"^\s*daemon\s+off\s*;", text, re.M) else "daemon off;"
@@ -961,7 +938,7 @@ class Stack:
     def _close_sandbox(self):
         if self.sandbox is None:
             return
-        code = self.sandbox.stop()
+        code = self.sandbox.close()
         if code != 0:
             self.problems.append(f"the sandbox ended with {code}\n{self.sandbox.log()}")
 

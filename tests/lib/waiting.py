@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Waiting for what must come about, and where the programs are."""
+"""Waiting for what must come about, where the programs are, and what every server of a test needs."""
 
+import atexit
 import os
+import shutil
+import socket
+import subprocess
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -20,3 +25,28 @@ def wait_for(condition, seconds=10, what="it did not come about"):
         assert time.monotonic() < end, what() if callable(what) else what
         time.sleep(0.005)
     return value
+
+
+def free_ports(n):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+_certificate = None
+
+
+def certificate():
+    """(certificate, key): files, made once."""
+    global _certificate
+    if _certificate is None:
+        folder = tempfile.mkdtemp(prefix="af-tls-", dir="/tmp")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        cert, key = (os.path.join(folder, name) for name in ("cert.pem", "key.pem"))
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-keyout", key, "-out", cert], check=True, capture_output=True)
+        _certificate = cert, key
+    return _certificate

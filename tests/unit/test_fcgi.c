@@ -5,7 +5,7 @@
  * and a request can be taken away from it and answered by somebody else.
  *
  * The peer is this file, which speaks FastCGI by hand as nginx does. The
- * server is src/worker/accept.c with an api_serve of our own, or a single
+ * server is src/http/accept.c with a function of our own, or a single
  * FCGX_Request where the moment matters. What a client sends here fits the
  * socket's buffer, so one thread can be both ends.
  */
@@ -33,15 +33,14 @@
 
 #include <cmocka.h>
 
-#include "api/app.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/clk.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "http/accept.h"
+#include "http/fcgi.h"
 #include "http/request.h"
-#include "stream/fcgi.h"
-#include "worker/accept.h"
 
 #define THREADS 8
 #define BODY_BYTES 60000 /* more than libfcgi reads ahead */
@@ -222,14 +221,14 @@ answer(FCGX_Request *fcgi)
 	    FCGX_GetParam("REQUEST_URI", fcgi->envp));
 }
 
-/* Takes the place of src/api/api.c. */
-void
-api_serve(struct app *app, struct FCGX_Request *fcgi)
+/* Takes the place of api_serve. */
+static void
+serve(void *ctx, struct FCGX_Request *fcgi)
 {
 	struct arena *a = arena_open(1024);
 	struct http_request req;
 
-	(void)app;
+	(void)ctx;
 	http_request_init(&req, a, fcgi);
 	if (http_read_body(&req, BODY_BYTES, NULL) < 0)
 		__atomic_add_fetch(&bodies_left, 1, __ATOMIC_SEQ_CST);
@@ -281,7 +280,7 @@ static struct acceptor *
 threads_start(int count)
 {
 	int before = open_fds();
-	struct acceptor *ac = acceptor_start(NULL, listen_fd, count);
+	struct acceptor *ac = acceptor_start(listen_fd, count, serve, NULL);
 
 	for (int i = 0; i < WAIT_MS && open_fds() < before + 1 + count; i++)
 		usleep(1000);

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "stream/fcgi.h"
+#include "http/fcgi.h"
 
 #define STDOUT 6
 #define END_REQUEST 3

@@ -160,6 +160,13 @@ serve_redirect(int fd, size_t body_len)
 }
 
 static void
+serve_vanish(int fd, size_t body_len)
+{
+	(void)fd;
+	(void)body_len;
+}
+
+static void
 serve_garbage(int fd, size_t body_len)
 {
 	(void)body_len;
@@ -182,6 +189,7 @@ static const struct {
 	{ "/drip", serve_drip, 0 },
 	{ "/redirect", serve_redirect, 1 },
 	{ "/garbage", serve_garbage, 0 },
+	{ "/vanish", serve_vanish, 0 },
 };
 
 /* Reads a request; the length of its body, or -1 if the client left. */
@@ -552,6 +560,33 @@ test_connection_is_reused(void **state)
 	buf_fini(&b.body);
 }
 
+/* A kept connection that dies under a request: curl sends it again on a new
+ * one, but not what has effects. */
+static void
+test_sent_once(void **state)
+{
+	struct run a, b;
+
+	(void)state;
+	for (int once = 0; once < 2; once++) {
+		int before = GET(accepted);
+
+		run_init(&a, "/length");
+		run_init(&b, "/vanish");
+		b.spec.once = once;
+		a.next = &b;
+		run_all(&a);
+		assert_int_equal(a.end.code, ERR_NONE);
+		assert_int_equal(b.end.code, ERR_MODEL);
+		assert_int_equal(b.end.sent, 1);
+		assert_int_equal(GET(accepted) - before, once ? 1 : 2);
+		buf_fini(&a.body);
+		buf_fini(&b.body);
+		if (!once)
+			loop_renew();
+	}
+}
+
 /* What an earlier request had is not left in the handle of a later one. */
 static void
 test_handle_is_clean(void **state)
@@ -807,6 +842,7 @@ test_refused(void **state)
 	run_all(&r);
 	assert_int_equal(r.end.code, ERR_MODEL);
 	assert_int_equal(r.end.head.status, 0);
+	assert_int_equal(r.end.sent, 0);
 	assert_true(strlen(r.end.text) > 0);
 	expect_took(&r, 0, 1000);
 }
@@ -883,6 +919,7 @@ main(void)
 		TEST(test_headers_kept),
 		TEST(test_redirect_is_an_answer),
 		TEST(test_connection_is_reused),
+		TEST(test_sent_once),
 		TEST(test_handle_is_clean),
 		TEST(test_large_body),
 		TEST(test_many_at_once),

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "stream/fcgi.h"
+#include "http/fcgi.h"
 
 static void
 put_header(struct buf *b, int type, int request_id, size_t len)

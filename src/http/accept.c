@@ -25,15 +25,15 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "api/app.h"
 #include "base/clk.h"
 #include "base/log.h"
-#include "worker/accept.h"
+#include "http/accept.h"
 
 #define NO_FDS_PAUSE_MS 20
 
 struct acceptor {
-	struct app *app;
+	accept_f *serve;
+	void *ctx;
 	int listen_fd;
 	int stop_fd;
 	int stopping;
@@ -57,7 +57,7 @@ queue_up(struct acceptor *ac, int epoll_fd)
 		abort();
 }
 
-/* Waits until somebody may be there, or the worker stops. */
+/* Waits until somebody may be there, or the process stops. */
 static void
 wait_connection(struct acceptor *ac, int epoll_fd)
 {
@@ -117,7 +117,7 @@ request_thread(void *arg)
 			continue;
 		}
 		rq.keepConnection = 0;
-		api_serve(ac->app, &rq);
+		ac->serve(ac->ctx, &rq);
 		FCGX_Finish_r(&rq);
 	}
 	FCGX_Free(&rq, 1);
@@ -126,13 +126,14 @@ request_thread(void *arg)
 }
 
 struct acceptor *
-acceptor_start(struct app *app, int listen_fd, int count)
+acceptor_start(int listen_fd, int count, accept_f *serve, void *ctx)
 {
 	struct acceptor *ac = calloc(1, sizeof(*ac));
 
 	if (ac == NULL)
 		abort();
-	ac->app = app;
+	ac->serve = serve;
+	ac->ctx = ctx;
 	ac->listen_fd = listen_fd;
 	ac->count = count;
 	ac->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef STREAM_FCGI_H
-#define STREAM_FCGI_H
+#ifndef HTTP_FCGI_H
+#define HTTP_FCGI_H
 
 #include <stddef.h>
 
