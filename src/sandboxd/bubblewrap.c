@@ -213,7 +213,7 @@ plan(const struct launcher *l, const struct order *o, struct plan *p,
 	    RUNNER_MEMORY_MAX / 1024, (long long)l->conf->sandbox_processes);
 	p->path = l->conf->sandbox_bwrap;
 	p->file_bytes = l->conf->sandbox_quota_bytes;
-	plan_arg(p, "bwrap");
+	plan_arg(p, BUBBLEWRAP_NAME);
 	plan_arg(p, "--args");
 	snprintf(number, sizeof(number), "%d", FD_ARGS);
 	plan_arg(p, number);

@@ -64,7 +64,7 @@ place_fds(const struct plan *p)
 
 /* Between fork and exec: async-signal-safe calls alone. */
 static void
-child_run(const struct plan *p, const struct launch_io *io)
+child_run(const struct plan *p, const struct launch_io *io, pid_t parent)
 {
 	int in = io->in >= 0 ? io->in : open("/dev/null", O_RDONLY);
 	sigset_t none;
@@ -80,6 +80,8 @@ child_run(const struct plan *p, const struct launch_io *io)
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(125); /* it is gone already */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	limit_all(p);
 	execve(p->path, p->argv, p->env);
@@ -91,12 +93,12 @@ launch(struct launcher *l, const struct order *o, const struct launch_io *io,
     struct err *err)
 {
 	struct plan p = { .arena = arena_open(4096) };
-	pid_t pid = -1;
+	pid_t pid = -1, parent = getpid();
 
 	if (l->runner->plan(l, o, &p, err) == 0) {
 		pid = fork();
 		if (pid == 0)
-			child_run(&p, io);
+			child_run(&p, io, parent);
 		if (pid < 0)
 			err_set(err, ERR_INTERNAL,
 			    "a command cannot be started: %s", strerror(errno));

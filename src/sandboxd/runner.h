@@ -64,6 +64,9 @@ struct runner {
 	const char *(*advice)(void);
 };
 
+/* What bubblewrap is started as, so that it is known among others. */
+#define BUBBLEWRAP_NAME "agent-fpm-bwrap"
+
 /* The row that sandbox.runner names. */
 const struct runner *runner_find(const struct conf *c);
 

@@ -29,6 +29,7 @@
 #include "sandbox/gate.h"
 #include "sandboxd/job.h"
 #include "sandboxd/launch.h"
+#include "sandboxd/orphans.h"
 #include "sandboxd/pool.h"
 #include "sandboxd/remote.h"
 #include "sandboxd/runner.h"
@@ -589,6 +590,7 @@ server_run(
 	process_raise_descriptors(); /* walks hold one for each level */
 	signal(SIGPIPE, SIG_IGN);
 	s.signal_fd = process_end_signals();
+	orphans_end(); /* of one that was killed */
 	s.workspaces = workspaces_open(c, err);
 	s.runs = runs_new();
 	rc = s.workspaces == NULL || server_listen(&s, err) < 0;

@@ -15,6 +15,7 @@
 #include "base/clk.h"
 #include "base/err.h"
 #include "sandboxd/launch.h"
+#include "sandboxd/orphans.h"
 #include "sandboxd/watch.h"
 
 #define LOOK_EVERY_MS 500 /* at the size of the workspace */
@@ -147,6 +148,8 @@ end_all(struct watch *w)
 	kill(w->pid, SIGKILL);
 	while (waitpid(w->pid, &w->status, 0) < 0 && errno == EINTR)
 		;
+	if (run_end_of(w->run) != RUN_GOES_ON)
+		orphans_end();
 	fcntl(w->out_fd, F_SETFL, O_NONBLOCK);
 	while (w->printed <= WATCH_FLOOD_BYTES) {
 		size_t before = w->printed;

@@ -5,12 +5,13 @@ import os
 import pwd
 import shutil
 import tempfile
+import time
 
 import pytest
 
 from sandbox import Failed, Sandbox
 from stack import wait_for
-from test_sandbox_commands import USER, processes, skip_without_commands
+from test_sandbox_commands import USER, processes, sandboxed, skip_without_commands
 
 pytestmark = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 ECHO = 'while read line; do echo "got $line"; done; echo over'
@@ -119,11 +120,12 @@ def test_number(client, sandbox):
 
 def test_gone_at_once(sandbox):
     """Who hangs up before the program has begun leaves none behind."""
-    for _ in range(20):
+    for wait in range(60):  # while bubblewrap begins: its two processes are tied to each other only then
         client = sandbox.client()
         start(client, "sleep 100", pipe="x")
+        time.sleep(wait / 5000)
         client.close()
-    wait_for(lambda: not processes(sandbox), 10, "programs are left over")
+    wait_for(lambda: not sandboxed(sandbox.dir) - {str(sandbox.process.pid)}, 10, lambda: f"left over: {sandboxed(sandbox.dir)}")
 
 
 @pytest.mark.parametrize("members", [{"pipe": ""}, {"pipe": "x" * 65}, {"pipe": 7}, {"pipe": "p", "command": ""}, {"pipe": "p", "command": None}])
