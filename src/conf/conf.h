@@ -105,6 +105,8 @@ struct conf {
 	int64_t sandbox_quota_bytes, sandbox_max_files, sandbox_max_file_bytes;
 	int64_t sandbox_commands, sandbox_processes, sandbox_jobs;
 	int64_t sandbox_programs, sandbox_job_idle_ms;
+	char *sandbox_cgroup;
+	int64_t sandbox_memory_bytes, sandbox_cpu;
 	int64_t sandbox_command_time_ms, sandbox_max_time_ms;
 	int64_t sandbox_job_time_ms, sandbox_accel_bytes;
 	int64_t compact_keep_turns;

@@ -362,6 +362,20 @@ const struct setting settings[] = {
 	    65536,
 	    "How many processes and threads a command may have. It takes a "
 	    "sandbox that does not run as root."),
+	STRING("sandbox.cgroup", sandbox_cgroup, "auto",
+	    "Where the control groups (version 2) of commands are made, which "
+	    "hold all processes of a command together to the limits below. "
+	    "auto: in the group that systemd has delegated to the unit of "
+	    "agent-fpm-sandbox, if it has. off: nowhere. Or the path of a "
+	    "group."),
+	NUMBER("sandbox.memory", SETTING_BYTES, sandbox_memory_bytes, "2g",
+	    16 * MIB, 1024LL * 1024 * MIB,
+	    "How much memory a command may have, with a control group; "
+	    "without one each of its processes has an address space of 4 "
+	    "GiB."),
+	NUMBER("sandbox.cpu", SETTING_INT, sandbox_cpu, "200", 0, 100000,
+	    "How much of the processors a command may use, in hundredths of "
+	    "one, with a control group. 0: all."),
 	NUMBER("sandbox.command_time", SETTING_TIME, sandbox_command_time_ms,
 	    "2m", 100, HOUR_MS,
 	    "How long a command may take if the model does not say so."),

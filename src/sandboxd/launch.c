@@ -17,8 +17,10 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "conf/conf.h"
+#include "sandboxd/cgroup.h"
 #include "sandboxd/launch.h"
 #include "sandboxd/runner.h"
 
@@ -70,6 +72,8 @@ child_run(const struct plan *p, const struct launch_io *io, pid_t parent)
 	sigset_t none;
 
 	setpgid(0, 0);
+	if (io->group >= 0 && write(io->group, "0", 1) != 1)
+		_exit(125);
 	if (in < 0 || dup2(in, 0) < 0 || dup2(io->out, 1) < 0 ||
 	    dup2(io->err, 2) < 0 || place_fds(p) < 0 ||
 	    syscall(SYS_close_range, FD_FIRST + p->fd_count, ~0U, 0) < 0 ||
@@ -111,11 +115,12 @@ launch(struct launcher *l, const struct order *o, const struct launch_io *io,
 }
 
 void
-launch_describe(const struct conf *c, struct buf *b)
+launch_describe(const struct conf *c, const struct launcher *l, struct buf *b)
 {
 	json_add_str(b, "runner", runner_find(c)->name);
 	json_add_bool(b, "processLimit", geteuid() != 0); /* see child_run */
-	json_add_bool(b, "cgroup", 0); /* a limit is each process's own */
+	json_add_bool(
+	    b, "cgroup", l != NULL && *cgroups_controllers(l->groups) != '\0');
 	json_add_bool(b, "network", *c->sandbox_proxy != '\0');
 }
 
@@ -136,7 +141,7 @@ try_it(struct launcher *l, struct err *err)
 
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		return err_set(err, ERR_CONFIG, "no pipe: %s", strerror(errno));
-	io = (struct launch_io){ -1, fd[1], fd[1] };
+	io = (struct launch_io){ -1, fd[1], fd[1], -1 };
 	pid = launch(l, &o, &io, err);
 	close(fd[1]);
 	if (pid > 0) {
@@ -153,6 +158,27 @@ try_it(struct launcher *l, struct err *err)
 	    l->runner->name, said, l->runner->advice());
 }
 
+struct cgroups *
+launcher_groups(const struct launcher *l)
+{
+	return l->groups;
+}
+
+static void
+open_groups(struct launcher *l, int is_server)
+{
+	char why[200];
+
+	l->groups = cgroups_open(l->conf, is_server, why);
+	if (l->groups == NULL && is_server)
+		log_info("no control groups: %s", why);
+	else if (is_server)
+		log_info("control groups hold commands by: %s",
+		    *cgroups_controllers(l->groups) == '\0'
+			? "nothing, no controller is handed down"
+			: cgroups_controllers(l->groups));
+}
+
 struct launcher *
 launcher_new(const struct conf *c, int probe, struct err *err)
 {
@@ -163,6 +189,7 @@ launcher_new(const struct conf *c, int probe, struct err *err)
 	l->conf = c;
 	l->runner = runner_find(c);
 	l->self = process_path();
+	open_groups(l, probe);
 	if (l->runner->check(l, probe, err) == 0 &&
 	    (!probe || try_it(l, err) == 0))
 		return l;
@@ -180,6 +207,7 @@ launcher_free(struct launcher **l_p)
 	*l_p = NULL;
 	for (int i = 0; i < FILTERS; i++)
 		free(l->filters[i].bytes);
+	cgroups_close(&l->groups);
 	free(l->self);
 	free(l);
 }

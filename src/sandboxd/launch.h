@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 struct buf;
+struct cgroups;
 struct conf;
 struct err;
 
@@ -26,6 +27,7 @@ void launcher_free(struct launcher **l_p);
 /* The standard descriptors of a command; in -1: it has nothing to read. */
 struct launch_io {
 	int in, out, err;
+	int group; /* cgroup.procs of the one to join, or -1 */
 };
 
 /*
@@ -42,6 +44,10 @@ pid_t launch(struct launcher *l, const struct order *o,
  * "processLimit", "cgroup" (limits of all processes of a command together),
  * "network" (a way out of it).
  */
-void launch_describe(const struct conf *c, struct buf *b);
+void launch_describe(
+    const struct conf *c, const struct launcher *l, struct buf *b);
+
+/* Where the control groups of its commands are; NULL: nowhere. */
+struct cgroups *launcher_groups(const struct launcher *l);
 
 #endif

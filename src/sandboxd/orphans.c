@@ -5,16 +5,20 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "sandboxd/orphans.h"
 #include "sandboxd/runner.h"
+
+#define WAIT_MS 1000 /* for one to go */
 
 /* A file of a process, or "". */
 static size_t
@@ -84,6 +88,20 @@ is_orphan(const char *pid)
 	return strstr(text, "agent-fpm-sandbox") == NULL;
 }
 
+/* And waits until it has gone. */
+static void
+end_process(pid_t pid)
+{
+	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0),
+		.events = POLLIN };
+
+	kill(pid, SIGKILL);
+	if (p.fd < 0)
+		return;
+	poll(&p, 1, WAIT_MS);
+	close(p.fd);
+}
+
 int
 orphans_end(void)
 {
@@ -95,7 +113,7 @@ orphans_end(void)
 		if (!isdigit((unsigned char)de->d_name[0]) ||
 		    !is_orphan(de->d_name))
 			continue;
-		kill((pid_t)atoi(de->d_name), SIGKILL);
+		end_process((pid_t)atoi(de->d_name));
 		n++;
 	}
 	if (d != NULL)

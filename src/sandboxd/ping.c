@@ -36,7 +36,7 @@ ping(struct job *j, struct err *err)
 	json_add_bool(b, "commands", j->launcher != NULL);
 	if (j->launcher == NULL)
 		json_add_str(b, "reason", j->no_launcher);
-	launch_describe(j->conf, b);
+	launch_describe(j->conf, j->launcher, b);
 	add_disk(b, j->conf->sandbox_workspaces);
 	return 0;
 }

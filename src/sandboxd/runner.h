@@ -8,6 +8,7 @@
 #include "sandboxd/filter.h"
 
 struct arena;
+struct cgroups;
 struct conf;
 struct err;
 
@@ -23,6 +24,7 @@ struct launcher {
 	const struct runner *runner;
 	struct filter filters[FILTERS]; /* of bubblewrap */
 	char *self;                     /* the path of this program */
+	struct cgroups *groups;         /* NULL: there are none here */
 };
 
 struct order {

@@ -19,6 +19,7 @@ enum run_end {
 	RUN_CANCELLED, /* by who asked for it, or because that one is gone */
 	RUN_DELETED,   /* its agent was */
 	RUN_IDLE,      /* its agent is in use no more */
+	RUN_MEMORY,    /* it wanted more than it may have */
 	RUN_QUOTA,     /* the workspace became too large */
 	RUN_FLOOD      /* it printed far too much */
 };

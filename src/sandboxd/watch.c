@@ -30,6 +30,7 @@ run_end_name(enum run_end end)
 		[RUN_CANCELLED] = "cancelled",
 		[RUN_DELETED] = "deleted",
 		[RUN_IDLE] = "idle",
+		[RUN_MEMORY] = "memory",
 		[RUN_QUOTA] = "quota",
 		[RUN_FLOOD] = "output",
 	};
@@ -150,6 +151,8 @@ end_all(struct watch *w)
 		;
 	if (run_end_of(w->run) != RUN_GOES_ON)
 		orphans_end();
+	if (cgroup_end(w->groups, &w->group))
+		run_end_set(w->run, RUN_MEMORY);
 	fcntl(w->out_fd, F_SETFL, O_NONBLOCK);
 	while (w->printed <= WATCH_FLOOD_BYTES) {
 		size_t before = w->printed;
@@ -186,7 +189,7 @@ static int
 make_pipes(struct watch *w, struct launch_io *io)
 {
 	w->out_fd = w->in_fd = w->err_fd = -1;
-	*io = (struct launch_io){ -1, -1, -1 };
+	*io = (struct launch_io){ -1, -1, -1, -1 };
 	if (make_pipe(&w->out_fd, &io->out, 0) < 0)
 		return -1;
 	io->err = io->out;
@@ -221,10 +224,15 @@ watch_start(
 
 	buf_init(&w->pending, NULL);
 	w->pid = -1;
+	w->groups = launcher_groups(l);
 	if (make_pipes(w, &io) < 0)
 		err_set(err, ERR_INTERNAL, "no pipe: %s", strerror(errno));
-	else
+	else if (cgroup_make(w->groups, &w->group) < 0)
+		err_set(err, ERR_INTERNAL, "no control group can be made");
+	else {
+		io.group = w->group.procs_fd;
 		w->pid = launch(l, o, &io, err);
+	}
 	close_its(&io);
 	w->pid_fd = w->pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, w->pid, 0);
 	w->look_ms = clk_mono_ms() + LOOK_EVERY_MS;
@@ -234,6 +242,7 @@ watch_start(
 		err_set(err, ERR_INTERNAL, "pidfd_open: %s", strerror(errno));
 		end_all(w);
 	}
+	cgroup_end(w->groups, &w->group);
 	close_pipes(w);
 	return -1;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "sandboxd/cgroup.h"
 #include "sandboxd/runs.h"
 
 struct err;
@@ -39,6 +40,8 @@ struct watch {
 	pid_t pid;
 	int pid_fd, out_fd, in_fd, err_fd;
 	struct buf pending; /* to be written */
+	struct cgroups *groups;
+	struct cgroup group;
 	int64_t look_ms;
 };
 
