@@ -25,6 +25,7 @@
 #include "sandboxd/runner.h"
 
 #define FD_FIRST 3
+#define NICE 10 /* who chats comes before who computes */
 #define FD_END (FD_FIRST + PLAN_FDS_MAX)
 
 /* ---- the child ---- */
@@ -88,6 +89,7 @@ child_run(const struct plan *p, const struct launch_io *io, pid_t parent)
 		_exit(125); /* it is gone already */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	limit_all(p);
+	setpriority(PRIO_PROCESS, 0, NICE);
 	execve(p->path, p->argv, p->env);
 	_exit(126);
 }

@@ -4,6 +4,7 @@
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -22,6 +23,7 @@ def bash(cmd, **more):
 SCENARIOS = [
     *calls("^make$", bash("echo hello > f; cat f; exit 3")),
     *calls("^long$", bash("for i in $(seq 20000); do echo line $i; done")),
+    *calls("^hog$", bash("for i in 1 2; do (while :; do :; done) & done; yes > /dev/null", timeout_ms=60000)),
     *calls("^sleep$", bash("sleep 1000 & sleep 1000")),
     *calls("^slow$", bash("sleep 1000", timeout_ms=300)),
     *calls("^ticks$", bash("for i in 1 2 3; do echo tick $i ü; sleep 0.4; done")),
@@ -168,6 +170,31 @@ def everywhere(sandbox):
         todo += [p for p in more if p not in below]
         below |= set(more)
     return {p for p in below if process_state(int(p))[0] not in (None, "Z")}
+
+
+def test_turns_of_others(stack):
+    """Commands that take all there is, of more agents than there are processors: turns of others are hardly slower."""
+    def median():
+        times = []
+        for _ in range(15):
+            begin = time.monotonic()
+            chatter.ask("hello")
+            times.append(time.monotonic() - begin)
+        return sorted(times)[7]
+
+    chatter = stack.user().agent()
+    chatter.ask("hello")
+    quiet = median()
+    hogs = [stack.user().agent(template="coder") for _ in range(6)]
+    for hog in hogs:
+        hog.say("hog")
+    wait_for(lambda: len(processes(stack.sandbox)) >= 4 * len(hogs), 20, "they do not begin")
+    busy = median()
+    for hog in hogs:
+        hog.interrupt()
+    wait_for(lambda: not processes(stack.sandbox), 10, "they go on")
+    assert busy < 5 * quiet, f"{busy:.4f} s with them, {quiet:.4f} s without"
+    print(f"{busy * 1000:.1f} ms with them, {quiet * 1000:.1f} ms without")
 
 
 def test_twenty_jobs_survive_everything():
