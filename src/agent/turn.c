@@ -228,6 +228,8 @@ turn_close(struct turn *t)
 	model_call_free(&t->result);
 	turn_compact_free(t);
 	turn_give_history(t);
+	turn_mcp_stop(t);
+	t->mcp = NULL;
 	arena_close(&t->arena);
 	journal_log_close(&t->log);
 	HASH_FIND_STR(r->turns, t->lease.agent, own);

@@ -241,11 +241,11 @@ static enum turn_step
 begin_next(struct turn *t)
 {
 	turn_compact_free(t);
+	t->mcp = NULL;
 	arena_reset(t->arena);
 	model_call_free(&t->result);
 	turn_tools_free(t);
 	t->tools = NULL;
-	t->mcp = NULL;
 	t->hooked = 0;
 	t->uncompactable = 0;
 	t->reported = 0;
