@@ -114,7 +114,7 @@ class Server:
         return None
 
     def tool_slow(self, _arguments, request, send, token):
-        event = self.cancelled.setdefault(request, threading.Event())
+        event = self.cancelled[request] = threading.Event()  # other sessions have the same ids
         for i in (1, 2):
             send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progressToken": token, "progress": i, "total": 3, "message": f"step {i}"}})
         send({"jsonrpc": "2.0", "id": "ask-1", "method": "sampling/createMessage", "params": {}})
