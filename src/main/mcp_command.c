@@ -9,6 +9,7 @@
 #include "agent/templates.h"
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "main/mcp_command.h"
@@ -19,7 +20,7 @@
 #include "tool/tool.h"
 
 #define USER "agent-fpm"
-#define AGENT "mcp-command"
+#define AGENT "agt_mcp" /* whose workspace programs run in */
 #define TIMEOUT_MS 60000
 #define DEPTH 32
 
@@ -74,9 +75,11 @@ on_progress(void *ctx, const char *text)
 static const struct mcp_item *
 find_item(const struct mcp_catalog *c, const char *name)
 {
+	size_t prefix = strlen("mcp____") + strlen(c->server->name);
+
 	for (size_t i = 0; i < c->count; i++)
-		if (strcmp(c->items[i].remote, name) == 0 ||
-		    strcmp(c->items[i].name, name) == 0)
+		if (strcmp(c->items[i].name, name) == 0 ||
+		    strcmp(c->items[i].name + prefix, name) == 0)
 			return &c->items[i];
 	return NULL;
 }
@@ -237,6 +240,7 @@ mcp_command(const struct conf *c, int argc, char **argv)
 		fputs("agent-fpm: the arguments are no JSON object\n", stderr);
 		return EX_DATAERR;
 	}
+	log_level_set(LOG_ERROR); /* what matters is said below */
 	k.arena = arena_open(4096);
 	rc = strcmp(argv[1], "--url") == 0 ? ask_url(c, argv[2], &k)
 					   : ask_template(c, argv, &k);

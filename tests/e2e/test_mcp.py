@@ -330,10 +330,26 @@ def test_wrong_templates(stack_factory, server, complaint):
     assert got.returncode != 0 and "t.json" in got.stderr and "mcp[0]" in got.stderr and complaint in got.stderr, got.stderr
 
 
+def command(stack, *args):
+    return subprocess.run([BINARY, "-c", stack.write_conf(), "mcp", *args], env=stack.pool_env(), capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_the_command_and_a_program(program):
+    """It runs in the sandbox, in a workspace of its own."""
+    got = command(program.stack, "t", "test")
+    assert got.returncode == 69 and "server.py" in got.stderr
+    client = program.stack.sandbox.client()
+    with open(PROGRAM, "rb") as f:
+        client.call("fs.put", user="agent-fpm", agent="agt_mcp", path="server.py", data=f.read())
+    client.close()
+    got = command(program.stack, "t", "test", "list_resources")
+    assert got.returncode == 0 and json.loads(got.stdout)["resources"][0]["name"] == "one" and got.stderr == ""
+
+
 def test_the_command(remote):
     """agent-fpm mcp: what a server offers, and what a tool gives."""
     def run(*args):
-        return subprocess.run([BINARY, "-c", remote.stack.write_conf(), "mcp", *args], env=remote.stack.pool_env(), capture_output=True, text=True, check=False, timeout=30)
+        return command(remote.stack, *args)
 
     listed = run("t", "test")
     assert listed.returncode == 0 and "mcp__test__add\n    Does add.\n" in listed.stdout, listed
