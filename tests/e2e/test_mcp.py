@@ -48,7 +48,8 @@ class Place:
         else:
             self.service = Service(kind, {"X-Key": "s3cret"})
             place = {"url": self.service.url, "headers": {"X-Key": "s3cret"}}
-        self.stack = Stack(scenarios=SCENARIOS, sandbox=kind == "program", conf={"tool.networks": "127.0.0.1", "mcp.idle_timeout": "1s"},
+        # One worker: sessions are a worker's, and these tests look at them.
+        self.stack = Stack(workers=1, scenarios=SCENARIOS, sandbox=kind == "program", conf={"tool.networks": "127.0.0.1", "mcp.idle_timeout": "1s"},
                            templates={"t": {"mcp": [{"name": "test", **place, **server}]}})
         if kind == "program":
             skip_without_commands(self.stack.sandbox)
