@@ -44,7 +44,6 @@ struct post {
 	struct post *next, **prev;
 	struct arena *arena;
 	struct fetch *fetch;
-	struct loop_deferred begin;
 	struct loop_timer *timer;
 	struct buf body;
 	struct buf answer; /* JSON, or the text of an error */
@@ -55,8 +54,6 @@ struct post {
 	int is_stream, streams, tries, gone;
 	int listens; /* to what the server says by itself */
 };
-
-static void post_start(struct post *p);
 
 /* ---- its end ---- */
 
@@ -91,7 +88,7 @@ post_end(struct post *p)
 	post_unlink(p);
 	if (p->fetch != NULL)
 		fetch_cancel(p->fetch); /* on_end frees it */
-	else if (!p->begin.waits)
+	else
 		post_free(p);
 }
 
@@ -241,7 +238,7 @@ on_end(void *ctx, const struct fetch_end *end)
 
 /* ---- what goes ---- */
 
-static int
+static void
 headers_add(struct post *p, struct fetch_spec *spec)
 {
 	const struct mcp_server *s = p->http->link.server;
@@ -262,7 +259,6 @@ headers_add(struct post *p, struct fetch_spec *spec)
 		    p->arena, "last-event-id: %s", buf_str(&p->last_event));
 	for (size_t i = 0; i < s->header_count && n < FETCH_HEADERS_MAX; i++)
 		spec->headers[n++] = s->headers[i];
-	return n;
 }
 
 /* The message, or once it was sent the rest of its stream. */
@@ -301,29 +297,9 @@ post_start(struct post *p)
 }
 
 static void
-on_begin(void *arg)
-{
-	struct post *p = arg;
-
-	if (p->gone)
-		post_free(p);
-	else
-		post_start(p);
-}
-
-static void
 on_timer(void *arg)
 {
 	post_start(arg);
-}
-
-/* At the end of the tick: curl starts nothing within its own callbacks, where
- * an answer may have led here. */
-static void
-post_begin(struct post *p)
-{
-	loop_defer(
-	    p->http->link.host->loop, &p->begin, "mcp post", on_begin, p);
 }
 
 static struct post *
@@ -356,7 +332,7 @@ http_send(struct mcp_link *l, const char *p, size_t len, int64_t id)
 	struct post *post = post_new((struct http *)l, id);
 
 	buf_add(&post->body, p, len);
-	post_begin(post);
+	post_start(post);
 }
 
 static void
@@ -385,7 +361,7 @@ http_listen(struct mcp_link *l)
 	struct post *p = post_new((struct http *)l, 0);
 
 	p->streams = p->listens = 1;
-	post_begin(p);
+	post_start(p);
 }
 
 /* ---- goodbye ---- */

@@ -42,6 +42,8 @@ struct fetcher {
 	CURL *idle[IDLE_HANDLES_MAX];
 	int idle_count;
 	struct fetch *running;
+	int inside;  /* of on_body: curl takes no other request there */
+	int waiting; /* requests that were started there */
 	struct watch **watches; /* by descriptor */
 	int watches_size;
 };
@@ -68,6 +70,7 @@ struct fetch {
 	int64_t last_ms; /* when something last arrived, or it started */
 	int began;       /* the body did */
 	int sent, once;
+	int waits;      /* for curl to return */
 	struct err err; /* why on_body gave up, or no socket was opened */
 	const struct networks *networks;
 	struct fetch_head head;
@@ -154,6 +157,7 @@ on_write(char *data, size_t size, size_t n, void *arg)
 	struct fetch *r = arg;
 	size_t len = size * n;
 	long status = 0;
+	int rc;
 
 	r->last_ms = loop_now_ms(r->fetcher->loop);
 	if (!r->began) {
@@ -161,9 +165,10 @@ on_write(char *data, size_t size, size_t n, void *arg)
 		curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
 		r->head.status = (int)status;
 	}
-	if (r->on_body(r->ctx, &r->head, data, len, &r->err) < 0)
-		return 0; /* CURLE_WRITE_ERROR */
-	return len;
+	r->fetcher->inside = 1;
+	rc = r->on_body(r->ctx, &r->head, data, len, &r->err);
+	r->fetcher->inside = 0;
+	return rc < 0 ? 0 : len; /* 0: CURLE_WRITE_ERROR */
 }
 
 static void
@@ -340,6 +345,7 @@ fetch_finish(struct fetch *r, struct fetch_end *end)
 {
 	struct fetcher *f = r->fetcher;
 
+	r->fetcher->waiting -= r->waits;
 	end->head = r->head;
 	end->sent = r->sent;
 	curl_multi_remove_handle(f->multi, r->easy);
@@ -380,7 +386,22 @@ fetch_end_by_curl(struct fetch *r, CURLcode rc)
 	fetch_finish(r, &end);
 }
 
-/* Ends what curl says has ended. */
+/* Gives it to curl: 0, or -1 and it has ended. */
+static int
+fetch_run(struct fetch *r)
+{
+	struct fetch_end end = { .code = ERR_MODEL };
+
+	r->fetcher->waiting -= r->waits;
+	r->waits = 0;
+	if (curl_multi_add_handle(r->fetcher->multi, r->easy) == CURLM_OK)
+		return 0;
+	snprintf(end.text, sizeof(end.text), "curl refused it");
+	fetch_finish(r, &end);
+	return -1;
+}
+
+/* Ends what curl says has ended, and starts what could not be meanwhile. */
 static void
 fetcher_reap(struct fetcher *f)
 {
@@ -393,6 +414,11 @@ fetcher_reap(struct fetcher *f)
 			continue;
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &r);
 		fetch_end_by_curl(r, msg->data.result);
+	}
+	while (f->waiting > 0) {
+		for (r = f->running; !r->waits; r = r->next)
+			continue;
+		fetch_run(r);
 	}
 }
 
@@ -549,7 +575,6 @@ struct fetch *
 fetch_start(struct fetcher *f, const struct fetch_spec *spec)
 {
 	struct fetch *r = calloc(1, sizeof(*r));
-	struct fetch_end end = { .code = ERR_MODEL };
 
 	if (r == NULL)
 		abort();
@@ -565,12 +590,9 @@ fetch_start(struct fetcher *f, const struct fetch_spec *spec)
 	r->ctx = spec->ctx;
 	handle_set(r, spec);
 	fetch_link(f, r);
-	if (curl_multi_add_handle(f->multi, r->easy) != CURLM_OK) {
-		snprintf(end.text, sizeof(end.text), "curl refused it");
-		fetch_finish(r, &end);
-		return NULL;
-	}
-	return r;
+	r->waits = f->inside;
+	f->waiting += r->waits;
+	return r->waits || fetch_run(r) == 0 ? r : NULL;
 }
 
 struct fetcher *

@@ -85,8 +85,8 @@ void fetcher_free(struct fetcher **f_p);
 
 /*
  * Starts a request; spec is copied, its strings need to live only during the
- * call, its body until on_end. Not from within on_body. on_end may come before
- * it returns, then the result is NULL.
+ * call, its body until on_end. From within on_body it starts a little later.
+ * on_end may come before it returns, then the result is NULL.
  */
 struct fetch *fetch_start(struct fetcher *f, const struct fetch_spec *spec);
 

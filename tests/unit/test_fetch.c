@@ -298,8 +298,9 @@ struct run {
 	int give_up_at; /* the piece, 0: never */
 	int cancel_at;  /* cancelled after this piece came */
 	int status_seen;
-	struct run *next; /* started when this one ends */
-	int *left;        /* of many */
+	struct run *next;   /* started when this one ends */
+	struct run *beside; /* started when the first piece comes */
+	int *left;          /* of many */
 };
 
 static void run_start(struct run *r);
@@ -321,7 +322,9 @@ on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
 
 	r->status_seen = head->status;
 	buf_add(&r->body, data, len);
-	if (++r->pieces == r->give_up_at)
+	if (++r->pieces == 1 && r->beside != NULL)
+		run_start(r->beside);
+	if (r->pieces == r->give_up_at)
 		return err_set(err, ERR_TOO_LARGE, "that is enough");
 	return 0;
 }
@@ -633,6 +636,49 @@ test_large_body(void **state)
 	free(body);
 }
 
+/* curl takes nothing while it calls back: such a request waits for it. */
+static void
+test_start_within_body(void **state)
+{
+	struct run a, b;
+	int left = 2;
+
+	(void)state;
+	run_init(&a, "/pieces");
+	run_init(&b, "/length");
+	a.left = b.left = &left;
+	a.beside = &b;
+	run_all(&a);
+	assert_int_equal(a.end.code, ERR_NONE);
+	assert_int_equal(b.ends, 1);
+	assert_int_equal(b.end.code, ERR_NONE);
+	assert_int_equal(b.body.len, 10);
+	assert_in_range(b.ended_ms, a.started_ms, a.ended_ms);
+	buf_fini(&a.body);
+	buf_fini(&b.body);
+}
+
+/* It gives up within on_body, and so does what it has started there. */
+static void
+test_start_within_body_and_end(void **state)
+{
+	struct run a, b;
+
+	(void)state;
+	run_init(&a, "/pieces");
+	run_init(&b, "/nothing");
+	a.beside = &b;
+	a.give_up_at = 1;
+	run_all(&a);
+	assert_int_equal(a.end.code, ERR_TOO_LARGE);
+	assert_int_equal(b.ends, 0);
+	fetcher_free(&f);
+	assert_int_equal(b.ends, 1);
+	assert_int_equal(b.end.code, ERR_CANCELLED);
+	buf_fini(&a.body);
+	buf_fini(&b.body);
+}
+
 static void
 test_many_at_once(void **state)
 {
@@ -926,6 +972,8 @@ main(void)
 		TEST(test_sent_once),
 		TEST(test_handle_is_clean),
 		TEST(test_large_body),
+		TEST(test_start_within_body),
+		TEST(test_start_within_body_and_end),
 		TEST(test_many_at_once),
 		TEST(test_first_byte_timeout),
 		TEST(test_first_byte_after_head),
