@@ -43,20 +43,21 @@ class Place:
 
     def __init__(self, kind, **server):
         self.kind, self.service = kind, None
-        if kind == "program":
+        self.is_program = kind.startswith("program")  # and over which way the sandbox is asked
+        if self.is_program:
             place = {"command": COMMAND}
         else:
             self.service = Service(kind, {"X-Key": "s3cret"})
             place = {"url": self.service.url, "headers": {"X-Key": "s3cret"}}
         # One worker: sessions are a worker's, and these tests look at them.
-        self.stack = Stack(workers=1, scenarios=SCENARIOS, sandbox=kind == "program", conf={"tool.networks": "127.0.0.1", "mcp.idle_timeout": "1s"},
+        self.stack = Stack(workers=1, scenarios=SCENARIOS, sandbox=self.is_program and ("http" if kind == "program by http" else True), conf={"tool.networks": "127.0.0.1", "mcp.idle_timeout": "1s"},
                            templates={"t": {"mcp": [{"name": "test", **place, **server}]}})
-        if kind == "program":
+        if self.is_program:
             skip_without_commands(self.stack.sandbox)
 
     def agent(self):
         agent = self.stack.user().agent(template="t")
-        if self.kind == "program":
+        if self.is_program:
             with open(PROGRAM, "rb") as f:
                 got = http(agent, "PUT", "/server.py", f.read())
             assert got.status == 201, got
@@ -68,9 +69,9 @@ class Place:
             self.service.close()
 
 
-@pytest.fixture(scope="module", params=["program", "json", "sse", "cut"])
+@pytest.fixture(scope="module", params=["program", "program by http", "json", "sse", "cut"])
 def place(request):
-    if request.param == "program" and shutil.which("bwrap") is None:
+    if request.param.startswith("program") and shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
     place = Place(request.param, timeout=2, connectTimeout=5)
     yield place
@@ -155,7 +156,7 @@ def test_progress_and_interrupt(place):
             wait_for(lambda: any(m.get("params", {}).get("name") == "slow" for m in place.service.server.seen), 10, "not called")
         agent.interrupt()
     assert agent.info()["busy"] is False
-    if place.kind == "program":
+    if place.is_program:
         return
     seen = place.service.server.seen
     wait_for(lambda: any(e.is_set() for e in place.service.server.cancelled.values()), 5, "it was not told")
@@ -174,7 +175,7 @@ def test_idle(place):
     """A connection that no turn uses is closed, and made again."""
     agent = place.agent()
     assert result(agent, "add")["ok"]
-    if place.kind == "program":
+    if place.is_program:
         wait_for(lambda: not processes(place.stack.sandbox), 10, "the program still runs")
     else:
         wait_for(lambda: place.service.sessions == set(place.service.deleted), 10, "sessions are open")
