@@ -207,7 +207,8 @@ const struct setting settings[] = {
 	NUMBER("events.coalesce", SETTING_TIME, events_coalesce_ms, "15ms", 0,
 	    10 * 1000,
 	    "The least time between two text events of a turn. The first "
-	    "goes out at once; what arrives in between is joined."),
+	    "goes out at once; what arrives in between is joined. Under load "
+	    "it is more, up to 200ms, so that new turns come first."),
 	NUMBER("events.keep", SETTING_INT, events_keep, "10000", 100,
 	    10 * 1000 * 1000,
 	    "Events that are kept for each agent, about. A viewer whose "

@@ -33,6 +33,10 @@
 #include "store/redis_link.h"
 
 #define CHECK_EVERY_MS 250
+#define BATCH_SWIFT_US 1000
+#define COALESCE_BATCHES 32
+#define COALESCE_LOADED_MS 200 /* at most */
+#define BATCHES_OF_LATE 8
 
 /* ---- queues of logs ---- */
 
@@ -93,6 +97,29 @@ log_make_ready(struct journal_log *log)
 	queue_push(&j->ready, log, QUEUED_READY);
 }
 
+/*
+ * How long text waits for more of it. The longer batches take, the longer:
+ * what does not keep up makes fewer, larger events, and has the more time for
+ * those turns that show nothing yet.
+ */
+static int64_t
+journal_coalesce_ms(const struct journal *j)
+{
+	int64_t ms = (j->batch_us - BATCH_SWIFT_US) * COALESCE_BATCHES / 1000;
+
+	if (ms > COALESCE_LOADED_MS)
+		ms = COALESCE_LOADED_MS;
+	return j->coalesce_ms > ms ? j->coalesce_ms : ms;
+}
+
+void
+journal_batch_ended(struct journal *j)
+{
+	int64_t us = 1000 * (loop_now_ms(j->loop) - j->batch_began_ms);
+
+	j->batch_us += (us - j->batch_us) / BATCHES_OF_LATE;
+}
+
 /* Text waits its time; the first of a turn is due at once. */
 static void
 log_make_due(struct journal_log *log)
@@ -102,7 +129,7 @@ log_make_due(struct journal_log *log)
 
 	if (log->queued != QUEUED_NO || log->call != NULL)
 		return;
-	log->due_ms = log->text_sent_ms + j->coalesce_ms;
+	log->due_ms = log->text_sent_ms + journal_coalesce_ms(j);
 	if (log->due_ms <= now) {
 		log_make_ready(log);
 		return;
@@ -295,6 +322,7 @@ journal_flush(void *arg)
 	struct journal_log *log;
 
 	if (redis_link_up(j->link) && j->on_link == 0) {
+		j->batch_began_ms = loop_now_ms(j->loop);
 		while ((log = queue_pop(&j->ready)) != NULL)
 			call_send(call_new(log));
 	}

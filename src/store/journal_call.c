@@ -333,7 +333,8 @@ on_answer(void *ctx, const redisReply *r)
 	}
 	j = c->log->journal;
 	c->on_link = 0;
-	j->on_link--;
+	if (--j->on_link == 0)
+		journal_batch_ended(j);
 	if (r == NULL || is_passing(r))
 		return; /* sent again when the link is up, or on a check */
 	if (is_script_lost(r))

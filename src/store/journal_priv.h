@@ -77,6 +77,8 @@ struct journal {
 	char keep[24];
 	char leases_key[80];
 	int64_t coalesce_ms, lease_ms, timeout_ms, command_ms;
+	int64_t batch_began_ms; /* the last one */
+	int64_t batch_us;       /* what one takes, of late */
 };
 
 /* ---- journal.c ---- */
@@ -91,6 +93,9 @@ void log_die(struct journal_log *log, enum err_code code, const char *text);
 struct waiting *log_pop_waiting(struct journal_log *log);
 void waiting_free(struct waiting *w);
 void commit_fail(struct journal_commit *c, const struct err *why);
+
+/* All calls of the batch are answered. */
+void journal_batch_ended(struct journal *j);
 
 /* ---- journal_call.c ---- */
 

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from slow_redis import SlowRedis
 from stack import event_id, scaled, text_of, wait_for, words
 
 # Bursts: a model that is fast, but not all at once, so that each word can become an event of its own.
@@ -276,6 +277,24 @@ def test_a_fast_answer_makes_few_events(agent):
     assert "".join(texts(frames)) == words(3000)
     assert len(texts(frames)) < 300
     assert agent.page()["events"] == [f.json for f in frames]
+
+
+PACED = [{"match": "^go$", "steps": [{"text": "${words:50}", "pace_ms": 20, "by": "word"}]}]
+
+
+@pytest.mark.parametrize("delay", [0, 0.02])
+def test_a_slow_store_makes_fewer_events(stack_factory, delay):
+    """Text that comes every 20 ms goes out word by word, or joined while batches take long: there is less to do then."""
+    slow = SlowRedis(delay)
+    try:
+        slow.target = (stack := stack_factory(workers=1, scenarios=PACED, conf={"store.address": f"unix:{slow.path}"}, start=False)).redis_path
+        stack.start_all()
+        agent = stack.user().agent()
+        frames = agent.ask("go")
+        assert "".join(texts(frames)) == words(50)
+        assert len(texts(frames)) > 30 if delay == 0 else len(texts(frames)) < 25
+    finally:
+        slow.close()
 
 
 def test_resume_at_each_id_gives_exactly_the_rest(agent):
