@@ -213,16 +213,17 @@ static void
 call_from_block(struct turn_call *c, const struct model_block *b, size_t number)
 {
 	struct arena *a = c->turn->round;
+	int runs = b->valid && !b->cut;
 
 	snprintf(c->id, sizeof(c->id), "%.60s", b->id); /* our own: 31 */
 	c->name = arena_strdup(a, b->name);
 	c->input = arena_memdup(a, b->text.data, b->text.len);
 	c->input_len = b->text.len;
-	if (b->valid && c->input_len == 0) {
+	if (runs && c->input_len == 0) {
 		c->input = "{}";
 		c->input_len = 2;
 	}
-	if (b->valid)
+	if (runs)
 		c->args =
 		    json_parse(a, c->input, c->input_len, INPUT_DEPTH, NULL);
 	c->tool = toolset_find(c->turn->tools, c->name);
@@ -253,7 +254,7 @@ is_call(const struct model_result *r, int i)
 	const struct model_block *b = &r->block[i];
 
 	return b->kind == MODEL_BLOCK_CALL &&
-	       (r->complete || (b->closed && b->valid));
+	       (r->complete || (b->closed && b->valid && !b->cut));
 }
 
 size_t

@@ -19,7 +19,7 @@
 #include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
-#include "model/anthropic_decode.h"
+#include "model/decode.h"
 #include "model/provider.h"
 #include "net/fetch.h"
 
@@ -32,7 +32,7 @@ static const char cache_marker[] =
 
 struct anthropic_call {
 	struct model_call call; /* first */
-	struct anthropic_decode *decode;
+	struct model_decode *decode;
 	struct fetch *fetch;
 	struct arena *arena; /* the headers */
 	struct buf error_body;
@@ -180,7 +180,7 @@ on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
 	size_t room;
 
 	if (head->status == 200)
-		return anthropic_decode_feed(c->decode, data, len, err);
+		return model_decode_feed(c->decode, data, len, err);
 	room = ERROR_BODY_MAX - c->error_body.len;
 	buf_add(&c->error_body, data, len < room ? len : room);
 	return 0;
@@ -220,7 +220,7 @@ fail_by_status(struct anthropic_call *c, struct model_failure *f,
 		.now_s = clk_wall_ms() / 1000,
 	};
 
-	anthropic_error_decode(&reply, f);
+	model_error_decode(&reply, f);
 	f->rejected =
 	    head->status == 400 || head->status == 413 || head->status == 422;
 }
@@ -229,19 +229,19 @@ static void
 on_end(void *ctx, const struct fetch_end *end)
 {
 	struct anthropic_call *c = ctx;
-	struct model_result *r = anthropic_decode_result(c->decode);
+	struct model_result *r = model_decode_result(c->decode);
 
 	c->fetch = NULL;
 	snprintf(
 	    r->request_id, sizeof(r->request_id), "%s", end->head.request_id);
 	if (end->code == ERR_CANCELLED)
-		anthropic_decode_interrupt(c->decode);
+		model_decode_interrupt(c->decode);
 	else if (end->head.status != 200 && end->head.status != 0)
 		fail_by_status(c, &r->failure, &end->head);
 	else if (end->code == ERR_TIMEOUT || end->head.status == 0)
 		fail_by_fetch(&r->failure, end);
 	else
-		anthropic_decode_finish(c->decode, NULL);
+		model_decode_finish(c->decode, NULL);
 	model_call_end(&c->call);
 }
 
@@ -255,7 +255,8 @@ anthropic_call_new(struct models *m, const struct model_request *rq)
 	if (c == NULL)
 		abort();
 	c->arena = arena_open(512);
-	c->decode = anthropic_decode_new(&rq->sink, rq->ctx, &bounds);
+	c->decode = model_decode_new(
+	    MODEL_API_ANTHROPIC, 0, &rq->sink, rq->ctx, &bounds);
 	buf_init(&c->error_body, NULL);
 	return &c->call;
 }
@@ -304,7 +305,7 @@ anthropic_result(struct model_call *call)
 {
 	struct anthropic_call *c = (struct anthropic_call *)(void *)call;
 
-	return anthropic_decode_result(c->decode);
+	return model_decode_result(c->decode);
 }
 
 static void
@@ -312,7 +313,7 @@ anthropic_call_free(struct model_call *call)
 {
 	struct anthropic_call *c = (struct anthropic_call *)(void *)call;
 
-	anthropic_decode_free(&c->decode);
+	model_decode_free(&c->decode);
 	buf_fini(&c->error_body);
 	arena_close(&c->arena);
 	free(c);

@@ -7,131 +7,55 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "model/anthropic_priv.h"
-
-#define BLOCKS_MAX 4096
+#include "model/decode_priv.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define NO_FRAME (-1) /* of no kind of block is it what is shown */
 
-typedef int open_f(struct anthropic_decode *d, struct model_block *b,
+typedef int open_f(struct model_decode *d, struct model_block *b,
     const struct json *start, struct err *err);
-typedef int delta_f(struct anthropic_decode *d, struct model_block *b,
+typedef int delta_f(struct model_decode *d, struct model_block *b,
     const struct json *value, struct err *err);
-
-/* Keeps text in a block's buffer, within the bound of the answer. */
-static int
-keep(struct anthropic_decode *d, struct buf *b, const char *text, size_t len,
-    struct err *err)
-{
-	if (len > d->room)
-		return err_set(err, ERR_TOO_LARGE, "the answer is too large");
-	d->room -= len;
-	buf_add(b, text, len);
-	return 0;
-}
-
-static int
-keep_json(struct anthropic_decode *d, struct buf *b, const struct json *j,
-    struct err *err)
-{
-	size_t before = b->len;
-
-	json_add_json(b, NULL, j);
-	if (b->len - before > d->room)
-		return err_set(err, ERR_TOO_LARGE, "the answer is too large");
-	d->room -= b->len - before;
-	return 0;
-}
-
-static struct model_block *
-block_new(struct anthropic_decode *d)
-{
-	struct model_result *r = &d->r;
-	struct model_block *b;
-
-	if (r->block_count == d->block_cap) {
-		d->block_cap = d->block_cap == 0 ? 4 : d->block_cap * 2;
-		r->block = reallocarray(
-		    r->block, (size_t)d->block_cap, sizeof(*r->block));
-		if (r->block == NULL)
-			abort();
-	}
-	b = &r->block[r->block_count++];
-	memset(b, 0, sizeof(*b));
-	buf_init(&b->text, NULL);
-	buf_init(&b->signature, NULL);
-	buf_init(&b->cited, NULL);
-	buf_init(&b->start, NULL);
-	return b;
-}
-
-static struct model_block *
-block_at(struct model_result *r, int64_t index)
-{
-	int i = r->block_count - 1;
-
-	while (i >= 0 && r->block[i].index != index)
-		i--;
-	return i < 0 ? NULL : &r->block[i];
-}
 
 /* The block that an event means; without an index, the last. NULL: none. */
 static struct model_block *
-block_find(struct anthropic_decode *d, const struct json *doc)
+block_find(struct model_decode *d, const struct json *doc)
 {
 	struct model_result *r = &d->r;
 	int64_t index;
 
 	if (json_get_int(doc, "index", &index))
-		return block_at(r, index);
+		return decode_block_at(d, index);
 	return r->block_count == 0 ? NULL : &r->block[r->block_count - 1];
 }
 
-/* Text that is shown at once. */
 static int
-add_shown(struct anthropic_decode *d, struct model_block *b, const char *text,
-    size_t len, struct err *err)
-{
-	void (*show)(void *ctx, const char *text, size_t len) =
-	    b->kind == MODEL_BLOCK_TEXT ? d->sink.text : d->sink.thinking;
-
-	if (len == 0)
-		return 0;
-	if (keep(d, &b->text, text, len, err) < 0)
-		return -1;
-	if (show != NULL)
-		show(d->sink_ctx, text, len);
-	return 0;
-}
-
-static int
-add_delta(struct anthropic_decode *d, struct model_block *b,
+add_delta(struct model_decode *d, struct model_block *b,
     enum model_block_kind kind, const struct json *value, struct err *err)
 {
 	const char *text = json_str(value);
 
 	if (b->kind != kind || text == NULL)
 		return 0;
-	return add_shown(d, b, text, strlen(text), err);
+	return decode_show(d, b, text, strlen(text), err);
 }
 
 static int
-add_text(struct anthropic_decode *d, struct model_block *b,
+add_text(struct model_decode *d, struct model_block *b,
     const struct json *value, struct err *err)
 {
 	return add_delta(d, b, MODEL_BLOCK_TEXT, value, err);
 }
 
 static int
-add_thinking(struct anthropic_decode *d, struct model_block *b,
+add_thinking(struct model_decode *d, struct model_block *b,
     const struct json *value, struct err *err)
 {
 	return add_delta(d, b, MODEL_BLOCK_THINKING, value, err);
@@ -139,7 +63,7 @@ add_thinking(struct anthropic_decode *d, struct model_block *b,
 
 /* Comes once, whole: a second one takes its place. */
 static int
-set_signature(struct anthropic_decode *d, struct model_block *b,
+set_signature(struct model_decode *d, struct model_block *b,
     const struct json *value, struct err *err)
 {
 	const char *text = json_str(value);
@@ -147,11 +71,11 @@ set_signature(struct anthropic_decode *d, struct model_block *b,
 	if (b->kind != MODEL_BLOCK_THINKING || text == NULL)
 		return 0;
 	buf_clear(&b->signature);
-	return keep(d, &b->signature, text, strlen(text), err);
+	return decode_keep(d, &b->signature, text, strlen(text), err);
 }
 
 static int
-add_input(struct anthropic_decode *d, struct model_block *b,
+add_input(struct model_decode *d, struct model_block *b,
     const struct json *value, struct err *err)
 {
 	const char *text = json_str(value);
@@ -162,21 +86,21 @@ add_input(struct anthropic_decode *d, struct model_block *b,
 		buf_clear(&b->text);
 		b->seeded = 0;
 	}
-	return keep(d, &b->text, text, strlen(text), err);
+	return decode_keep(d, &b->text, text, strlen(text), err);
 }
 
 static int
-add_citation(struct anthropic_decode *d, struct model_block *b,
+add_citation(struct model_decode *d, struct model_block *b,
     const struct json *value, struct err *err)
 {
 	if (b->kind != MODEL_BLOCK_TEXT || !json_is(value, JSON_OBJECT))
 		return 0;
 	b->citations++;
-	return keep_json(d, &b->cited, value, err);
+	return decode_keep_json(d, &b->cited, value, err);
 }
 
 static int
-open_text(struct anthropic_decode *d, struct model_block *b,
+open_text(struct model_decode *d, struct model_block *b,
     const struct json *start, struct err *err)
 {
 	const struct json *c = json_get(start, "citations");
@@ -190,7 +114,7 @@ open_text(struct anthropic_decode *d, struct model_block *b,
 }
 
 static int
-open_thinking(struct anthropic_decode *d, struct model_block *b,
+open_thinking(struct model_decode *d, struct model_block *b,
     const struct json *start, struct err *err)
 {
 	if (add_thinking(d, b, json_get(start, "thinking"), err) < 0)
@@ -198,18 +122,9 @@ open_thinking(struct anthropic_decode *d, struct model_block *b,
 	return set_signature(d, b, json_get(start, "signature"), err);
 }
 
-static int
-copy_id(char *dst, size_t size, const char *src, struct err *err)
-{
-	if (src != NULL && strlen(src) >= size)
-		return err_set(err, ERR_MODEL, "an id or a name is too long");
-	anthropic_copy_str(dst, size, src);
-	return 0;
-}
-
 /* A block of the provider's own; most come whole, its calls like ours. */
 static int
-open_other(struct anthropic_decode *d, struct model_block *b,
+open_other(struct model_decode *d, struct model_block *b,
     const struct json *start, struct err *err)
 {
 	const struct json *input = json_get(start, "input");
@@ -217,21 +132,21 @@ open_other(struct anthropic_decode *d, struct model_block *b,
 
 	if (id == NULL)
 		id = json_get_str(start, "id");
-	if (copy_id(b->id, sizeof(b->id), id, err) < 0 ||
-	    copy_id(
+	if (decode_copy_id(b->id, sizeof(b->id), id, err) < 0 ||
+	    decode_copy_id(
 		b->name, sizeof(b->name), json_get_str(start, "name"), err) < 0)
 		return -1;
 	b->has_input = b->kind == MODEL_BLOCK_CALL || input != NULL;
 	if (json_is(input, JSON_OBJECT) && json_count(input) > 0) {
 		b->seeded = 1;
-		if (keep_json(d, &b->text, input, err) < 0)
+		if (decode_keep_json(d, &b->text, input, err) < 0)
 			return -1;
 	}
-	return keep_json(d, &b->start, start, err);
+	return decode_keep_json(d, &b->native, start, err);
 }
 
 static int
-open_call(struct anthropic_decode *d, struct model_block *b,
+open_call(struct model_decode *d, struct model_block *b,
     const struct json *start, struct err *err)
 {
 	if (open_other(d, b, start, err) < 0)
@@ -280,7 +195,7 @@ static const struct {
 
 int
 anthropic_block_start(
-    struct anthropic_decode *d, const struct json *doc, struct err *err)
+    struct model_decode *d, const struct json *doc, struct err *err)
 {
 	const struct json *start = json_get(doc, "content_block");
 	const char *type = json_get_str(start, "type");
@@ -289,51 +204,26 @@ anthropic_block_start(
 
 	if (type == NULL)
 		return err_set(err, ERR_MODEL, "a content block has no type");
-	if (d->r.block_count == BLOCKS_MAX)
-		return err_set(err, ERR_TOO_LARGE,
-		    "the answer has over %d blocks", BLOCKS_MAX);
-	b = block_new(d);
-	if (!json_get_int(doc, "index", &b->index))
-		b->index = d->r.block_count - 1;
 	t = block_type_find(type);
-	b->kind = t->kind;
-	anthropic_copy_str(b->type, sizeof(b->type), type);
+	b = decode_block_new(d, t->kind, type, err);
+	if (b == NULL)
+		return -1;
+	json_get_int(doc, "index", &b->index);
 	return t->open(d, b, start, err);
 }
 
-int
-anthropic_block_frame(struct anthropic_decode *d, const char *data, size_t len,
-    int *rc_r, struct err *err)
-{
-	struct model_block *b;
-	const char *text;
-	size_t n;
-
-	if (!text_frame_match(&d->frame, data, len, &text, &n))
-		return 0;
-	b = block_at(&d->r, d->frame_index);
-	if (b == NULL || b->kind != d->frame_kind)
-		return 0;
-	*rc_r = add_shown(d, b, text, n, err);
-	return 1;
-}
-
+/* With an index: an event without one is of whichever block is the last. */
 static void
-frame_learn(struct anthropic_decode *d, const struct model_block *b,
+frame_learn(struct model_decode *d, const struct model_block *b,
     const char *member, const struct json *doc, const char *text)
 {
-	int64_t index;
-
-	if (json_get_int(doc, "index", &index) &&
-	    text_frame_learn(&d->frame, d->event, d->event_len, member, text)) {
-		d->frame_index = index;
-		d->frame_kind = b->kind;
-	}
+	if (json_get(doc, "index") != NULL)
+		decode_frame_learn(d, b, member, text);
 }
 
 int
 anthropic_block_delta(
-    struct anthropic_decode *d, const struct json *doc, struct err *err)
+    struct model_decode *d, const struct json *doc, struct err *err)
 {
 	const struct json *delta = json_get(doc, "delta");
 	const char *type = json_get_str(delta, "type");
@@ -356,7 +246,7 @@ anthropic_block_delta(
 
 int
 anthropic_block_stop(
-    struct anthropic_decode *d, const struct json *doc, struct err *err)
+    struct model_decode *d, const struct json *doc, struct err *err)
 {
 	struct model_block *b = block_find(d, doc);
 

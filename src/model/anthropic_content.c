@@ -13,11 +13,12 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "model/anthropic_priv.h"
+#include "model/decode_priv.h"
 
-typedef int write_f(struct anthropic_decode *d, int at);
+typedef int write_f(struct model_decode *d, int at);
 
 static int
-write_text(struct anthropic_decode *d, int at)
+write_text(struct model_decode *d, int at)
 {
 	const struct model_block *b = &d->r.block[at];
 	struct buf *out = &d->r.content;
@@ -38,7 +39,7 @@ write_text(struct anthropic_decode *d, int at)
 
 /* Without its signature Anthropic would not take it back. */
 static int
-write_thinking(struct anthropic_decode *d, int at)
+write_thinking(struct model_decode *d, int at)
 {
 	const struct model_block *b = &d->r.block[at];
 	struct buf *out = &d->r.content;
@@ -53,64 +54,9 @@ write_thinking(struct anthropic_decode *d, int at)
 	return 1;
 }
 
-/* The arguments, or NULL if they are no whole object. Nothing stands for {},
- * unless the answer was cut there. */
-static const struct json *
-block_input(struct anthropic_decode *d, int at)
-{
-	const struct model_block *b = &d->r.block[at];
-	const struct json *input;
-
-	if (b->text.len == 0 && at == d->r.block_count - 1 &&
-	    (d->r.stop == MODEL_STOP_LENGTH || !(d->r.complete || b->closed)))
-		return NULL;
-	input = b->text.len == 0
-		    ? json_parse(d->scratch, "{}", 2, 1, NULL)
-		    : json_parse(d->scratch, b->text.data, b->text.len,
-			  ANTHROPIC_EVENT_DEPTH, NULL);
-	return json_is(input, JSON_OBJECT) ? input : NULL;
-}
-
-/* Whether a later block is the result of the provider's tool call. */
-static int
-block_answered(const struct model_result *r, int at)
-{
-	for (int i = at + 1; i < r->block_count; i++)
-		if (r->block[i].kind == MODEL_BLOCK_OPAQUE &&
-		    !r->block[i].has_input &&
-		    strcmp(r->block[i].id, r->block[at].id) == 0)
-			return 1;
-	return 0;
-}
-
-static int
-block_replayable(const struct model_result *r, int at)
-{
-	const struct model_block *b = &r->block[at];
-	int own = b->kind == MODEL_BLOCK_OPAQUE;
-
-	if (r->complete)
-		return b->valid || !b->has_input || !own;
-	if (!b->closed)
-		return 0;
-	return !b->has_input || (b->valid && (!own || block_answered(r, at)));
-}
-
-/* What stands for the name of a call that no provider would take back. */
-#define NO_NAME "invalid_tool_name"
-
-static const char *
-call_name(const struct model_block *b)
-{
-	size_t n = strspn(b->name,
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
-
-	return n > 0 && n <= 64 && b->name[n] == '\0' ? b->name : NO_NAME;
-}
-
 /* A call is named anew, if the caller wants that. */
 static void
-write_member(struct anthropic_decode *d, struct model_block *b,
+write_member(struct model_decode *d, struct model_block *b,
     const struct json *m, int renamed)
 {
 	struct buf *out = &d->r.content;
@@ -121,31 +67,28 @@ write_member(struct anthropic_decode *d, struct model_block *b,
 	if (renamed && strcmp(name, "id") == 0)
 		json_add_str(out, name, b->id);
 	else if (renamed && strcmp(name, "name") == 0)
-		json_add_str(out, name, call_name(b));
+		json_add_str(out, name, decode_call_name(b));
 	else
 		json_add_json(out, name, m);
 }
 
 /* A call, or a block of the provider's own: as it was opened. */
 static int
-write_other(struct anthropic_decode *d, int at)
+write_other(struct model_decode *d, int at)
 {
 	struct model_block *b = &d->r.block[at];
-	int renamed = b->kind == MODEL_BLOCK_CALL && d->sink.call_id != NULL;
 	const struct json *input = NULL, *m;
 	struct buf *out = &d->r.content;
+	int renamed;
 
-	if (b->has_input) {
-		input = block_input(d, at);
-		b->valid = input != NULL;
-	}
-	if (!block_replayable(&d->r, at))
+	if (b->has_input)
+		input = decode_input(d, at);
+	if (!decode_replayable(&d->r, at))
 		return 0;
-	if (renamed)
-		d->sink.call_id(d->sink_ctx, b->id);
+	renamed = decode_name_call(d, b);
 	json_open(out, NULL, '{');
-	m = json_parse(d->scratch, b->start.data, b->start.len,
-	    ANTHROPIC_EVENT_DEPTH, NULL);
+	m = json_parse(d->scratch, b->native.data, b->native.len,
+	    DECODE_EVENT_DEPTH, NULL);
 	for (m = json_first(m); m != NULL; m = json_next(m))
 		write_member(d, b, m, renamed);
 	if (input != NULL)
@@ -160,20 +103,12 @@ static write_f *const writers[MODEL_BLOCK_KINDS] = {
 	[MODEL_BLOCK_TEXT] = write_text,
 	[MODEL_BLOCK_THINKING] = write_thinking,
 	[MODEL_BLOCK_CALL] = write_other,
+	[MODEL_BLOCK_REFUSAL] = write_text,
 	[MODEL_BLOCK_OPAQUE] = write_other,
 };
 
-void
-anthropic_content_make(struct anthropic_decode *d)
+int
+anthropic_write(struct model_decode *d, int at)
 {
-	struct model_result *r = &d->r;
-
-	r->blocks = 0;
-	buf_clear(&r->content);
-	json_open(&r->content, NULL, '[');
-	for (int i = 0; i < r->block_count; i++) {
-		arena_reset(d->scratch);
-		r->blocks += writers[r->block[i].kind](d, i);
-	}
-	json_close(&r->content, ']');
+	return writers[d->r.block[at].kind](d, at);
 }

@@ -12,10 +12,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
-#include "model/decode_print.h"
-
-typedef void block_print_f(
-    struct buf *b, const struct model_block *blk, struct arena *scratch);
+#include "model/decode_priv.h"
 
 static const char *const stop_names[] = {
 	[MODEL_STOP_NONE] = "none",
@@ -71,82 +68,66 @@ add_arguments(
 		json_add_null(b, "arguments");
 }
 
-static void
-print_text(struct buf *b, const struct model_block *blk, struct arena *scratch)
+static const struct json *
+block_native(const struct model_block *blk, struct arena *scratch)
 {
-	(void)scratch;
-	json_add_strn(b, "text", buf_str(&blk->text), blk->text.len);
-	if (blk->citations > 0)
-		json_add_int(b, "citations", blk->citations);
+	return json_parse(scratch, buf_str(&blk->native), blk->native.len,
+	    JSON_DEPTH_MAX, NULL);
 }
 
 static void
-print_thinking(
-    struct buf *b, const struct model_block *blk, struct arena *scratch)
+print_call(struct buf *b, const struct model_decode *d,
+    const struct model_block *blk, struct arena *scratch)
 {
-	(void)scratch;
-	json_add_strn(b, "text", buf_str(&blk->text), blk->text.len);
-	if (blk->signature.len > 0)
-		json_add_str(b, "signature", blk->signature.data);
-}
-
-static void
-print_call(struct buf *b, const struct model_block *blk, struct arena *scratch)
-{
-	json_add_str(b, "id", blk->id);
+	(void)d;
+	add_str_or_null(b, "id", blk->id);
 	json_add_str(b, "name", blk->name);
 	add_arguments(b, blk, scratch);
 	json_add_bool(b, "arguments_valid", blk->valid);
-	json_add_strn(b, "arguments_raw", buf_str(&blk->text), blk->text.len);
+	if (blk->parsed)
+		json_add_null(b, "arguments_raw");
+	else
+		json_add_strn(
+		    b, "arguments_raw", buf_str(&blk->text), blk->text.len);
 }
 
 static void
-print_opaque(
-    struct buf *b, const struct model_block *blk, struct arena *scratch)
+print_block(struct buf *b, const struct model_decode *d,
+    const struct model_block *blk, struct arena *scratch)
 {
-	const struct json *start;
-	const char *data;
-
-	if (blk->has_input) {
-		print_call(b, blk, scratch);
-		return;
-	}
-	start = json_parse(scratch, buf_str(&blk->start), blk->start.len,
-	    JSON_DEPTH_MAX, NULL);
-	data = json_get_str(start, "data");
-	if (data != NULL)
-		json_add_str(b, "data", data);
+	json_open(b, NULL, '{');
+	json_add_str(b, "type", blk->type);
+	if (blk->has_input)
+		print_call(b, d, blk, scratch);
+	else if (blk->kind != MODEL_BLOCK_OPAQUE)
+		json_add_strn(b, "text", buf_str(&blk->text), blk->text.len);
+	if (d->api->print_block != NULL)
+		d->api->print_block(b, blk, block_native(blk, scratch));
+	json_close(b, '}');
 }
 
-static block_print_f *const block_printers[MODEL_BLOCK_KINDS] = {
-	[MODEL_BLOCK_TEXT] = print_text,
-	[MODEL_BLOCK_THINKING] = print_thinking,
-	[MODEL_BLOCK_CALL] = print_call,
-	[MODEL_BLOCK_OPAQUE] = print_opaque,
-};
-
 static void
-add_blocks(struct buf *b, const struct model_result *r, struct arena *scratch)
+add_blocks(struct buf *b, const struct model_decode *d, struct arena *scratch)
 {
 	json_open(b, "blocks", '[');
-	for (int i = 0; i < r->block_count; i++) {
-		json_open(b, NULL, '{');
-		json_add_str(b, "type", r->block[i].type);
-		block_printers[r->block[i].kind](b, &r->block[i], scratch);
-		json_close(b, '}');
-	}
+	for (int i = 0; i < d->r.block_count; i++)
+		print_block(b, d, &d->r.block[i], scratch);
 	json_close(b, ']');
 }
 
 static void
-add_calls(struct buf *b, const struct model_result *r, struct arena *scratch)
+add_calls(struct buf *b, const struct model_decode *d, struct arena *scratch)
 {
+	const struct model_block *blk = d->r.block;
+
 	json_open(b, "tool_calls", '[');
-	for (int i = 0; i < r->block_count; i++) {
-		if (r->block[i].kind != MODEL_BLOCK_CALL)
+	for (int i = 0; i < d->r.block_count; i++, blk++) {
+		if (blk->kind != MODEL_BLOCK_CALL)
 			continue;
 		json_open(b, NULL, '{');
-		print_call(b, &r->block[i], scratch);
+		print_call(b, d, blk, scratch);
+		if (d->api->print_block != NULL)
+			d->api->print_block(b, blk, block_native(blk, scratch));
 		json_close(b, '}');
 	}
 	json_close(b, ']');
@@ -189,39 +170,70 @@ add_stop(struct buf *b, const struct model_result *r)
 	add_str_or_null(b, "stop_sequence", r->stop_sequence);
 }
 
+/* Only what the provider said: of a stream that was cut, complete tells. */
 static void
 add_error(struct buf *b, const struct model_failure *f)
 {
-	if (!f->failed) {
+	if (!f->said) {
 		json_add_null(b, "error");
 		return;
 	}
 	json_open(b, "error", '{');
 	add_str_or_null(b, "type", f->type);
+	if (f->code[0] != '\0')
+		json_add_raw(b, "code", f->code, strlen(f->code));
 	json_add_str(b, "message", f->message);
-	json_add_bool(b, "retryable", f->retryable);
+	if (f->outside)
+		json_add_bool(b, "outside_sse", 1);
 	json_close(b, '}');
 }
 
+/* Where the stream said nothing of it, null. */
+static void
+add_all_usage(struct buf *b, const struct model_result *r)
+{
+	const struct model_usage *u = &r->usage;
+
+	if (u->input < 0 && u->output < 0)
+		json_add_null(b, "usage");
+	else
+		add_usage(b, u);
+	if (r->usage_raw.len == 0)
+		json_add_null(b, "usage_raw");
+	else
+		json_add_raw(
+		    b, "usage_raw", r->usage_raw.data, r->usage_raw.len);
+}
+
 void
-model_decode_print(struct buf *b, const struct model_result *r)
+model_decode_print(struct buf *b, struct model_decode *d, const char *provider,
+    const char *name)
 {
 	struct arena *scratch = arena_open(4096);
+	const struct model_result *r = &d->r;
 
 	json_open(b, NULL, '{');
+	if (provider != NULL)
+		json_add_str(b, "provider", provider);
+	if (name != NULL)
+		json_add_str(b, "case", name);
+	json_add_str(b, "api", d->api->name);
 	add_str_or_null(b, "model", r->model);
 	add_str_or_null(b, "response_id", r->response_id);
 	add_text(b, "text", r, MODEL_BLOCK_TEXT);
 	add_text(b, "thinking", r, MODEL_BLOCK_THINKING);
-	add_blocks(b, r, scratch);
-	add_calls(b, r, scratch);
-	add_usage(b, &r->usage);
+	add_text(b, "refusal", r, MODEL_BLOCK_REFUSAL);
+	add_blocks(b, d, scratch);
+	add_calls(b, d, scratch);
+	add_all_usage(b, r);
 	add_stop(b, r);
 	add_error(b, &r->failure);
 	json_add_bool(b, "complete", r->complete);
 	json_add_bool(b, "done_marker", r->done_marker);
 	json_add_int(b, "events", r->events);
 	json_add_bool(b, "unterminated_tail", r->unterminated_tail);
+	if (d->api->print != NULL)
+		d->api->print(b, d);
 	json_close(b, '}');
 	arena_close(&scratch);
 }

@@ -16,6 +16,19 @@ struct arena;
  * and keeps the blocks for the history.
  */
 
+enum model_api {
+	MODEL_API_ANTHROPIC, /* Messages */
+	MODEL_API_CHAT,      /* OpenAI's Chat Completions and its dialects */
+	MODEL_API_RESPONSES, /* OpenAI's Responses */
+	MODEL_API_GEMINI,    /* generateContent */
+	MODEL_APIS
+};
+
+/* What a provider does otherwise than its API says. */
+enum model_quirk {
+	MODEL_QUIRK_THINK_TAGS = 1 /* <think>...</think> in the text */
+};
+
 enum model_stop {
 	MODEL_STOP_NONE, /* no terminal event yet */
 	MODEL_STOP_STOP,
@@ -53,8 +66,11 @@ struct model_failure {
 	int retryable;
 	int rejected;       /* the request itself was not taken */
 	int retry_after_ms; /* what the provider asked for; 0: nothing */
+	int said;           /* by the provider, in its stream or answer */
+	int outside;        /* of the events of its stream */
 	char type[64];      /* the provider's word, "" if it had none, or
 			       ours: stream_cut, bad_event, too_large */
+	char code[64];      /* the provider's second word; JSON, or "" */
 	char message[300];  /* for people; bounded, never a key */
 };
 
@@ -78,8 +94,9 @@ struct model_reply {
 enum model_block_kind {
 	MODEL_BLOCK_TEXT,
 	MODEL_BLOCK_THINKING,
-	MODEL_BLOCK_CALL,   /* a tool call, ours to run */
-	MODEL_BLOCK_OPAQUE, /* the provider's own: never run, replayed whole */
+	MODEL_BLOCK_CALL,    /* a tool call, ours to run */
+	MODEL_BLOCK_REFUSAL, /* shown like text */
+	MODEL_BLOCK_OPAQUE,  /* the provider's own: never run, replayed whole */
 	MODEL_BLOCK_KINDS
 };
 
@@ -90,15 +107,21 @@ struct model_block {
 	int closed;    /* the provider said that it is whole */
 	int has_input; /* it has arguments: a call, or the provider's own */
 	int valid;     /* they are a JSON object; set with the content */
+	int cut;       /* by length before any of them came: must not run */
+	int parsed;    /* they came as an object, not as text */
 	int seeded;    /* text came with the start, not in deltas */
 	int citations; /* how many */
 	char type[64];
-	char id[160]; /* of the call; of the call that a result answers */
+	char id[160]; /* of the call; of the call that a result answers;
+			 "" if the provider gave none */
 	char name[160];
 	struct buf text; /* text, thinking, or the arguments as they came */
 	struct buf signature;
 	struct buf cited; /* the citations: JSON values, commas between */
-	struct buf start; /* OPAQUE and CALL: JSON, as it was opened */
+
+	/* A JSON object: the provider's own form of it, or what of that the
+	 * rest does not say; or nothing. */
+	struct buf native;
 };
 
 struct model_result {
@@ -107,6 +130,7 @@ struct model_result {
 	struct model_block *block; /* all of them, in order */
 	int block_count;
 	struct model_usage usage;
+	struct buf usage_raw; /* JSON, if it was asked for */
 	enum model_stop stop;
 	char stop_raw[64];
 	char stop_sequence[128]; /* the one that was met, "" if none */

@@ -27,7 +27,7 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "conf/conf.h"
-#include "model/anthropic_decode.h"
+#include "model/decode.h"
 #include "model/provider.h"
 #include "model/script_priv.h"
 
@@ -44,7 +44,7 @@
 
 struct script_call {
 	struct model_call call; /* first */
-	struct anthropic_decode *decode;
+	struct model_decode *decode;
 	struct loop_timer *timer; /* NULL when it has ended */
 	struct arena *arena;
 	struct script_texts texts;
@@ -79,7 +79,7 @@ typedef enum play play_f(struct script_call *c, const struct script_step *s);
 static void
 feed(struct script_call *c, const char *data, size_t len)
 {
-	if (!c->over && anthropic_decode_feed(c->decode, data, len, NULL) < 0)
+	if (!c->over && model_decode_feed(c->decode, data, len, NULL) < 0)
 		c->over = 1;
 }
 
@@ -515,8 +515,7 @@ refuse(struct script_call *c, struct model_reply *reply, const struct buf *body)
 	reply->body = buf_str(body);
 	reply->len = body->len;
 	reply->now_s = clk_wall_ms() / 1000;
-	anthropic_error_decode(
-	    reply, &anthropic_decode_result(c->decode)->failure);
+	model_error_decode(reply, &model_decode_result(c->decode)->failure);
 }
 
 static enum play
@@ -589,7 +588,7 @@ call_prepare(struct script_call *c)
 {
 	const struct buf *messages = c->call.rq->messages;
 	struct script *s = c->call.models->script;
-	struct model_result *r = anthropic_decode_result(c->decode);
+	struct model_result *r = model_decode_result(c->decode);
 	struct model_reply reply = { .status = 400 };
 	struct buf doc;
 	struct err err = { 0 };
@@ -623,7 +622,7 @@ on_timer(void *arg)
 	if (p == PLAY_WAIT)
 		return;
 	if (p == PLAY_END)
-		anthropic_decode_finish(c->decode, NULL);
+		model_decode_finish(c->decode, NULL);
 	loop_timer_free(&c->timer);
 	model_call_end(&c->call);
 }
@@ -649,7 +648,8 @@ script_call_new(struct models *m, const struct model_request *rq)
 
 	if (c == NULL)
 		abort();
-	c->decode = anthropic_decode_new(&rq->sink, rq->ctx, &bounds);
+	c->decode = model_decode_new(
+	    MODEL_API_ANTHROPIC, 0, &rq->sink, rq->ctx, &bounds);
 	c->arena = arena_open(4096);
 	c->timer = loop_timer_new(m->loop, "script", on_timer, c);
 	c->stop_reason = "end_turn";
@@ -670,7 +670,7 @@ script_result(struct model_call *call)
 {
 	struct script_call *c = (struct script_call *)(void *)call;
 
-	return anthropic_decode_result(c->decode);
+	return model_decode_result(c->decode);
 }
 
 /* The provider would not have said it yet, but here the usage is known. */
@@ -681,7 +681,7 @@ script_cancel(struct model_call *call)
 
 	if (c->message_started && !usage_said(c, 0, "output_tokens"))
 		script_result(call)->usage.output = c->words;
-	anthropic_decode_interrupt(c->decode);
+	model_decode_interrupt(c->decode);
 	loop_timer_free(&c->timer);
 	model_call_end(call);
 }
@@ -691,7 +691,7 @@ script_call_free(struct model_call *call)
 {
 	struct script_call *c = (struct script_call *)(void *)call;
 
-	anthropic_decode_free(&c->decode);
+	model_decode_free(&c->decode);
 	buf_fini(&c->event);
 	arena_close(&c->arena);
 	free(c);

@@ -16,8 +16,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
-#include "model/anthropic_decode.h"
-#include "model/anthropic_priv.h"
+#include "model/decode_priv.h"
 
 #define BODY_MAX (64 * 1024)    /* of an error that is looked at */
 #define DELAY_MAX_MS 86400000.0 /* a day */
@@ -26,7 +25,7 @@
 
 /* Copies as many whole characters as fit; NULL changes nothing. */
 void
-anthropic_copy_str(char *dst, size_t size, const char *src)
+model_copy_str(char *dst, size_t size, const char *src)
 {
 	size_t len;
 
@@ -110,7 +109,7 @@ complaint_type(const struct json *e)
 
 /* Any of the shapes of spec/providers.md, section 0. */
 void
-anthropic_complaint_read(const struct json *doc, struct complaint *c)
+complaint_read(const struct json *doc, struct complaint *c)
 {
 	static const char *const said[] = { "message", "error", "detail", "msg",
 		NULL };
@@ -127,7 +126,8 @@ anthropic_complaint_read(const struct json *doc, struct complaint *c)
 	if (c->message == NULL && json_is(json_get(e, "detail"), JSON_ARRAY))
 		c->message = first_str(json_first(json_get(e, "detail")), said);
 	c->detail = json_get_str(json_get(e, "metadata"), "raw");
-	json_get_int(e, "code", &c->status);
+	c->code = json_get(e, "code");
+	json_int(c->code, &c->status);
 	details = json_get(e, "details");
 	c->final = is_final_word(c->type) ||
 		   is_final_word(json_get_str(e, "code")) ||
@@ -143,7 +143,7 @@ status_retryable(int64_t status)
 
 /* Of an error inside a stream, where there is no status. */
 int
-anthropic_complaint_retryable(const struct complaint *c)
+complaint_retryable(const struct complaint *c)
 {
 	if (c->final)
 		return 0;
@@ -183,7 +183,7 @@ hide_keys(char *s)
 
 /* One line of valid UTF-8, cut to fit, no control characters, no keys. */
 void
-anthropic_message_copy(char *dst, size_t size, const char *src, size_t len)
+model_copy_message(char *dst, size_t size, const char *src, size_t len)
 {
 	size_t n = 0, i = 0, run;
 
@@ -205,19 +205,35 @@ anthropic_message_copy(char *dst, size_t size, const char *src, size_t len)
 	hide_keys(dst);
 }
 
+/* As JSON, if it is a short one. */
+static void
+code_copy(char *dst, size_t size, const struct json *code)
+{
+	struct buf b;
+
+	if (!json_is(code, JSON_STRING) && !json_is(code, JSON_NUMBER))
+		return;
+	buf_init(&b, NULL);
+	json_add_json(&b, NULL, code);
+	if (b.len < size)
+		memcpy(dst, buf_str(&b), b.len + 1);
+	buf_fini(&b);
+}
+
 void
-anthropic_complaint_fill(const struct complaint *c, struct model_failure *f)
+complaint_fill(const struct complaint *c, struct model_failure *f)
 {
 	const char *m = c->message == NULL ? "" : c->message;
 	struct buf both;
 
 	f->failed = 1;
-	anthropic_copy_str(f->type, sizeof(f->type), c->type);
+	model_copy_str(f->type, sizeof(f->type), c->type);
+	code_copy(f->code, sizeof(f->code), c->code);
 	buf_init(&both, NULL);
 	buf_puts(&both, m);
 	if (c->detail != NULL)
 		buf_printf(&both, "%s%s", *m == '\0' ? "" : ": ", c->detail);
-	anthropic_message_copy(
+	model_copy_message(
 	    f->message, sizeof(f->message), buf_str(&both), both.len);
 	buf_fini(&both);
 }
@@ -240,7 +256,7 @@ text_fill(const char *body, size_t len, struct model_failure *f)
 		end = memchr(body, '<', len);
 		len = end == NULL ? len : (size_t)(end - body);
 	}
-	anthropic_message_copy(f->message, sizeof(f->message), body, len);
+	model_copy_message(f->message, sizeof(f->message), body, len);
 }
 
 static int
@@ -314,11 +330,11 @@ reply_retryable(const struct model_reply *reply, const struct complaint *c)
 }
 
 void
-anthropic_error_decode(
+model_error_decode(
     const struct model_reply *reply, struct model_failure *failure)
 {
 	size_t len = reply->len < BODY_MAX ? reply->len : BODY_MAX;
-	struct arena *scratch = arena_open(ANTHROPIC_SCRATCH_BYTES);
+	struct arena *scratch = arena_open(DECODE_SCRATCH_BYTES);
 	struct complaint c = { 0 };
 	const struct json *doc;
 
@@ -328,8 +344,8 @@ anthropic_error_decode(
 		  ? NULL
 		  : json_parse(scratch, reply->body, len, JSON_DEPTH_MAX, NULL);
 	if (json_is(doc, JSON_OBJECT) || json_is(doc, JSON_ARRAY)) {
-		anthropic_complaint_read(doc, &c);
-		anthropic_complaint_fill(&c, failure);
+		complaint_read(doc, &c);
+		complaint_fill(&c, failure);
 	} else {
 		text_fill(reply->body, len, failure);
 	}
