@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "agent/forms.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/clk.h"
@@ -40,7 +41,9 @@ runner_new(const struct runner_parts *parts)
 	if (r == NULL)
 		abort();
 	r->parts = *parts;
-	r->cache = history_cache_new((size_t)parts->conf->store_cache_bytes);
+	r->forms = forms_new(parts->models);
+	r->cache = history_cache_new(
+	    (size_t)parts->conf->store_cache_bytes, forms_choose, r->forms);
 	r->queue_tail = &r->queue_first;
 	lck_init(&r->lck, LCK_RUNNER);
 	lck_cond_init(&r->work);
@@ -63,6 +66,7 @@ runner_free(struct runner **r_p)
 		lck_cond_wait(&r->left, &r->lck, clk_mono_ms() + IDLE_MS);
 	lck_drop(&r->lck);
 	history_cache_free(&r->cache);
+	forms_free(&r->forms);
 	lck_cond_fini(&r->work);
 	lck_cond_fini(&r->left);
 	lck_fini(&r->lck);

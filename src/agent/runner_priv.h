@@ -7,6 +7,7 @@
 
 struct runner {
 	struct runner_parts parts;
+	struct forms *forms;
 	struct history_cache *cache;
 	struct turn *turns; /* by agent; the loop's thread alone */
 

@@ -280,18 +280,32 @@ read_network(struct arena *a, const struct json *j, struct agent_template *out,
 	return j == NULL || hosts_parse(a, j, err) != NULL ? 0 : -1;
 }
 
+static int
+read_models(const struct json *j, struct agent_template *out, struct err *err)
+{
+	out->models = j;
+	if (j != NULL && !json_is(j, JSON_ARRAY))
+		return err_set(err, ERR_CONFIG, "models is not a list");
+	for (const struct json *m = json_first(j); m != NULL; m = json_next(m))
+		if (json_str(m) == NULL)
+			return err_set(
+			    err, ERR_CONFIG, "models is not a list of names");
+	return 0;
+}
+
 int
 template_read(struct arena *a, const struct json *j,
     const struct skills *skills, struct agent_template *out, struct err *err)
 {
 	static const char *const names[] = { "description", "systemPrompt",
-		"model", "tools", "permission", "httpTools", "hooks",
+		"model", "models", "tools", "permission", "httpTools", "hooks",
 		"subagents", "mcp", "skills", "network", NULL };
 
 	if (template_names(j, names, err) < 0 ||
 	    template_str(j, "description", &out->description, err) < 0 ||
 	    template_str(j, "systemPrompt", &out->prompt, err) < 0 ||
 	    template_str(j, "model", &out->model, err) < 0 ||
+	    read_models(json_get(j, "models"), out, err) < 0 ||
 	    read_http_tools(a, json_get(j, "httpTools"), out, err) < 0 ||
 	    read_network(a, json_get(j, "network"), out, err) < 0 ||
 	    template_read_mcp(a, json_get(j, "mcp"), out, err) < 0 ||

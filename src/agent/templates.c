@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "conf/conf.h"
 
 #define FILE_MAX_BYTES (256 * 1024)
 #define FILES_MAX 256
@@ -135,4 +136,61 @@ templates_call_out(const struct templates *t)
 				return 1;
 	}
 	return 0;
+}
+
+int
+templates_check_models(
+    const struct templates *t, const struct conf *c, struct err *err)
+{
+	const struct agent_template *one;
+	const struct json *m;
+
+	for (size_t i = 0; i < t->count; i++) {
+		one = &t->list[i];
+		if (conf_model_find(c, one->model) == NULL)
+			return err_set(err, ERR_CONFIG,
+			    "template %s: model \"%s\" is not configured; "
+			    "write a section [model %s]",
+			    one->name, one->model, one->model);
+		for (m = json_first(one->models); m != NULL; m = json_next(m))
+			if (conf_model_find(c, json_str(m)) == NULL)
+				return err_set(err, ERR_CONFIG,
+				    "template %s: models: \"%s\" is not "
+				    "configured; write a section [model %s]",
+				    one->name, json_str(m), json_str(m));
+	}
+	return 0;
+}
+
+static int
+is_allowed(const struct agent_template *t, const char *name)
+{
+	if (t == NULL || t->models == NULL || strcmp(t->model, name) == 0)
+		return 1;
+	for (const struct json *m = json_first(t->models); m != NULL;
+	     m = json_next(m))
+		if (strcmp(json_str(m), name) == 0)
+			return 1;
+	return 0;
+}
+
+int
+template_allows_model(const struct agent_template *t, const struct conf *c,
+    const char *name, struct err *err)
+{
+	struct buf names;
+
+	if (*name == '\0' ||
+	    (conf_model_find(c, name) != NULL && is_allowed(t, name)))
+		return 0;
+	buf_init(&names, NULL);
+	if (is_allowed(t, "default"))
+		buf_puts(&names, " default");
+	for (size_t i = 0; i < c->model_count; i++)
+		if (is_allowed(t, c->models[i].label))
+			buf_printf(&names, " %s", c->models[i].label);
+	err_set(err, ERR_INVALID, "model: \"%.64s\" is none of:%s", name,
+	    buf_str(&names));
+	buf_fini(&names);
+	return -1;
 }

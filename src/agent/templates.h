@@ -37,6 +37,7 @@ struct agent_template {
 	const char *description;
 	const char *prompt;
 	const char *model;
+	const struct json *models; /* others that may be chosen; NULL: any */
 	const char *tools;      /* JSON array of names, httpTools too; or "" */
 	const char *permission; /* JSON, or "" */
 	const struct json *subagents; /* names of templates, or NULL */
@@ -64,6 +65,18 @@ const struct agent_template *templates_find(
 
 /* The i-th by name, NULL behind the last. */
 const struct agent_template *templates_at(const struct templates *t, size_t i);
+
+/* 0, or -1 and ERR_CONFIG if one names a model that is not configured. */
+struct conf;
+int templates_check_models(
+    const struct templates *t, const struct conf *c, struct err *err);
+
+/*
+ * The model that an agent of template t (or NULL) gets if the request says
+ * name: 0, or -1 and ERR_INVALID with those that may be chosen.
+ */
+int template_allows_model(const struct agent_template *t, const struct conf *c,
+    const char *name, struct err *err);
 
 /* 1 if one of them makes requests over HTTP. */
 int templates_call_out(const struct templates *t);

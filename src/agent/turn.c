@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/forms.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/log.h"
@@ -176,6 +177,15 @@ step_abandoned(struct turn *t)
 static enum turn_step
 where_to_begin(struct turn *t)
 {
+	const char *model = t->history->model;
+
+	t->model = form_model(t->history->form);
+	if (models_find(t->runner->parts.models, model) == NULL)
+		return turn_fail(t, "model_unknown",
+		    arena_printf(t->arena,
+			"there is no model \"%.64s\" any more; change the "
+			"agent's, or write a section [model %.64s]",
+			model, model));
 	if (strcmp(t->lease.state, "REPORTING") == 0)
 		return turn_report(t, "completed", TURN_DONE);
 	return turn_connect(

@@ -15,6 +15,7 @@
 #include "base/clk.h"
 #include "base/crash.h"
 #include "base/id.h"
+#include "base/json.h"
 
 void
 turn_commit_event(struct turn *t, enum event_kind kind, const char *rest)
@@ -39,6 +40,20 @@ turn_commit_message(struct turn *t, const char *marks, const char *role,
 	buf_putc(&doc, '}');
 	journal_op_message(&t->commit, t->lease.segment, doc.data, doc.len);
 	history_add(t->history, doc.data, doc.len);
+}
+
+void
+turn_commit_answer(struct turn *t, const char *marks)
+{
+	const struct model_result *r = model_call_result(t->result);
+	struct buf b;
+
+	buf_init(&b, t->commit.arena);
+	buf_printf(&b, "%s,\"by\":\"", marks);
+	json_escape(&b, model_by(t->model), strlen(model_by(t->model)));
+	buf_putc(&b, '"');
+	turn_commit_message(
+	    t, buf_str(&b), "assistant", r->content.data, r->content.len);
 }
 
 /* The turn that a document of the inbox names: its second member. */

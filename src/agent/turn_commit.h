@@ -18,6 +18,9 @@ void turn_commit_event(struct turn *t, enum event_kind kind, const char *rest);
 void turn_commit_message(struct turn *t, const char *marks, const char *role,
     const char *content, size_t len);
 
+/* The answer of the model, and by whom it was said. */
+void turn_commit_answer(struct turn *t, const char *marks);
+
 /* turn_todo.c: the list that a call has made, and a reminder of it. */
 struct turn_call;
 void turn_commit_todos(struct turn *t, struct turn_call *c);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "agent/compact.h"
+#include "agent/forms.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/clk.h"
@@ -92,11 +93,10 @@ tokens_of_next(struct turn *t)
 int
 turn_must_compact(struct turn *t)
 {
-	const struct conf *c = conf_of(t);
+	const struct conf_model *c = model_conf(t->model);
 
-	return c->model_context_window > 0 && !t->uncompactable &&
-	       tokens_of_next(t) + c->model_max_tokens >
-		   c->model_context_window;
+	return c->context_window > 0 && !t->uncompactable &&
+	       tokens_of_next(t) + c->max_tokens > c->context_window;
 }
 
 void
@@ -111,11 +111,11 @@ turn_commit_context(struct turn *t, int64_t tokens)
 static size_t
 room(const struct turn *t, double part)
 {
-	const struct conf *c = conf_of(t);
-	int64_t tokens = c->model_context_window - c->model_max_tokens;
+	const struct conf_model *c = model_conf(t->model);
+	int64_t tokens = c->context_window - c->max_tokens;
 
-	if (tokens < c->model_context_window / 4)
-		tokens = c->model_context_window / 4;
+	if (tokens < c->context_window / 4)
+		tokens = c->context_window / 4;
 	return (size_t)(part * (double)tokens * bytes_per_token(t));
 }
 
@@ -148,19 +148,27 @@ read_docs(struct turn *t, struct turn_compact *k, struct err *err)
 static void
 request_build(struct turn *t, struct turn_compact *k)
 {
+	const struct conf *c = conf_of(t);
 	struct buf text;
 
 	compact_transcript(
 	    k->arena, k->docs, k->plan.keep_from, room(t, 0.8), &text);
 	buf_init(&k->messages, k->arena);
-	buf_lit(&k->messages, "{\"messages\":[");
-	json_open(&k->messages, NULL, '{');
-	json_add_str(&k->messages, "role", "user");
-	json_open(&k->messages, "content", '[');
-	json_open(&k->messages, NULL, '{');
-	json_add_str(&k->messages, "type", "text");
-	json_add_strn(&k->messages, "text", text.data, text.len);
-	buf_puts(&k->messages, "}]}");
+	k->rq = (struct model_request){
+		.model =
+		    *c->compact_model != '\0'
+			? models_find(t->runner->parts.models, c->compact_model)
+			: t->model,
+		.system = *c->compact_prompt != '\0' ? c->compact_prompt
+						     : default_prompt,
+		.tools = "",
+		.tool_choice = "",
+		.schema = "",
+		.extra = "",
+		.messages = &k->messages,
+	};
+	k->rq.message_count =
+	    form_message(k->arena, k->rq.model, &k->messages, buf_str(&text));
 }
 
 enum turn_step
@@ -202,7 +210,6 @@ step_summarise(struct turn *t)
 {
 	static const char start[] = ",\"phase\":\"start\"";
 	struct turn_compact *k = t->compact;
-	const struct conf *c = conf_of(t);
 
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
@@ -210,15 +217,6 @@ step_summarise(struct turn *t)
 	    "%zu of %zu messages are summed up", k->plan.keep_from, k->count);
 	journal_event(t->log, EVENT_CONTEXT_COMPRESSION, t->step, start,
 	    sizeof(start) - 1);
-	k->rq = (struct model_request){
-		.model = *c->compact_model != '\0' ? c->compact_model
-						   : t->history->model,
-		.system = *c->compact_prompt != '\0' ? c->compact_prompt
-						     : default_prompt,
-		.tools = "",
-		.extra = "",
-		.messages = &k->messages,
-	};
 	return turn_call_model(t, &k->rq, TURN_COMPACTED);
 }
 

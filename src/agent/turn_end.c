@@ -96,8 +96,7 @@ step_answered(struct turn *t)
 	journal_commit_init(&t->commit, t->arena);
 	/* A refusal is shown, but must not be sent back (providers.md 1). */
 	if (r->blocks > 0 && r->stop != MODEL_STOP_REFUSAL)
-		turn_commit_message(
-		    t, "", "assistant", r->content.data, r->content.len);
+		turn_commit_answer(t, "");
 	turn_commit_usage(t, r);
 	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
 	if (turn_must_report(t))
@@ -135,8 +134,7 @@ commit_cut(struct turn *t, const char *note)
 	    t->result == NULL ? NULL : model_call_result(t->result);
 
 	if (r != NULL && r->blocks > 0 && t->shown) {
-		turn_commit_message(t, ",\"interrupted\":true", "assistant",
-		    r->content.data, r->content.len);
+		turn_commit_answer(t, ",\"interrupted\":true");
 		turn_tools_open(t);
 		calls_from_answer(t, r);
 	}

@@ -255,12 +255,11 @@ on_pre_model(void *ctx, struct webhook *w)
 static void
 add_last_message(struct buf *b, const struct history *h)
 {
-	size_t at = h->last_at;
+	size_t len;
+	const char *last = history_last(h, &len);
 
-	if (at == 0)
-		return; /* the one before was taken back */
-	at += h->text.data[at] == ',';
-	json_add_raw(b, "last", h->text.data + at, h->text.len - at);
+	if (last != NULL) /* else it was taken back */
+		json_add_raw(b, "last", last, len);
 }
 
 enum turn_step

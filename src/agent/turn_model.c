@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/forms.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/crash.h"
@@ -71,7 +72,7 @@ turn_call_model(struct turn *t, struct model_request *rq, enum turn_step after)
 	t->after_model = after;
 	t->shown = 0;
 	model_call_free(&t->result);
-	call = model_call_start(t->runner->parts.models, rq);
+	call = model_call_start(rq);
 	if (t->result == NULL)
 		t->call = call;
 	return TURN_WAITS;
@@ -104,11 +105,15 @@ step_pre_model(struct turn *t)
 	t->messages_len = h->text.len;
 	memcpy(t->tail, h->text.data + h->text.len - MODEL_TAIL, MODEL_TAIL);
 	t->rq = (struct model_request){
-		.model = h->model,
+		.model = t->model,
 		.system = turn_tools(t)->system,
-		.tools = turn_tools(t)->advertised,
+		.tools =
+		    form_tools(t->arena, t->model, turn_tools(t)->advertised),
+		.tool_choice = "",
+		.schema = "",
 		.extra = t->extra,
 		.messages = &h->text,
+		.message_count = form_entries(h),
 		.sink = { on_text, on_thinking, on_call_id },
 	};
 	crash_point("model-start");
@@ -134,7 +139,7 @@ step_post_model(struct turn *t)
 			   ? TURN_CALLED
 			   : TURN_ANSWERED;
 	if (f->retryable && !t->shown &&
-	    t->attempt < t->runner->parts.conf->model_retries)
+	    t->attempt < model_conf(t->model)->retries)
 		return TURN_RETRY;
 	return TURN_FAILED;
 }
@@ -194,7 +199,7 @@ step_retry(struct turn *t)
 	int64_t ms =
 	    f->retry_after_ms > 0 ? f->retry_after_ms : backoff_ms(t->attempt);
 
-	if (ms > t->runner->parts.conf->model_total_timeout_ms)
+	if (ms > model_conf(t->model)->total_timeout_ms)
 		return TURN_FAILED; /* the provider asks for too much */
 	t->attempt++;
 	show_retry(t, f, ms);

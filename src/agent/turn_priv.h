@@ -53,6 +53,7 @@ struct turn {
 
 	struct arena *arena; /* reset when the next turn begins */
 	struct history *history;
+	const struct model *model; /* that is asked; NULL before it is known */
 	struct err load_err;
 	int history_bad;   /* it has what was not written */
 	const char *limit; /* the setting that ends it */

@@ -336,12 +336,17 @@ calls_over(const struct turn *t)
 void
 calls_commit_results(struct turn *t)
 {
-	struct buf b;
+	struct buf b, marks;
 
 	buf_init(&b, t->round);
+	buf_init(&marks, t->round);
+	buf_lit(&marks, ",\"kind\":\"tool_results\"");
+	json_open(&marks, "calls", '{');
 	buf_putc(&b, '[');
 	for (size_t i = 0; i < t->call_count; i++) {
 		const struct turn_call *c = &t->calls[i];
+
+		json_add_str(&marks, c->id, c->name);
 
 		json_open(&b, NULL, '{');
 		json_add_str(&b, "type", "tool_result");
@@ -352,8 +357,8 @@ calls_commit_results(struct turn *t)
 		json_close(&b, '}');
 	}
 	buf_putc(&b, ']');
-	turn_commit_message(
-	    t, ",\"kind\":\"tool_results\"", "user", b.data, b.len);
+	json_close(&marks, '}');
+	turn_commit_message(t, buf_str(&marks), "user", b.data, b.len);
 	journal_op_set(&t->commit, "calls", "");
 	t->call_count = 0;
 }

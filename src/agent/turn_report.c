@@ -35,10 +35,11 @@ task_of(const struct turn *t, char parent[40], char call[64])
 static void
 answer_text(struct turn *t, struct arena *a, struct buf *out)
 {
-	const struct history *h = t->history;
-	size_t at = h->last_at + (h->text.data[h->last_at] == ',');
-	const struct json *j = json_parse(
-	    a, h->text.data + at, h->text.len - at, JSON_DEPTH_MAX, NULL);
+	size_t len;
+	const char *last = history_last(t->history, &len);
+	const struct json *j =
+	    last == NULL ? NULL
+			 : json_parse(a, last, len, JSON_DEPTH_MAX, NULL);
 	const char *role = json_get_str(j, "role");
 
 	if (role == NULL || strcmp(role, "assistant") != 0)

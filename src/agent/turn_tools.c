@@ -320,8 +320,7 @@ step_called(struct turn *t)
 	calls_from_answer(t, r);
 	choose_next(t);
 	journal_commit_init(&t->commit, t->round);
-	turn_commit_message(
-	    t, "", "assistant", r->content.data, r->content.len);
+	turn_commit_answer(t, "");
 	turn_commit_usage(t, r);
 	journal_op_set(&t->commit, "calls", call_ids(t));
 	calls_commit(t);

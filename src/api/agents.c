@@ -203,6 +203,9 @@ body_agent(const struct api_call *c, struct store_agent *ag, struct err *err)
 	ag->template = t->name;
 	if (*ag->prompt == '\0')
 		ag->prompt = t->prompt;
+	if (template_allows_model(
+		*t->name == '\0' ? NULL : t, c->app->conf, ag->model, err) < 0)
+		return -1;
 	if (*ag->model == '\0')
 		ag->model = t->model;
 	if (*ag->tools == '\0')

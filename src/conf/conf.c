@@ -36,8 +36,9 @@ struct reader {
 	int line;
 	int mistakes;
 	struct buf *problems;
-	const struct setting *seen[128];
+	const struct setting *seen[256];
 	size_t seen_count;
+	struct named *named, **named_tail;
 };
 
 struct secret {
@@ -55,8 +56,6 @@ static const struct secret secrets[] = {
 	    "AGENT_FPM_TOOL_SECRET" },
 	{ "sandbox.token", offsetof(struct conf, sandbox_token_file),
 	    "AGENT_FPM_SANDBOX_TOKEN" },
-	{ "model.api_key", offsetof(struct conf, model_api_key_file),
-	    "ANTHROPIC_API_KEY" },
 };
 
 /* Starts a line of problems; the caller adds the rest of it. */
@@ -92,18 +91,73 @@ section_is_empty(const char *text)
 	}
 }
 
+static const struct setting_section *
+section_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < setting_sections_count; i++)
+		if (strlen(setting_sections[i].name) == len &&
+		    memcmp(setting_sections[i].name, name, len) == 0)
+			return &setting_sections[i];
+	return NULL;
+}
+
+/* [model NAME] or [provider NAME] begins: what it sets is its own. */
+static void
+begin_named(struct reader *r, const char *word, size_t word_len,
+    const char *label, size_t len)
+{
+	struct named *n = calloc(1, sizeof(*n));
+
+	if (n == NULL)
+		abort();
+	n->is_model = word_len == 5;
+	n->line = r->line;
+	n->tail = &n->values;
+	snprintf(n->label, sizeof(n->label), "%.*s", (int)len, label);
+	if (len >= sizeof(n->label) || !named_label_is_good(n->label) ||
+	    strcmp(n->label, "default") == 0) {
+		complain(r);
+		buf_printf(r->problems,
+		    "\"%.*s\" cannot be a %.*s's name: 1 to 63 letters, "
+		    "digits and ._:/-, and not default\n",
+		    (int)len, label, (int)word_len, word);
+	}
+	for (const struct named *o = r->named; o != NULL; o = o->next)
+		if (o->is_model == n->is_model &&
+		    strcmp(o->label, n->label) == 0) {
+			complain(r);
+			buf_printf(r->problems,
+			    "[%.*s %s] is there twice; keep one\n",
+			    (int)word_len, word, n->label);
+		}
+	*r->named_tail = n;
+	r->named_tail = &n->next;
+}
+
 /* The settings below an unknown heading are found by themselves. */
 static void
 check_section(struct reader *r, const char *line)
 {
-	size_t n = strcspn(line, "]") - 1;
-	char name[64];
+	size_t n = strcspn(line, "]") - 1, word = strcspn(line + 1, " \t]");
+	const struct setting_section *sec = section_find(line + 1, word);
+	const char *label = line + 1 + word;
 
-	snprintf(name, sizeof(name), "%.*s.", (int)n, line + 1);
-	for (size_t i = 0; i < settings_count; i++)
-		if (strncmp(settings[i].name, name, strlen(name)) == 0)
+	if (word < n) {
+		label += strspn(label, " \t");
+		n -= (size_t)(label - line - 1);
+		if (sec != NULL &&
+		    (strcmp(sec->name, "model") == 0 || sec->named)) {
+			begin_named(r, line + 1, word, label, n);
 			return;
-	if (!section_is_empty(line + strcspn(line, "\n")))
+		}
+		sec = NULL;
+		n += (size_t)(label - line - 1);
+	}
+	if (sec != NULL && sec->named) {
+		complain(r);
+		buf_printf(r->problems, "write [%s NAME]\n", sec->name);
+	}
+	if (sec != NULL || !section_is_empty(line + strcspn(line, "\n")))
 		return;
 	complain(r);
 	buf_printf(r->problems,
@@ -186,11 +240,85 @@ handle_value(struct reader *r, const struct setting *s, const char *value)
 	struct buf why;
 
 	buf_init(&why, NULL);
-	if (setting_parse(s, value, r->conf, &why) < 0) {
+	if (setting_parse(s, value, r->conf, 0, &why) < 0) {
 		complain(r);
 		buf_printf(r->problems, "%s: %s\n", s->name, buf_str(&why));
 	}
 	buf_fini(&why);
+}
+
+/* The one that a heading began, if that is what is read now. */
+static struct named *
+named_now(const struct reader *r, const char *section, const char *word)
+{
+	struct named *n = r->named;
+
+	if (strncmp(section, word, strlen(word)) != 0 ||
+	    strpbrk(section, " \t") == NULL)
+		return NULL;
+	while (n != NULL && n->next != NULL)
+		n = n->next;
+	return n;
+}
+
+/* A line below [model NAME] or [provider NAME]. */
+static void
+handle_named(struct reader *r, struct named *n, const char *word,
+    const char *key, const char *value)
+{
+	struct named_value *v;
+	char name[300];
+	const struct setting *s;
+
+	snprintf(name, sizeof(name), "%s%s%s",
+	    strncmp(key, word, strlen(word)) == 0 ? "" : word,
+	    strncmp(key, word, strlen(word)) == 0 ? "" : ".", key);
+	s = setting_find(name);
+	if (s == NULL || named_origin(s) == 0) {
+		complain_unknown(r, name);
+		return;
+	}
+	for (v = n->values; v != NULL; v = v->next)
+		if (v->setting == s) {
+			complain(r);
+			buf_printf(r->problems, "%s is set twice; keep one\n",
+			    s->name);
+			return;
+		}
+	v = calloc(1, sizeof(*v));
+	if (v == NULL || (v->text = strdup(value)) == NULL)
+		abort();
+	v->setting = s;
+	v->line = r->line;
+	*n->tail = v;
+	n->tail = &v->next;
+}
+
+static void
+on_named_mistake(void *ctx, int line, const char *text)
+{
+	struct reader *r = ctx;
+
+	r->line = line;
+	complain(r);
+	buf_printf(r->problems, "%s\n", text);
+}
+
+static int
+handle_section(
+    struct reader *r, const char *section, const char *key, const char *value)
+{
+	static const char *const words[] = { "model", "provider" };
+	struct named *n;
+
+	for (size_t i = 0; i < 2; i++) {
+		n = named_now(r, section, words[i]);
+		if (n != NULL) {
+			handle_named(r, n, words[i], key, value);
+			return 1;
+		}
+	}
+	return 0;
 }
 
 static int
@@ -200,6 +328,8 @@ handle(void *user, const char *section, const char *key, const char *value)
 	const struct setting *s;
 	char name[300];
 
+	if (handle_section(r, section, key, value))
+		return 1;
 	snprintf(name, sizeof(name), "%s%s%s", section,
 	    *section == '\0' ? "" : ".", key);
 	s = setting_find(name);
@@ -240,10 +370,23 @@ conf_set_defaults(struct conf *c)
 
 	buf_init(&why, NULL);
 	for (size_t i = 0; i < settings_count; i++)
-		if (setting_parse(&settings[i], settings[i].fallback, c, &why) <
-		    0)
+		if (setting_parse(
+			&settings[i], settings[i].fallback, c, 0, &why) < 0)
 			abort(); /* the table contradicts itself */
 	buf_fini(&why);
+}
+
+static void
+check_thinking(struct reader *r, const struct conf_model *m)
+{
+	if (m->thinking == 0 ||
+	    (m->thinking >= 1024 && m->thinking < m->max_tokens))
+		return;
+	complain(r);
+	buf_printf(r->problems,
+	    "model.thinking of %s must be 0, or at least 1024 and less than "
+	    "model.max_tokens\n",
+	    m->label);
 }
 
 /* What no single row can say. */
@@ -253,14 +396,9 @@ conf_check_pairs(struct reader *r)
 	const struct conf *c = r->conf;
 
 	r->line = 0;
-	if (c->model_thinking > 0 &&
-	    (c->model_thinking < 1024 ||
-		c->model_thinking >= c->model_max_tokens)) {
-		complain(r);
-		buf_puts(r->problems,
-		    "model.thinking must be 0, or at least 1024 and less "
-		    "than model.max_tokens\n");
-	}
+	check_thinking(r, &c->model);
+	for (size_t i = 0; i < c->model_count; i++)
+		check_thinking(r, &c->models[i]);
 	if (*c->sandbox_accel != '\0' &&
 	    (*c->sandbox_address != '\0' || c->sandbox_accel[0] != '/' ||
 		c->sandbox_accel[strlen(c->sandbox_accel) - 1] != '/')) {
@@ -322,6 +460,7 @@ conf_load(const char *path, int fd, struct buf *problems, struct err *err)
 	if (c == NULL)
 		abort();
 	buf_init(&text, NULL);
+	r.named_tail = &r.named;
 	conf_set_defaults(c);
 	c->file = strdup(path);
 	if (*path != '\0' &&
@@ -333,8 +472,11 @@ conf_load(const char *path, int fd, struct buf *problems, struct err *err)
 		buf_puts(problems, "the file is not text: it has a NUL byte\n");
 	} else {
 		conf_read_text(&r, buf_str(&text));
-		conf_check_pairs(&r);
 	}
+	named_resolve(c, r.named, on_named_mistake, &r);
+	named_free(&r.named);
+	if (r.mistakes == 0)
+		conf_check_pairs(&r);
 	buf_fini(&text);
 	if (r.mistakes > 0) {
 		err_set(err, ERR_CONFIG, "%d mistake%s in %s", r.mistakes,
@@ -355,6 +497,7 @@ conf_free(struct conf **c_p)
 	for (size_t i = 0; i < settings_count; i++)
 		if (settings[i].type == SETTING_STRING)
 			free(*(char **)((char *)c + settings[i].offset));
+	named_conf_free(c);
 	free(c->file);
 	free(c);
 }
@@ -397,13 +540,12 @@ secret_find(const char *name)
 	abort();
 }
 
-int
-conf_secret(
-    const struct conf *c, const char *name, struct buf *out, struct err *err)
+/* From a file, else a credential, else a variable. */
+static int
+secret_read(const char *name, const char *file, const char *variable,
+    struct buf *out, struct err *err)
 {
-	const struct secret *s = secret_find(name);
-	const char *file = *(char *const *)((const char *)c + s->file_offset);
-	const char *value = getenv(s->variable);
+	const char *value = *variable == '\0' ? NULL : getenv(variable);
 	char path[4096];
 
 	buf_init(out, NULL);
@@ -418,4 +560,27 @@ conf_secret(
 	}
 	drop_line_end(out);
 	return out->len > 0;
+}
+
+int
+conf_secret(
+    const struct conf *c, const char *name, struct buf *out, struct err *err)
+{
+	const struct secret *s = secret_find(name);
+	const char *file = *(char *const *)((const char *)c + s->file_offset);
+
+	return secret_read(name, file, s->variable, out, err);
+}
+
+int
+conf_model_key(const struct conf_model *m, const char *variable,
+    struct buf *out, struct err *err)
+{
+	char name[100];
+
+	if (strcmp(m->label, "default") == 0)
+		snprintf(name, sizeof(name), "model.api_key");
+	else
+		snprintf(name, sizeof(name), "model.%s.api_key", m->label);
+	return secret_read(name, m->api_key_file, variable, out, err);
 }

@@ -10,6 +10,37 @@ struct err;
 
 #define CONF_DEFAULT_PATH "/etc/agent-fpm/agent-fpm.conf"
 
+/* A model that agents may name. Prices are millionths of a unit of money per
+ * million tokens; -1: not said. */
+struct conf_model {
+	char
+	    *label; /* how agents call it: NAME of [model NAME], or "default" */
+	char *provider, *url, *id;
+	char *api_key_file;
+	char *headers, *members;
+	char *version;
+	char *ca_file, *proxy;
+	char *script;
+	char *effort, *fallback;
+	int64_t max_tokens, context_window;
+	int64_t thinking;
+	int64_t cache_markers;
+	int64_t images, documents;
+	int64_t retries;
+	int64_t connect_timeout_ms, first_byte_timeout_ms;
+	int64_t idle_timeout_ms, total_timeout_ms;
+	int64_t price_input, price_cached, price_cache_write, price_output;
+};
+
+/* A provider that is not built in. */
+struct conf_provider {
+	char *label;
+	char *like; /* the built-in one that it begins as */
+	char *url, *path;
+	char *key_header, *key_variable;
+	char *quirks;
+};
+
 /*
  * The configuration: one struct, filled from one table (conf_table.c) whose
  * rows also make the manual page and the sample file. Times are in ms, sizes
@@ -60,23 +91,13 @@ struct conf {
 	int64_t events_heartbeat_ms;
 	int64_t events_backlog_bytes;
 
-	int64_t model_provider;
-	char *model_url;
-	char *model_name;
-	char *model_api_key_file;
-	char *model_version;
-	char *model_headers;
-	char *model_ca_file;
-	char *model_script;
-	int64_t model_max_tokens;
-	int64_t model_context_window;
-	int64_t model_thinking;
-	int64_t model_cache_markers;
-	int64_t model_retries;
-	int64_t model_connect_timeout_ms;
-	int64_t model_first_byte_timeout_ms;
-	int64_t model_idle_timeout_ms;
-	int64_t model_total_timeout_ms;
+	/* [model], and the provider of that name; the others by name. */
+	struct conf_model model;
+	struct conf_model *models; /* [model NAME], complete */
+	size_t model_count;
+	struct conf_provider provider;   /* defaults of those that follow */
+	struct conf_provider *providers; /* [provider NAME] */
+	size_t provider_count;
 
 	int64_t turn_timeout_ms;
 	int64_t turn_stall_timeout_ms;
@@ -128,7 +149,6 @@ enum conf_runner {
 	CONF_RUNNER_NONE,
 	CONF_RUNNER_LAUNCHER
 };
-enum conf_provider { CONF_PROVIDER_ANTHROPIC, CONF_PROVIDER_SCRIPT };
 
 /*
  * Reads a configuration: the file at path, or the open file fd if fd >= 0
@@ -149,6 +169,17 @@ void conf_free(struct conf **c_p);
 int conf_secret(
     const struct conf *c, const char *name, struct buf *out, struct err *err);
 void conf_wipe(struct buf *secret);
+
+/* A model by its label, "default" or NAME; "" is the default. NULL: none. */
+const struct conf_model *conf_model_find(
+    const struct conf *c, const char *label);
+
+/*
+ * The API key of a model, in the same order; the credential of [model NAME] is
+ * model.NAME.api_key, and the variable is the caller's, or "".
+ */
+int conf_model_key(const struct conf_model *m, const char *variable,
+    struct buf *out, struct err *err);
 
 /* The table as a manual page (mdoc) and as a commented sample file. */
 void conf_print_man(struct buf *out);

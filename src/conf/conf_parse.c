@@ -19,6 +19,7 @@
 
 #define NEAR_MAX 4 /* edits between a mistyped name and the meant one */
 #define NAME_MAX_CHARS 63
+#define PRICE_MAX INT64_C(1000000000000) /* a million */
 
 struct unit {
 	const char *name;
@@ -131,6 +132,36 @@ parse_choice(const struct setting *s, const char *text, int64_t *out)
 	return -1;
 }
 
+/* A decimal number with at most six places. */
+static int
+parse_price(const struct setting *s, const char *text, int64_t *out)
+{
+	int64_t v = 0;
+	int places = -1;
+
+	(void)s;
+	if (*text == '\0') {
+		*out = -1;
+		return 0;
+	}
+	for (; isdigit((unsigned char)*text) || (*text == '.' && places < 0);
+	     text++) {
+		if (*text == '.') {
+			places = 0;
+			continue;
+		}
+		if (places >= 0 && ++places > 6)
+			return -1;
+		if (v > PRICE_MAX)
+			return -1;
+		v = v * 10 + (*text - '0');
+	}
+	for (places = places < 0 ? 0 : places; places < 6; places++)
+		v *= 10;
+	*out = v;
+	return *text == '\0' && v <= PRICE_MAX ? 0 : -1;
+}
+
 static const struct {
 	int (*parse)(const struct setting *, const char *, int64_t *);
 	const char *wanted;
@@ -143,19 +174,15 @@ static const struct {
 	[SETTING_MODE] = { parse_mode, "an octal mode such as 0660" },
 	[SETTING_BOOL] = { parse_bool, "yes or no" },
 	[SETTING_CHOICE] = { parse_choice, NULL },
+	[SETTING_PRICE] = { parse_price, "a price such as 3 or 0.25" },
 };
 
-static void *
-field(const struct setting *s, struct conf *c)
-{
-	return (char *)c + s->offset;
-}
-
 int
-setting_parse(
-    const struct setting *s, const char *text, struct conf *c, struct buf *why)
+setting_parse(const struct setting *s, const char *text, void *base,
+    size_t origin, struct buf *why)
 {
-	char **str = field(s, c);
+	void *field = (char *)base + (s->offset - origin);
+	char **str = field;
 	int64_t v;
 
 	if (s->type == SETTING_STRING) {
@@ -172,7 +199,8 @@ setting_parse(
 			    types[s->type].wanted);
 		return -1;
 	}
-	if (s->choices == NULL && (v < s->min || v > s->max)) {
+	if (s->choices == NULL && s->type != SETTING_PRICE &&
+	    (v < s->min || v > s->max)) {
 		buf_printf(why,
 		    s->type == SETTING_MODE
 			? "\"%s\" is out of range: 0%" PRIo64 " to 0%" PRIo64
@@ -181,7 +209,7 @@ setting_parse(
 		    text, s->min, s->max, s->type == SETTING_TIME ? " ms" : "");
 		return -1;
 	}
-	*(int64_t *)field(s, c) = v;
+	*(int64_t *)field = v;
 	return 0;
 }
 

@@ -59,7 +59,8 @@ print_sample_section(struct buf *out, const struct setting_section *sec)
 {
 	buf_printf(out, "\n# %s\n", sec->title);
 	if (*sec->name != '\0')
-		buf_printf(out, "[%s]\n", sec->name);
+		buf_printf(
+		    out, sec->named ? "#[%s NAME]\n" : "[%s]\n", sec->name);
 	for (size_t i = 0; i < settings_count; i++) {
 		if (!in_section(&settings[i], sec->name))
 			continue;
@@ -144,6 +145,11 @@ conf_print_man(struct buf *out)
 	    "comments that start with # or ;.\n"
 	    "In a line, a blank and a ; begin a comment too: no value can "
 	    "have them.\n"
+	    "Sections\n"
+	    ".Ql [model NAME]\n"
+	    "and\n"
+	    ".Ql [provider NAME]\n"
+	    "may be there many times.\n"
 	    "A setting's full name is its section, a dot and its name; it may "
 	    "be\nwritten so anywhere.\n"
 	    "Times are given as 15ms, 30s, 5m or 1h, sizes as 512, 64k or "

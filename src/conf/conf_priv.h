@@ -15,7 +15,8 @@ enum setting_type {
 	SETTING_TIME,  /* 15ms, 30s, 5m, 1h */
 	SETTING_MODE,  /* octal */
 	SETTING_BOOL,
-	SETTING_CHOICE /* one of choices; its index is kept */
+	SETTING_CHOICE, /* one of choices; its index is kept */
+	SETTING_PRICE   /* 3 or 0.25, in millionths; -1 for "" */
 };
 
 struct setting {
@@ -31,6 +32,7 @@ struct setting {
 struct setting_section {
 	const char *name; /* "" for what stands before the first section */
 	const char *title;
+	int named; /* only as [name NAME] */
 };
 
 extern const struct setting settings[];
@@ -45,10 +47,43 @@ const struct setting *setting_find(const char *name);
 const struct setting *setting_nearest(const char *name);
 
 /*
- * Puts text into the field of c. 0, or -1 and in why what is wrong and what
- * to write.
+ * Puts text into the setting's field. base is a struct conf; or, for the
+ * settings of named sections, what stands at offset origin of one. 0, or -1
+ * and in why what is wrong and what to write.
  */
-int setting_parse(
-    const struct setting *s, const char *text, struct conf *c, struct buf *why);
+int setting_parse(const struct setting *s, const char *text, void *base,
+    size_t origin, struct buf *why);
+
+/* ---- conf_named.c: sections that may be there many times ---- */
+
+/* What is set below [model NAME] or [provider NAME]. */
+struct named {
+	struct named *next;
+	int is_model;
+	char label[64];
+	int line;
+	struct named_value {
+		const struct setting *setting;
+		char *text;
+		int line;
+		struct named_value *next;
+	} * values, **tail;
+};
+
+/* The place of its kind in struct conf; 0 if s is of no named section. */
+size_t named_origin(const struct setting *s);
+
+/* 1 if name is a good one. */
+int named_label_is_good(const char *label);
+
+/*
+ * The end of the file: makes the models and providers of c. A model begins as
+ * a copy of [model], but with another provider without what goes with that
+ * one. why is called for each mistake.
+ */
+void named_resolve(struct conf *c, const struct named *first,
+    void (*complain)(void *ctx, int line, const char *text), void *ctx);
+void named_free(struct named **first_p);
+void named_conf_free(struct conf *c);
 
 #endif

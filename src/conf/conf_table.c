@@ -29,19 +29,23 @@
 	}
 
 const struct setting_section setting_sections[] = {
-	{ "", "The pool" },
-	{ "jwt", "Who may come in" },
-	{ "store", "Redis" },
-	{ "model", "The model" },
-	{ "events", "Event streams" },
-	{ "turn", "Turns" },
-	{ "tool", "Tools" },
-	{ "mcp", "MCP servers, which templates name" },
-	{ "task", "Sub-agents" },
-	{ "sandbox", "Workspaces: agent-fpm-sandbox" },
-	{ "compact", "Long conversations" },
-	{ "approval", "Questions to a human" },
-	{ "limits", "Bounds" },
+	{ "", "The pool", 0 },
+	{ "jwt", "Who may come in", 0 },
+	{ "store", "Redis", 0 },
+	{ "model",
+	    "The model; and more in sections [model NAME], which begin "
+	    "as copies",
+	    0 },
+	{ "provider", "Providers that are not built in", 1 },
+	{ "events", "Event streams", 0 },
+	{ "turn", "Turns", 0 },
+	{ "tool", "Tools", 0 },
+	{ "mcp", "MCP servers, which templates name", 0 },
+	{ "task", "Sub-agents", 0 },
+	{ "sandbox", "Workspaces: agent-fpm-sandbox", 0 },
+	{ "compact", "Long conversations", 0 },
+	{ "approval", "Questions to a human", 0 },
+	{ "limits", "Bounds", 0 },
 };
 
 const struct setting settings[] = {
@@ -153,56 +157,105 @@ const struct setting settings[] = {
 	    1024 * 64 * MIB,
 	    "Memory of a worker for the history of agents it served lately."),
 
-	CHOICE("model.provider", model_provider, "anthropic",
-	    "anthropic script",
-	    "Where answers come from. anthropic: the Anthropic Messages API, "
-	    "or any service that speaks it. script: scenarios from a file, "
-	    "for demonstrations and tests."),
-	STRING("model.url", model_url, "https://api.anthropic.com",
-	    "Base URL of the provider."),
-	STRING("model.name", model_name, "claude-sonnet-4-6",
-	    "The model, for agents that do not name one."),
-	STRING("model.api_key_file", model_api_key_file, "",
+	STRING("model.provider", model.provider, "anthropic",
+	    "Who answers: anthropic, openai, openai-responses, gemini, azure, "
+	    "deepseek, qwen, groq, cerebras, openrouter, mistral, vllm, "
+	    "llamacpp, ollama, a provider of a section [provider NAME], or "
+	    "script: scenarios from a file, for demonstrations and tests."),
+	STRING("model.url", model.url, "",
+	    "Base URL. Empty: the provider's own. Azure, vllm, llamacpp and "
+	    "ollama on another host need it."),
+	STRING("model.id", model.id, "",
+	    "How the provider calls the model. Empty: claude-sonnet-4-6 with "
+	    "anthropic, else the name of the section."),
+	STRING("model.api_key_file", model.api_key_file, "",
 	    "File with the provider's API key. Without it the credential "
-	    "model.api_key or the variable ANTHROPIC_API_KEY is used."),
-	STRING("model.version", model_version, "2023-06-01",
-	    "The header anthropic-version."),
-	STRING("model.headers", model_headers, "",
+	    "model.api_key (model.NAME.api_key) or the provider's usual "
+	    "variable is used, such as ANTHROPIC_API_KEY or OPENAI_API_KEY."),
+	STRING("model.version", model.version, "",
+	    "The header anthropic-version, or Azure's api-version. Empty: the "
+	    "one this version was made for."),
+	STRING("model.headers", model.headers, "",
 	    "More headers for the provider, separated by |, such as "
 	    "anthropic-beta: NAME | x-team: web."),
-	STRING("model.ca_file", model_ca_file, "",
+	STRING("model.members", model.members, "",
+	    "More members of the request's body, as a JSON object. They take "
+	    "the place of those that are there anyway."),
+	STRING("model.ca_file", model.ca_file, "",
 	    "File with the certificate authorities that are trusted for the "
 	    "provider. Empty: the system's."),
-	STRING("model.script", model_script, "",
+	STRING("model.proxy", model.proxy, "",
+	    "HTTP proxy on the way to the provider, as URL. Empty: what the "
+	    "environment says. none: no proxy."),
+	STRING("model.script", model.script, "",
 	    "File with scenarios for model.provider = script. Empty: the "
 	    "built-in one."),
-	NUMBER("model.max_tokens", SETTING_INT, model_max_tokens, "8192", 1,
+	STRING("model.fallback", model.fallback, "",
+	    "Names of models, separated by spaces, that are tried one after "
+	    "the other when this one fails before anything was shown."),
+	NUMBER("model.max_tokens", SETTING_INT, model.max_tokens, "8192", 1,
 	    1 << 20, "The most tokens of one answer."),
-	NUMBER("model.context_window", SETTING_INT, model_context_window,
+	NUMBER("model.context_window", SETTING_INT, model.context_window,
 	    "200000", 0, INT64_C(1000000000),
 	    "Tokens that a request and its answer may have together. Before "
 	    "a request would pass it, the conversation is compacted. 0: "
 	    "never."),
-	NUMBER("model.thinking", SETTING_INT, model_thinking, "0", 0, 1 << 20,
+	NUMBER("model.thinking", SETTING_INT, model.thinking, "0", 0, 1 << 20,
 	    "Tokens that the model may think before it answers; at least "
 	    "1024, and fewer than model.max_tokens. 0: no thinking is asked "
 	    "for."),
-	NUMBER("model.cache_markers", SETTING_BOOL, model_cache_markers, "yes",
+	STRING("model.effort", model.effort, "",
+	    "How hard the model thinks, in the provider's words (low, medium, "
+	    "high). Empty: not said."),
+	NUMBER("model.images", SETTING_BOOL, model.images, "yes", 0, 1,
+	    "The model takes images."),
+	NUMBER("model.documents", SETTING_BOOL, model.documents, "yes", 0, 1,
+	    "The model takes PDF documents, if its provider's API does."),
+	NUMBER("model.cache_markers", SETTING_BOOL, model.cache_markers, "yes",
 	    0, 1,
 	    "Mark the prompt for the provider's cache, so that a long "
 	    "conversation is not paid for again with each message."),
-	NUMBER("model.retries", SETTING_INT, model_retries, "2", 0, 10,
+	NUMBER("model.price_input", SETTING_PRICE, model.price_input, "", 0, 0,
+	    "What a million tokens of a prompt cost. Empty: not known; then "
+	    "no cost is shown."),
+	NUMBER("model.price_cached", SETTING_PRICE, model.price_cached, "", 0,
+	    0,
+	    "The same for tokens read from the provider's cache. Empty: as "
+	    "model.price_input."),
+	NUMBER("model.price_cache_write", SETTING_PRICE,
+	    model.price_cache_write, "", 0, 0,
+	    "The same for tokens written to the provider's cache. Empty: as "
+	    "model.price_input."),
+	NUMBER("model.price_output", SETTING_PRICE, model.price_output, "", 0,
+	    0, "What a million tokens of answers cost."),
+	NUMBER("model.retries", SETTING_INT, model.retries, "2", 0, 10,
 	    "How often a failed call is tried again while nothing of its "
 	    "answer was shown."),
-	NUMBER("model.connect_timeout", SETTING_TIME, model_connect_timeout_ms,
+	NUMBER("model.connect_timeout", SETTING_TIME, model.connect_timeout_ms,
 	    "10s", 10, HOUR_MS, "How long connecting may take."),
 	NUMBER("model.first_byte_timeout", SETTING_TIME,
-	    model_first_byte_timeout_ms, "60s", 10, HOUR_MS,
+	    model.first_byte_timeout_ms, "60s", 10, HOUR_MS,
 	    "How long the provider may take to begin its answer."),
-	NUMBER("model.idle_timeout", SETTING_TIME, model_idle_timeout_ms, "60s",
+	NUMBER("model.idle_timeout", SETTING_TIME, model.idle_timeout_ms, "60s",
 	    10, HOUR_MS, "How long a stream that has begun may be silent."),
-	NUMBER("model.total_timeout", SETTING_TIME, model_total_timeout_ms,
+	NUMBER("model.total_timeout", SETTING_TIME, model.total_timeout_ms,
 	    "10m", 10, 24 * HOUR_MS, "How long one call may take in all."),
+
+	STRING("provider.like", provider.like, "openai",
+	    "The built-in provider that this one is like: its API and its "
+	    "ways, where nothing else is said."),
+	STRING("provider.url", provider.url, "",
+	    "Base URL, such as https://api.example.org/v1."),
+	STRING("provider.path", provider.path, "",
+	    "Path below the URL. Empty: the API's."),
+	STRING("provider.key_header", provider.key_header, "",
+	    "Header that carries the key, with what stands before it, such as "
+	    "authorization: Bearer. Empty: as the one it is like."),
+	STRING("provider.key_variable", provider.key_variable, "",
+	    "Environment variable with the key. Empty: none."),
+	STRING("provider.quirks", provider.quirks, "",
+	    "What it does otherwise, as words; -word takes one away that the "
+	    "provider it is like has. docs/models.md lists them."),
 
 	NUMBER("events.coalesce", SETTING_TIME, events_coalesce_ms, "15ms", 0,
 	    10 * 1000,

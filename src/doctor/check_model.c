@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "doctor/doctor_priv.h"
+#include "model/call.h"
 #include "net/fetch.h"
 
 struct attempt {
@@ -27,18 +28,20 @@ on_end(void *ctx, const struct fetch_end *end)
 }
 
 static void
-connect_to(const struct conf *c, struct attempt *t)
+connect_to(const struct model *m, struct attempt *t)
 {
+	const struct conf_model *c = model_conf(m);
 	struct fetcher *f;
 	struct fetch_spec spec = {
-		.url = c->model_url,
+		.url = model_url(m),
 		.body = "",
-		.ca_file = c->model_ca_file,
+		.ca_file = c->ca_file,
+		.proxy = c->proxy,
 		.only_connect = 1,
-		.connect_ms = c->model_connect_timeout_ms,
-		.first_byte_ms = c->model_connect_timeout_ms * 2,
-		.idle_ms = c->model_connect_timeout_ms,
-		.total_ms = c->model_connect_timeout_ms,
+		.connect_ms = c->connect_timeout_ms,
+		.first_byte_ms = c->connect_timeout_ms * 2,
+		.idle_ms = c->connect_timeout_ms,
+		.total_ms = c->connect_timeout_ms,
 		.on_end = on_end,
 		.ctx = t,
 	};
@@ -51,30 +54,68 @@ connect_to(const struct conf *c, struct attempt *t)
 	loop_free(&t->loop);
 }
 
-void
-check_model(struct doctor *d)
+/* Only scheme, host and port: all that was reached. */
+static int
+place_len(const char *url)
 {
-	const struct conf *c = d->conf;
-	int tls = strncmp(c->model_url, "https:", 6) == 0;
-	struct attempt t;
-	int64_t start = clk_mono_ms();
+	const char *host = strstr(url, "://");
 
-	if (c->model_provider == CONF_PROVIDER_SCRIPT) {
+	return host == NULL ? 0
+			    : (int)(host + 3 - url + strcspn(host + 3, "/"));
+}
+
+/* 1 if an earlier model is at the same place. */
+static int
+is_checked(const struct models *all, size_t i)
+{
+	const char *url = model_url(models_at(all, i));
+	int n = place_len(url);
+
+	for (size_t k = 0; k < i; k++)
+		if (strncmp(model_url(models_at(all, k)), url, (size_t)n + 1) ==
+		    0)
+			return 1;
+	return 0;
+}
+
+static void
+check_one(struct doctor *d, const struct model *m)
+{
+	const char *url = model_url(m);
+	int tls = strncmp(url, "https:", 6) == 0;
+	int64_t start = clk_mono_ms();
+	struct attempt t;
+
+	if (*url == '\0') {
 		doctor_say(d, DOCTOR_OK, "model",
 		    "the scripted one: no real model is asked");
 		return;
 	}
 	memset(&t, 0, sizeof(t));
-	connect_to(c, &t);
+	connect_to(m, &t);
 	if (t.end.code == ERR_NONE)
 		doctor_say(d, DOCTOR_OK, "model",
-		    "%s is reached in %" PRId64 " ms%s; nothing was asked",
-		    c->model_url, clk_mono_ms() - start,
+		    "%.*s is reached in %" PRId64 " ms%s; nothing was asked",
+		    place_len(url), url, clk_mono_ms() - start,
 		    tls ? ", its certificate is good" : ", without TLS");
 	else
 		doctor_say(d, DOCTOR_FAIL, "model",
-		    "%s: %s; look at model.url, at DNS, firewall and proxy%s",
-		    c->model_url, t.end.text,
+		    "%.*s: %s; look at model.url, at DNS, firewall and "
+		    "proxy%s",
+		    place_len(url), url, t.end.text,
 		    tls ? ", and at model.ca_file for a certificate of your own"
 			: "");
+}
+
+void
+check_model(struct doctor *d)
+{
+	struct models *all = models_new(NULL, NULL, d->conf, NULL);
+
+	if (all == NULL)
+		return; /* the check of the models says why */
+	for (size_t i = 0; models_at(all, i) != NULL; i++)
+		if (!is_checked(all, i))
+			check_one(d, models_at(all, i));
+	models_free(&all);
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "conf/conf.h"
 #include "doctor/parts.h"
+#include "model/call.h"
 #include "net/webhook.h"
 #include "sandbox/client.h"
 #include "tool/skills.h"
@@ -61,6 +62,8 @@ check_templates(const struct conf *c, struct buf *seen, struct err *err)
 	t = templates_load(c->templates, skills, err);
 	tools_fini();
 	if (t != NULL)
+		rc = templates_check_models(t, c, err);
+	if (rc == 0)
 		rc = check_uses(c, t, seen, err);
 	if (rc == 0)
 		buf_printf(seen, ", %zu skills in %s", skills_all(skills).count,
@@ -70,25 +73,20 @@ check_templates(const struct conf *c, struct buf *seen, struct err *err)
 	return rc;
 }
 
+/* Each with its provider, URL and key. */
 static int
-check_model_key(const struct conf *c, struct buf *seen, struct err *err)
+check_models(const struct conf *c, struct buf *seen, struct err *err)
 {
-	struct buf key;
-	int rc;
+	struct models *m = models_new(NULL, NULL, c, err);
 
-	if (c->model_provider != CONF_PROVIDER_ANTHROPIC) {
-		buf_puts(seen, "none is needed by model.provider = script");
-		return 0;
-	}
-	rc = conf_secret(c, "model.api_key", &key, err);
-	conf_wipe(&key);
-	if (rc == 0)
-		return err_set(err, ERR_CONFIG,
-		    "model.provider = anthropic needs a key: set "
-		    "model.api_key_file, or ANTHROPIC_API_KEY in the "
-		    "environment, or use model.provider = script");
-	buf_puts(seen, "there is one");
-	return rc < 0 ? -1 : 0;
+	if (m == NULL)
+		return -1;
+	for (size_t i = 0; models_at(m, i) != NULL; i++)
+		buf_printf(seen, "%s%s by %s", i > 0 ? ", " : "",
+		    model_conf(models_at(m, i))->label,
+		    model_provider(models_at(m, i)));
+	models_free(&m);
+	return 0;
 }
 
 static int
@@ -107,7 +105,7 @@ static const struct part parts[] = {
 	{ "tokens", check_tokens },
 	{ "templates", check_templates },
 	{ "sandbox.settings", check_sandbox },
-	{ "model.key", check_model_key },
+	{ "model.key", check_models },
 };
 
 const struct part *

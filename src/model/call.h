@@ -8,47 +8,77 @@
 #include "model/model.h"
 
 struct conf;
+struct conf_model;
 struct fetcher;
 struct loop;
 
 /*
- * Calling a model. The configured provider is a row of a table; a call runs
+ * Calling a model. Those that are configured are rows of a table; a call runs
  * on the loop, shows text as it arrives, and ends once.
  */
 struct models;
+struct model;
 struct model_call;
+struct model_wire;
+struct wire_model;
 
 #define MODEL_TAIL 4
 
 /* One request. All of it must stay until on_end. */
 struct model_request {
-	const char *model;      /* "" the configured one */
-	const char *system;     /* the system prompt, or "" */
-	const char *request_id; /* goes along as x-request-id, or "" */
-	const char *tools;      /* JSON array of what it may call, or "" */
+	const struct model *model;
+	const char *system;      /* the system prompt, or "" */
+	const char *request_id;  /* goes along as x-request-id, or "" */
+	const char *tools;       /* what it may call, as the model's wire made
+				    it, or "" */
+	const char *tool_choice; /* see struct wire_request */
+	const char *schema;
 	const char *extra; /* text behind the last message, for this request
 			      alone, or "" */
 
 	/*
-	 * {"messages":[...  with all messages, without ]. The provider puts
-	 * the rest of its body behind it and may change its last MODEL_TAIL
-	 * bytes; whoever owns the buffer puts it right again.
+	 * All messages, in the form of the model's wire, and how many entries
+	 * that are. The rest of the body is put behind them and may change
+	 * the last MODEL_TAIL bytes; whoever owns the buffer puts it right
+	 * again.
 	 */
 	struct buf *messages;
+	int64_t message_count;
 
 	struct model_sink sink;
 	void (*on_end)(void *ctx, struct model_call *call);
 	void *ctx;
 };
 
-/* NULL and ERR_CONFIG if the provider cannot be used as configured. */
+/*
+ * The models of the configuration, with their keys. NULL and ERR_CONFIG if
+ * one cannot be used as configured. l and f may be NULL where nothing is
+ * called.
+ */
 struct models *models_new(
     struct loop *l, struct fetcher *f, const struct conf *c, struct err *err);
 void models_free(struct models **m_p);
 
+/* By its name in the configuration; "" is the default. NULL: there is none. */
+const struct model *models_find(const struct models *m, const char *name);
+
+/* The one at i, in the configuration's order, [model] first; or NULL. */
+const struct model *models_at(const struct models *m, size_t i);
+
+/* The i-th that is tried when this one fails, or NULL. */
+const struct model *model_fallback(const struct model *m, size_t i);
+
+const struct conf_model *model_conf(const struct model *m);
+const struct model_wire *model_wire_of(const struct model *m);
+const struct wire_model *model_on_wire(const struct model *m);
+const char *model_provider(const struct model *m);
+const char *model_url(const struct model *m);
+
+/* "API:ID", which the history has beside what the model said. */
+const char *model_by(const struct model *m);
+
 /* Starts a call. The loop's thread; on_end may come before it returns. */
-struct model_call *model_call_start(
-    struct models *m, const struct model_request *rq);
+struct model_call *model_call_start(const struct model_request *rq);
 
 /*
  * Stops it: the connection is closed, the result holds what has come. on_end

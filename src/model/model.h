@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "model/api.h"
 
 struct arena;
 
@@ -15,19 +16,6 @@ struct arena;
  * the bytes as they arrive, calls the sink for what is to be shown at once,
  * and keeps the blocks for the history.
  */
-
-enum model_api {
-	MODEL_API_ANTHROPIC, /* Messages */
-	MODEL_API_CHAT,      /* OpenAI's Chat Completions and its dialects */
-	MODEL_API_RESPONSES, /* OpenAI's Responses */
-	MODEL_API_GEMINI,    /* generateContent */
-	MODEL_APIS
-};
-
-/* What a provider does otherwise than its API says. */
-enum model_quirk {
-	MODEL_QUIRK_THINK_TAGS = 1 /* <think>...</think> in the text */
-};
 
 enum model_stop {
 	MODEL_STOP_NONE, /* no terminal event yet */

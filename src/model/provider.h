@@ -2,38 +2,50 @@
 #ifndef MODEL_PROVIDER_H
 #define MODEL_PROVIDER_H
 
+#include "base/buf.h"
 #include "model/call.h"
+#include "model/profile.h"
+#include "model/wire.h"
 
 struct script;
 
-/* What all providers of a process share. */
-struct models {
-	const struct model_provider *provider;
-	const struct conf *conf;
-	struct loop *loop;
-	struct fetcher *fetcher;
-	struct buf api_key;    /* the header "x-api-key: ..." */
-	struct script *script; /* scenarios, of the script provider */
+/* A model of the configuration. */
+struct model {
+	struct models *models;
+	const struct conf_model *conf;
+	const struct model_profile *profile;
+	const struct model_engine *engine;
+	struct wire_model on_wire;
+	const char *by;        /* see model_by */
+	char *url;             /* of a call */
+	struct buf key_header; /* "name: value", or empty */
+	struct script *script; /* scenarios, of the script engine */
+	const struct model **fallback;
+	size_t fallback_count;
 };
 
-/* A call under way. A provider's own struct begins with it. */
+/* What all calls of a process share. */
+struct models {
+	const struct conf *conf;
+	struct arena *arena;
+	struct loop *loop;
+	struct fetcher *fetcher;
+	struct model *model; /* the first is [model] */
+	size_t count;
+};
+
+/* A call under way. An engine's own struct begins with it. */
 struct model_call {
-	struct models *models;
+	const struct model *model;
 	const struct model_request *rq;
 	int ended;
 };
 
-/* A provider: a row of the table in call.c. */
-struct model_provider {
-	const char *name;
-
-	/* Checks the configuration and reads what it needs. 0 or -1. */
-	int (*init)(struct models *m, struct err *err);
-	void (*fini)(struct models *m);
-
+/* How a model is called: over HTTP, or by scenarios. */
+struct model_engine {
 	/* A new call; nothing has been sent. */
 	struct model_call *(*call_new)(
-	    struct models *m, const struct model_request *rq);
+	    const struct model *m, const struct model_request *rq);
 
 	/* Starts it; ends with model_call_end. */
 	void (*start)(struct model_call *c);
@@ -44,10 +56,10 @@ struct model_provider {
 	void (*call_free)(struct model_call *c);
 };
 
-extern const struct model_provider model_anthropic;
-extern const struct model_provider model_script;
+extern const struct model_engine engine_http;
+extern const struct model_engine engine_script;
 
-/* Tells the owner, once. The provider's, when nothing more will come. */
+/* Tells the owner, once. The engine's, when nothing more will come. */
 void model_call_end(struct model_call *c);
 
 #endif

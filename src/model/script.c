@@ -149,20 +149,18 @@ add_usage(struct script_call *c, struct buf *b)
 static void
 message_start(struct script_call *c)
 {
-	const char *model = c->call.rq->model;
+	const struct model *m = c->call.model;
 	struct buf *b;
 	char id[40];
 
 	if (c->message_started)
 		return;
 	c->message_started = 1;
-	snprintf(id, sizeof(id), "msg_%08lld",
-	    (long long)c->call.models->script->calls);
+	snprintf(id, sizeof(id), "msg_%08lld", (long long)m->script->calls);
 	b = event_open(c, "message_start");
 	json_open(b, "message", '{');
 	json_add_str(b, "id", id);
-	json_add_str(b, "model",
-	    *model == '\0' ? c->call.models->conf->model_name : model);
+	json_add_str(b, "model", m->on_wire.id);
 	add_usage(c, b);
 	json_close(b, '}');
 	event_send(c);
@@ -256,7 +254,7 @@ static void
 say_begin(struct script_call *c, const struct script_step *s)
 {
 	c->rest = script_expand(&c->texts, json_str(s->value));
-	c->begun_ms = loop_now_ms(c->call.models->loop);
+	c->begun_ms = loop_now_ms(c->call.model->models->loop);
 	c->pieces = 0;
 	block_open(c, json_name(s->value));
 }
@@ -274,7 +272,7 @@ play_text(struct script_call *c, const struct script_step *s)
 		say_begin(c, s);
 	for (int i = 0; *c->rest != '\0' && !c->over; i++) {
 		early_ms = c->begun_ms + c->pieces * pace_ms -
-			   loop_now_ms(c->call.models->loop);
+			   loop_now_ms(c->call.model->models->loop);
 		if (early_ms > 0)
 			return wait_ms(c, early_ms);
 		if (i == BURST)
@@ -461,7 +459,7 @@ conversation_hash(const struct buf *messages)
 static struct script_counter *
 counter_get(struct script_call *c, const struct script_step *s)
 {
-	struct script *sc = c->call.models->script;
+	struct script *sc = c->call.model->script;
 	uint64_t id = conversation_hash(c->call.rq->messages);
 	struct script_counter *n;
 
@@ -587,7 +585,7 @@ static enum play
 call_prepare(struct script_call *c)
 {
 	const struct buf *messages = c->call.rq->messages;
-	struct script *s = c->call.models->script;
+	struct script *s = c->call.model->script;
 	struct model_result *r = model_decode_result(c->decode);
 	struct model_reply reply = { .status = 400 };
 	struct buf doc;
@@ -627,21 +625,8 @@ on_timer(void *arg)
 	model_call_end(&c->call);
 }
 
-static int
-script_init(struct models *m, struct err *err)
-{
-	m->script = script_load(m->conf->model_script, err);
-	return m->script == NULL ? -1 : 0;
-}
-
-static void
-script_fini(struct models *m)
-{
-	script_free(&m->script);
-}
-
 static struct model_call *
-script_call_new(struct models *m, const struct model_request *rq)
+script_call_new(const struct model *m, const struct model_request *rq)
 {
 	static const struct model_bounds bounds = { EVENT_MAX, ANSWER_MAX };
 	struct script_call *c = calloc(1, sizeof(*c));
@@ -651,7 +636,7 @@ script_call_new(struct models *m, const struct model_request *rq)
 	c->decode = model_decode_new(
 	    MODEL_API_ANTHROPIC, 0, &rq->sink, rq->ctx, &bounds);
 	c->arena = arena_open(4096);
-	c->timer = loop_timer_new(m->loop, "script", on_timer, c);
+	c->timer = loop_timer_new(m->models->loop, "script", on_timer, c);
 	c->stop_reason = "end_turn";
 	buf_init(&c->event, NULL);
 	return &c->call;
@@ -697,10 +682,7 @@ script_call_free(struct model_call *call)
 	free(c);
 }
 
-const struct model_provider model_script = {
-	.name = "script",
-	.init = script_init,
-	.fini = script_fini,
+const struct model_engine engine_script = {
 	.call_new = script_call_new,
 	.start = script_start,
 	.cancel = script_cancel,

@@ -534,6 +534,9 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
 		curl_easy_setopt(e, CURLOPT_PROXY, "");
 	}
+	if (spec->proxy != NULL && *spec->proxy != '\0')
+		curl_easy_setopt(e, CURLOPT_PROXY,
+		    strcmp(spec->proxy, "none") == 0 ? "" : spec->proxy);
 	if (spec->only_connect)
 		curl_easy_setopt(e, CURLOPT_CONNECT_ONLY, 1L);
 	handle_set_tls(e, spec);

@@ -45,7 +45,8 @@ struct fetch_spec {
 	const char *method; /* "GET" or "DELETE", without body; NULL: POST */
 	const char *body;   /* must stay until the end */
 	size_t body_len;
-	const char *ca_file;                     /* "" the system's */
+	const char *ca_file; /* "" the system's */
+	const char *proxy;   /* URL; "none"; "" or NULL: the environment's */
 	const char *certificate_file, *key_file; /* the client's; "" none */
 
 	/* The request has effects: it is not sent again where curl would do

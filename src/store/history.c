@@ -29,6 +29,7 @@
 
 struct entry {
 	struct history h; /* first */
+	struct history_cache *cache;
 	UT_hash_handle hh;
 	struct entry *newer, *older;
 	size_t bytes;
@@ -39,16 +40,40 @@ struct history_cache {
 	struct entry *by_agent;
 	struct entry *newest, *oldest;
 	size_t bytes, max_bytes;
+	history_choose_f *choose;
+	void *ctx;
+};
+
+static void
+add_plain(const struct history_form *f, void *state, struct buf *text,
+    const struct history_doc *doc)
+{
+	int64_t *shown = state;
+
+	(void)f;
+	if ((*shown)++ > 0)
+		buf_putc(text, ',');
+	buf_putc(text, '{');
+	buf_add(text, doc->text, doc->len);
+}
+
+static const struct history_form plain = {
+	.start = "{\"messages\":[",
+	.plain = 1,
+	.state_bytes = sizeof(int64_t),
+	.add = add_plain,
 };
 
 struct history_cache *
-history_cache_new(size_t max_bytes)
+history_cache_new(size_t max_bytes, history_choose_f *choose, void *ctx)
 {
 	struct history_cache *hc = calloc(1, sizeof(*hc));
 
 	if (hc == NULL)
 		abort();
 	hc->max_bytes = max_bytes;
+	hc->choose = choose;
+	hc->ctx = ctx;
 	lck_init(&hc->lck, LCK_CACHE);
 	return hc;
 }
@@ -57,6 +82,9 @@ static void
 entry_free(struct entry *e)
 {
 	buf_fini(&e->h.text);
+	buf_fini(&e->h.last);
+	free(e->h.state);
+	free(e->h.state_before);
 	free(e->h.prompt);
 	free(e->h.model);
 	free(e->h.template);
@@ -142,7 +170,8 @@ history_take(struct history_cache *hc, const char *agent)
 			abort();
 		snprintf(e->h.agent, sizeof(e->h.agent), "%s", agent);
 		buf_init(&e->h.text, NULL);
-		buf_lit(&e->h.text, "{\"messages\":[");
+		buf_init(&e->h.last, NULL);
+		e->cache = hc;
 	}
 	return &e->h;
 }
@@ -166,11 +195,12 @@ history_give(struct history_cache *hc, struct history *h, int keep)
 {
 	struct entry *e = (struct entry *)(void *)h, *same, *next;
 
+	h->form_used = 0;
 	if (!keep) {
 		entry_free(e);
 		return;
 	}
-	e->bytes = sizeof(*e) + e->h.text.cap +
+	e->bytes = sizeof(*e) + e->h.text.cap + e->h.last.cap +
 		   (e->h.prompt == NULL ? 0 : strlen(e->h.prompt));
 	lck_take(&hc->lck);
 	HASH_FIND_STR(hc->by_agent, e->h.agent, same);
@@ -199,11 +229,87 @@ head_has(const char *doc, const char *role, const char *member)
 static void
 history_withdraw(struct history *h)
 {
-	if (h->shown == 0 || h->last_at == 0)
+	if (h->last_at == 0)
 		return;
 	buf_truncate(&h->text, h->last_at);
+	memcpy(h->state, h->state_before, h->form->state_bytes);
 	h->last_at = 0;
-	h->shown--;
+}
+
+static const struct history_form *
+form_of(const struct history_cache *hc, const char *model)
+{
+	return hc->choose == NULL ? &plain : hc->choose(hc->ctx, model);
+}
+
+static void
+history_set_form(struct history *h, const struct history_form *form)
+{
+	h->form = form;
+	free(h->state);
+	free(h->state_before);
+	h->state = calloc(1, form->state_bytes + 1);
+	h->state_before = calloc(1, form->state_bytes + 1);
+	if (h->state == NULL || h->state_before == NULL)
+		abort();
+	history_restart(h, h->segment);
+}
+
+void
+history_use(struct history *h, const struct history_form *form)
+{
+	h->form_used = 1;
+	if (h->form != form)
+		history_set_form(h, form);
+}
+
+/* Which form it is to have, if that is known by now. */
+static void
+history_check_form(struct history *h)
+{
+	struct entry *e = (struct entry *)(void *)h;
+	const struct history_form *form =
+	    form_of(e->cache, h->model == NULL ? "" : h->model);
+
+	if (h->form != form && !h->form_used)
+		history_set_form(h, form);
+}
+
+const char *
+history_last(const struct history *h, size_t *len_r)
+{
+	size_t at = h->last_at;
+
+	if (at == 0)
+		return NULL;
+	if (!h->form->plain) {
+		*len_r = h->last.len;
+		return buf_str(&h->last);
+	}
+	at += h->text.data[at] == ',';
+	*len_r = h->text.len - at;
+	return h->text.data + at;
+}
+
+/* From "role" on it is what a model gets. */
+static void
+history_show(struct history *h, const char *doc, const char *role, size_t len)
+{
+	const struct history_doc d = {
+		.text = role,
+		.len = len - (size_t)(role - doc),
+		.head = doc,
+		.head_len = (size_t)(role - doc) - 1, /* without the comma */
+	};
+
+	h->last_at = h->text.len;
+	memcpy(h->state_before, h->state, h->form->state_bytes);
+	h->form->add(h->form, h->state, &h->text, &d);
+	if (h->form->plain)
+		return;
+	buf_clear(&h->last);
+	buf_putc(&h->last, '{');
+	buf_add(&h->last, d.text, d.len);
 }
 
 void
@@ -213,16 +319,13 @@ history_add(struct history *h, const char *doc, size_t len)
 
 	if (role == NULL)
 		abort(); /* we did not write this */
+	if (h->form == NULL)
+		history_check_form(h);
 	h->count++;
 	if (head_has(doc, role, "\"withdrawn\":true"))
 		history_withdraw(h);
-	if (head_has(doc, role, "\"error\":{"))
-		return;
-	h->last_at = h->text.len;
-	if (h->shown++ > 0)
-		buf_putc(&h->text, ',');
-	buf_putc(&h->text, '{');
-	buf_add(&h->text, role, len - (size_t)(role - doc));
+	if (!head_has(doc, role, "\"error\":{"))
+		history_show(h, doc, role, len);
 }
 
 static void
@@ -315,9 +418,9 @@ history_restart(struct history *h, const char *segment)
 {
 	snprintf(h->segment, sizeof(h->segment), "%s", segment);
 	buf_truncate(&h->text, 0);
-	buf_lit(&h->text, "{\"messages\":[");
+	buf_puts(&h->text, h->form->start);
+	memset(h->state, 0, h->form->state_bytes);
 	h->count = 0;
-	h->shown = 0;
 	h->last_at = 0;
 }
 
@@ -325,16 +428,24 @@ history_restart(struct history *h, const char *segment)
 static void
 history_check(struct history *h, const struct store_lease *lease)
 {
-	if (strcmp(h->segment, lease->segment) != 0)
+	if (strcmp(h->segment, lease->segment) == 0)
+		return;
+	if (h->form != NULL)
 		history_restart(h, lease->segment);
+	else
+		snprintf(h->segment, sizeof(h->segment), "%s", lease->segment);
 }
 
 int
 history_is_near(struct history *h, const struct store_lease *lease)
 {
 	history_check(h, lease);
-	return (h->version == lease->version || lease->has_info) &&
-	       h->count >= lease->messages - (int64_t)lease->doc_count;
+	if (h->version != lease->version && !lease->has_info)
+		return 0;
+	if (h->version != lease->version)
+		history_set_info(h, lease);
+	history_check_form(h);
+	return h->count >= lease->messages - (int64_t)lease->doc_count;
 }
 
 /* What h has not seen of the first messages. 0 or -1. */
@@ -363,6 +474,7 @@ history_load(struct history *h, struct store *st, struct arena *a,
 	history_check(h, lease);
 	if (load_info(h, st, a, lease, err) < 0)
 		return -1;
+	history_check_form(h);
 	if (h->count < brought && load_pages(h, st, lease, brought, err) < 0)
 		return -1;
 	while (h->count < lease->messages) {

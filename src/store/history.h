@@ -11,12 +11,36 @@
  */
 struct history_cache;
 
+/* A document of the history. */
+struct history_doc {
+	const char *text; /* "role":R,"content":C}, without the first brace:
+			     all that a model gets */
+	size_t len;
+	const char *head; /* {"id":...: the members before those, cut off */
+	size_t head_len;
+};
+
+/* How a model wants the messages. */
+struct history_form {
+	const char *start; /* of the text */
+	int plain;         /* the text has the documents as they are */
+	size_t state_bytes;
+
+	/* Appends one to the text. state is the history's for this form:
+	 * state_bytes, zero at first; of plain types. */
+	void (*add)(const struct history_form *f, void *state, struct buf *text,
+	    const struct history_doc *doc);
+};
+
+/* The form for agents with that model; any thread. */
+typedef const struct history_form *history_choose_f(
+    void *ctx, const char *model);
+
 struct history {
 	char agent[40];
 	char segment[40];
 	int64_t count;   /* documents of the history that are in text */
-	int64_t shown;   /* of them, messages that the model gets */
-	size_t last_at;  /* where in text the last one begins */
+	size_t last_at;  /* where in text the last one begins; 0: withdrawn */
 	int64_t version; /* of the agent when the rest was read; 0: not yet */
 	char *prompt;
 	char *model;
@@ -26,14 +50,20 @@ struct history {
 	char *workspace; /* whose files it works on; "" its own */
 
 	/*
-	 * {"messages":[ and the messages as providers take them, with commas
-	 * between: a request is this and a tail that is put behind it and
-	 * taken off again. Nothing is copied, however long it is.
+	 * The messages as the model takes them: a request is this and a tail
+	 * that is put behind it and taken off again. Nothing is copied,
+	 * however long it is.
 	 */
 	struct buf text;
+	const struct history_form *form; /* NULL: nothing is in text */
+	void *state, *state_before;      /* of the form; before the last one */
+	int form_used;                   /* history_use said it */
+	struct buf last; /* the last document, unless the form is plain */
 };
 
-struct history_cache *history_cache_new(size_t max_bytes);
+/* choose NULL: all are in the plain form, {"messages":[ and documents. */
+struct history_cache *history_cache_new(
+    size_t max_bytes, history_choose_f *choose, void *ctx);
 void history_cache_free(struct history_cache **hc_p);
 
 /* What is cached of an agent. Any thread. */
@@ -61,6 +91,13 @@ int history_load(struct history *h, struct store *st, struct arena *a,
 
 /* Empty, for the history that grows in another segment. */
 void history_restart(struct history *h, const char *segment);
+
+/* Empty and in another form, until it is given back: history_load fills it. */
+void history_use(struct history *h, const struct history_form *form);
+
+/* The last document as it is, {"role":R,"content":C}; NULL: it was taken
+ * back. The history's, until it changes. */
+const char *history_last(const struct history *h, size_t *len_r);
 
 /*
  * Appends one document of the history, as the model gets it. One with the

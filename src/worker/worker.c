@@ -182,7 +182,8 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	if (app->skills == NULL)
 		return -1;
 	app->templates = templates_load(c->templates, app->skills, err);
-	if (app->templates == NULL)
+	if (app->templates == NULL ||
+	    templates_check_models(app->templates, c, err) < 0)
 		return -1;
 	w->loop = app->loop = loop_new();
 	w->fetcher = fetcher_new(w->loop);

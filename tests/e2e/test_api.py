@@ -24,14 +24,14 @@ def is_problem(response, status, limit=None):
 
 def test_create_and_read(user):
     """201 with Location; what was given is what is read."""
-    made = user.post("/api/agents", {"name": "Ann", "systemPrompt": "Be kind.", "model": "m-1", "metadata": {"a": [1, {"b": None}]}})
+    made = user.post("/api/agents", {"name": "Ann", "systemPrompt": "Be kind.", "model": "default", "metadata": {"a": [1, {"b": None}]}})
     assert made.status == 201
     body = made.json
     assert re.fullmatch("agt_[0-9A-Za-z]+", body["agentId"])
     assert made.headers["Location"].endswith(f"/api/agents/{body['agentId']}")
     got = user.get(f"/api/agents/{body['agentId']}")
     assert got.status == 200 and got.headers["ETag"]
-    for name, value in {"name": "Ann", "systemPrompt": "Be kind.", "model": "m-1", "metadata": {"a": [1, {"b": None}]},
+    for name, value in {"name": "Ann", "systemPrompt": "Be kind.", "model": "default", "metadata": {"a": [1, {"b": None}]},
                         "state": "READY", "busy": False}.items():
         assert got.json[name] == value and body[name] == value
     assert got.json["created"] == got.json["updated"] > 0
@@ -342,8 +342,8 @@ def test_a_ticket_of_somebody_else_opens_nothing(site, agent):
 
 def test_templates(stack_factory):
     """templates.d/*.json are listed; an agent made from one has its prompt and model, unless it names others."""
-    stack = stack_factory(start=False, workers=1)
-    stack.write("templates.d/parrot.json", '{"description": "Repeats", "systemPrompt": "You are a parrot.", "model": "m-parrot"}')
+    stack = stack_factory(start=False, workers=1, models={"large": {"id": "m-parrot"}})
+    stack.write("templates.d/parrot.json", '{"description": "Repeats", "systemPrompt": "You are a parrot.", "model": "large"}')
     stack.write("templates.d/plain.json", '{"systemPrompt": "Plain."}')
     stack.write("templates.d/readme.txt", "not a template")
     stack.start_all()

@@ -99,11 +99,12 @@ def test_the_history_is_paged(agent):
     assert [text_of(m["content"]) for m in newest] == ["three", "echo: three"]
 
 
-def test_the_system_prompt_and_the_model_are_the_agents(site, user):
+def test_the_system_prompt_and_the_model_are_the_agents(stack_factory):
     """systemPrompt and model of the agent go to the provider."""
-    agent = user.agent(systemPrompt="You are a parrot.", model="claude-test-1")
+    stack = stack_factory(workers=1, models={"clever": {"id": "claude-test-1"}})
+    agent = stack.user().agent(systemPrompt="You are a parrot.", model="clever")
     agent.answer("who are you")
-    body = [r for r in site.model.requests if r.last == "who are you"][-1].body
+    body = stack.model.requests[-1].body
     assert body["model"] == "claude-test-1"
     system = body["system"]
     assert (system if isinstance(system, str) else system[0]["text"]) == "You are a parrot."

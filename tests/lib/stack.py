@@ -636,7 +636,8 @@ class Fcgi:
 
 class Stack:
     def __init__(self, workers=2, conf=None, env=None, scenarios=None, limits="off", without_nginx=False,
-                 redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None, sandbox=False):
+                 redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None, sandbox=False, models=None):
+        self.models = models or {}  # [model NAME], and [provider NAME] if the name has the word before it
         self.dir = tempfile.mkdtemp(prefix="af-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.limits, self.without_nginx, self.redis_args, self.wait_ready = limits, without_nginx, redis_args, wait_ready
@@ -698,7 +699,10 @@ class Stack:
         return path
 
     def write_conf(self):
-        return self.write("agent-fpm.conf", "".join(f"{k} = {v}\n" for k, v in self.conf.items()))
+        text = "".join(f"{k} = {v}\n" for k, v in self.conf.items())
+        for name, settings in self.models.items():
+            text += f"\n[{name if ' ' in name else 'model ' + name}]\n" + "".join(f"{k} = {v}\n" for k, v in settings.items())
+        return self.write("agent-fpm.conf", text)
 
     def log_files(self):
         folder = self.path("log")

@@ -32,7 +32,7 @@ fi
 # The sample with every setting switched on is the defaults, and is valid.
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-"$build/agent-fpm" --settings sample | sed 's/^#\([a-z_.]* = \)/\1/' \
+"$build/agent-fpm" --settings sample | sed -e 's/^#\([a-z_.]* = \)/\1/' -e 's/^#\[/[/' \
     >"$tmp/all.conf"
 AGENT_FPM_JWT_SECRET=0123456789abcdef0123456789abcdef ANTHROPIC_API_KEY=k \
     "$build/agent-fpm" -c "$tmp/all.conf" -t

@@ -113,8 +113,8 @@ test_defaults(void **state)
 	assert_int_equal(c->listen_backlog, 4096);
 	assert_int_equal(c->drain_timeout_ms, 30000);
 	assert_int_equal(c->limits_body_bytes, 1 << 20);
-	assert_int_equal(c->model_provider, CONF_PROVIDER_ANTHROPIC);
-	assert_int_equal(c->model_cache_markers, 1);
+	assert_string_equal(c->model.provider, "anthropic");
+	assert_int_equal(c->model.cache_markers, 1);
 	assert_string_equal(c->store_prefix, "af:");
 	conf_free(&c);
 	assert_null(c);
@@ -142,9 +142,10 @@ test_every_fallback(void **state)
 		struct buf why;
 
 		buf_init(&why, NULL);
-		assert_int_equal(setting_parse(s, s->fallback, c, &why), 0);
+		assert_int_equal(setting_parse(s, s->fallback, c, 0, &why), 0);
 		assert_int_equal(why.len, 0);
-		if (s->type != SETTING_STRING && s->type != SETTING_CHOICE)
+		if (s->type != SETTING_STRING && s->type != SETTING_CHOICE &&
+		    s->type != SETTING_PRICE)
 			assert_true(number_of(s, c) >= s->min &&
 				    number_of(s, c) <= s->max);
 		buf_fini(&why);
@@ -195,11 +196,11 @@ test_every_range(void **state)
 			snprintf(text, sizeof(text), "%lld%s",
 			    (long long)(s->min + d), unit);
 			assert_int_equal(
-			    setting_parse(s, text, c, &why), d < 0 ? -1 : 0);
+			    setting_parse(s, text, c, 0, &why), d < 0 ? -1 : 0);
 			snprintf(text, sizeof(text), "%lld%s",
 			    (long long)(s->max + d), unit);
 			assert_int_equal(
-			    setting_parse(s, text, c, &why), d > 0 ? -1 : 0);
+			    setting_parse(s, text, c, 0, &why), d > 0 ? -1 : 0);
 		}
 		buf_fini(&why);
 	}
@@ -232,16 +233,18 @@ test_good_values(void **state)
 		ROW("drain_timeout = 1h", drain_timeout_ms, 3600000),
 		ROW("listen.mode = 0600", listen_mode, 0600),
 		ROW("listen.mode = 660", listen_mode, 0660),
-		ROW("model.cache_markers = no", model_cache_markers, 0),
-		ROW("model.cache_markers = Yes", model_cache_markers, 1),
-		ROW("model.cache_markers = off", model_cache_markers, 0),
-		ROW("model.cache_markers = on", model_cache_markers, 1),
-		ROW("model.cache_markers = false", model_cache_markers, 0),
-		ROW("model.cache_markers = 1", model_cache_markers, 1),
+		ROW("model.cache_markers = no", model.cache_markers, 0),
+		ROW("model.cache_markers = Yes", model.cache_markers, 1),
+		ROW("model.cache_markers = off", model.cache_markers, 0),
+		ROW("model.cache_markers = on", model.cache_markers, 1),
+		ROW("model.cache_markers = false", model.cache_markers, 0),
+		ROW("model.cache_markers = 1", model.cache_markers, 1),
 		ROW("log_level = debug", log_level, 0),
 		ROW("log_level = error", log_level, 3),
-		ROW("model.provider = script", model_provider,
-		    CONF_PROVIDER_SCRIPT),
+		ROW("model.price_input = 3", model.price_input, 3000000),
+		ROW("model.price_input = 0.25", model.price_input, 250000),
+		ROW("model.price_input = 1.000001", model.price_input, 1000001),
+		ROW("model.price_input =", model.price_input, -1),
 	};
 
 	(void)state;
@@ -289,6 +292,10 @@ test_bad_values(void **state)
 		{ "listen.mode = 0777", "out of range: 0600 to 0666" },
 		{ "listen.mode = 0060", "out of range: 0600 to 0666" },
 		{ "listen.mode = -0660", "out of range: 0600 to 0666" },
+		{ "model.price_input = -1", "is not a price" },
+		{ "model.price_input = 1.0000001", "is not a price" },
+		{ "model.price_input = 1.2.3", "is not a price" },
+		{ "model.price_input = 10000000", "is not a price" },
 		{ "model.cache_markers = maybe", "is not yes or no" },
 		{ "model.cache_markers =", "is not yes or no" },
 		{ "model.cache_markers = 2", "is not yes or no" },
@@ -309,14 +316,92 @@ static void
 test_strings(void **state)
 {
 	struct conf *c = load("store.prefix =\n[model]\n"
-			      "headers =  a: b | c: d  \nname = x=y:z\n");
+			      "headers =  a: b | c: d  \nid = x=y:z\n");
 
 	(void)state;
 	assert_non_null(c);
 	assert_string_equal(c->store_prefix, "");
-	assert_string_equal(c->model_headers, "a: b | c: d");
-	assert_string_equal(c->model_name, "x=y:z");
+	assert_string_equal(c->model.headers, "a: b | c: d");
+	assert_string_equal(c->model.id, "x=y:z");
 	conf_free(&c);
+}
+
+/* ---- sections with names ---- */
+
+/* A model begins as a copy of [model], wherever that stands. */
+static void
+test_named_models(void **state)
+{
+	struct conf *c =
+	    load("[model fast]\nid = small\nretries = 5\n"
+		 "[model other]\nprovider = openai\nprice_output = 1.5\n"
+		 "[model]\nid = large\nretries = 1\nheaders = a: b\n"
+		 "max_tokens = 100\n[store]\nprefix = x\n");
+
+	(void)state;
+	if (c == NULL)
+		fail_msg("%s", buf_str(&problems));
+	assert_int_equal(c->model_count, 2);
+	assert_string_equal(c->model.label, "default");
+	assert_string_equal(c->model.id, "large");
+	assert_string_equal(c->store_prefix, "x");
+	assert_string_equal(c->models[0].label, "fast");
+	assert_string_equal(c->models[0].provider, "anthropic");
+	assert_string_equal(c->models[0].id, "small");
+	assert_string_equal(c->models[0].headers, "a: b");
+	assert_int_equal(c->models[0].retries, 5);
+	assert_int_equal(c->models[0].max_tokens, 100);
+	/* With another provider, without what goes with that one. */
+	assert_string_equal(c->models[1].provider, "openai");
+	assert_string_equal(c->models[1].id, "");
+	assert_string_equal(c->models[1].headers, "");
+	assert_int_equal(c->models[1].retries, 1);
+	assert_int_equal(c->models[1].price_output, 1500000);
+	assert_ptr_equal(conf_model_find(c, ""), &c->model);
+	assert_ptr_equal(conf_model_find(c, "default"), &c->model);
+	assert_ptr_equal(conf_model_find(c, "other"), &c->models[1]);
+	assert_null(conf_model_find(c, "none"));
+	conf_free(&c);
+}
+
+static void
+test_named_providers(void **state)
+{
+	struct conf *c = load("[provider mine]\nurl = http://x/v1\n"
+			      "quirks = max-tokens\n");
+
+	(void)state;
+	assert_non_null(c);
+	assert_int_equal(c->provider_count, 1);
+	assert_string_equal(c->providers[0].label, "mine");
+	assert_string_equal(c->providers[0].like, "openai");
+	assert_string_equal(c->providers[0].url, "http://x/v1");
+	conf_free(&c);
+}
+
+static void
+test_named_mistakes(void **state)
+{
+	static const struct row {
+		const char *text, *says;
+	} rows[] = {
+		{ "[model a]\nid = 1\n[model a]\nid = 2\n",
+		    "[model a] is there twice" },
+		{ "[model default]\nid = 1\n", "cannot be a model's name" },
+		{ "[model a,b]\nid = 1\n", "cannot be a model's name" },
+		{ "[model a]\nworkers = 1\n", "no setting" },
+		{ "[model a]\nretries = many\n", ":2: " },
+		{ "[model a]\nretries = 1\nretries = 2\n", "set twice" },
+		{ "[provider]\nurl = x\n", "write [provider NAME]" },
+		{ "[models a]\nid = 1\n", "no setting" },
+		{ "[model a]\nthinking = 12\n", "model.thinking of a" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (load(rows[i].text) != NULL ||
+		    strstr(buf_str(&problems), rows[i].says) == NULL)
+			fail_msg("%s: %s", rows[i].says, buf_str(&problems));
 }
 
 /* ---- files ---- */
@@ -516,7 +601,8 @@ test_pairs(void **state)
 	(void)state;
 	expect_good("model.thinking = 1024\n");
 	assert_null(load("model.thinking = 1023\n"));
-	assert_non_null(strstr(buf_str(&problems), "model.thinking must be"));
+	assert_non_null(
+	    strstr(buf_str(&problems), "model.thinking of default must be"));
 	assert_null(load("model.thinking = 4096\nmodel.max_tokens = 4096\n"));
 	assert_null(load("listen = 127.0.0.1:9000\n"));
 	assert_non_null(strstr(buf_str(&problems), "absolute path"));
@@ -641,7 +727,7 @@ expect_secret(const char *text, const char *name, const char *wanted)
 static const char *const secret_rows[][3] = {
 	{ "jwt.secret", "jwt.secret_file", "AGENT_FPM_JWT_SECRET" },
 	{ "store.password", "store.password_file", "AGENT_FPM_STORE_PASSWORD" },
-	{ "model.api_key", "model.api_key_file", "ANTHROPIC_API_KEY" },
+	{ "tool.secret", "tool.secret_file", "AGENT_FPM_TOOL_SECRET" },
 };
 
 /* File before credential before variable, for each of the three. */
@@ -690,6 +776,44 @@ test_secret_line_end(void **state)
 	expect_secret(text, "jwt.secret", " in\nside ");
 	file_make("own", "\n", 1);
 	expect_secret(text, "jwt.secret", "");
+}
+
+static void
+expect_key(const struct conf_model *m, const char *variable, const char *wanted)
+{
+	struct err err = { 0 };
+	struct buf key;
+
+	assert_int_equal(
+	    conf_model_key(m, variable, &key, &err), *wanted != '\0');
+	assert_string_equal(buf_str(&key), wanted);
+	conf_wipe(&key);
+}
+
+/* The same order; a named model has a credential of its own. */
+static void
+test_model_key(void **state)
+{
+	struct conf *c = load("[model a]\nid = x\n");
+
+	(void)state;
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unsetenv("SOME_KEY");
+	expect_key(&c->models[0], "SOME_KEY", "");
+	expect_key(&c->models[0], "", "");
+	setenv("SOME_KEY", "from the environment", 1);
+	expect_key(&c->models[0], "SOME_KEY", "from the environment");
+	setenv("CREDENTIALS_DIRECTORY", dir, 1);
+	file_make("model.api_key", "of the default\n", 15);
+	expect_key(&c->model, "SOME_KEY", "of the default");
+	expect_key(&c->models[0], "SOME_KEY", "from the environment");
+	file_make("model.a.api_key", "of a", 4);
+	expect_key(&c->models[0], "SOME_KEY", "of a");
+	unlink(path_of("model.a.api_key"));
+	unlink(path_of("model.api_key"));
+	unsetenv("CREDENTIALS_DIRECTORY");
+	unsetenv("SOME_KEY");
+	conf_free(&c);
 }
 
 /* A file that is named and not there is an error, whatever else there is. */
@@ -751,7 +875,7 @@ test_sample_loads(void **state)
 		size_t n = strcspn(p, "\n") + 1;
 		int setting = *p == '#' && p[1] != ' ' && p[1] != '\n';
 
-		set += (size_t)setting;
+		set += setting && p[1] != '[';
 		buf_add(&bare, p + setting, n - (size_t)setting);
 		assert_in_range(n, 1, 82);
 		p += n;
@@ -764,7 +888,7 @@ test_sample_loads(void **state)
 		if (settings[i].type != SETTING_STRING)
 			assert_int_equal(number_of(&settings[i], c),
 			    number_of(&settings[i], defaults));
-	assert_string_equal(c->model_url, defaults->model_url);
+	assert_string_equal(c->model.url, defaults->model.url);
 	conf_free(&c);
 	conf_free(&defaults);
 	buf_fini(&sample);
@@ -818,6 +942,9 @@ main(void)
 		TEST(test_good_values),
 		TEST(test_bad_values),
 		TEST(test_strings),
+		TEST(test_named_models),
+		TEST(test_named_providers),
+		TEST(test_named_mistakes),
 		TEST(test_syntax),
 		TEST(test_syntax_errors),
 		TEST(test_all_mistakes),
@@ -837,6 +964,7 @@ main(void)
 		TEST(test_descriptor_is_read_again),
 		TEST(test_secret_order),
 		TEST(test_secret_line_end),
+		TEST(test_model_key),
 		TEST(test_secret_missing),
 		TEST(test_secret_too_large),
 		TEST(test_sample_loads),

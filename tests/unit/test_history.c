@@ -31,13 +31,12 @@ add(struct history *h, const char *doc)
 static void
 test_add(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *h = history_take(hc, "agt_1");
 
 	(void)state;
 	assert_string_equal(h->agent, "agt_1");
 	assert_int_equal(h->count, 0);
-	assert_string_equal(buf_str(&h->text), HEAD);
 	add(h, DOC("user", "\"hi\""));
 	assert_string_equal(
 	    buf_str(&h->text), HEAD "{\"role\":\"user\",\"content\":\"hi\"}");
@@ -64,7 +63,7 @@ test_add(void **state)
 static void
 test_error_is_not_shown(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *h = history_take(hc, "agt_1");
 
 	(void)state;
@@ -73,7 +72,6 @@ test_error_is_not_shown(void **state)
 	add(h, FAILED(""));
 	add(h, DOC("user", "\"\\\"error\\\":{\""));
 	assert_int_equal(h->count, 4);
-	assert_int_equal(h->shown, 2);
 	assert_string_equal(buf_str(&h->text),
 	    HEAD "{\"role\":\"user\",\"content\":\"hi\"},{\"role\":"
 		 "\"user\",\"content\":\"\\\"error\\\":{\"}");
@@ -85,7 +83,7 @@ test_error_is_not_shown(void **state)
 static void
 test_withdrawn(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *h = history_take(hc, "agt_1");
 	static const char one[] = HEAD "{\"role\":\"user\",\"content\":\"1\"}";
 
@@ -94,13 +92,11 @@ test_withdrawn(void **state)
 	add(h, DOC("user", "\"1\""));
 	add(h, DOC("user", "\"2\""));
 	add(h, FAILED("\"withdrawn\":true,"));
-	assert_int_equal(h->shown, 1);
 	assert_int_equal(h->count, 4);
 	assert_string_equal(buf_str(&h->text), one);
 	add(h, FAILED("\"withdrawn\":true,"));
 	assert_string_equal(buf_str(&h->text), one);
 	add(h, DOC("user", "\"3\""));
-	assert_int_equal(h->shown, 2);
 	assert_non_null(strstr(buf_str(&h->text), "\"1\"},{\"role\""));
 	history_give(hc, h, 0);
 	history_cache_free(&hc);
@@ -110,7 +106,7 @@ test_withdrawn(void **state)
 static void
 test_withdrawn_first(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *h = history_take(hc, "agt_1");
 
 	(void)state;
@@ -128,7 +124,7 @@ test_withdrawn_first(void **state)
 static void
 test_is_json(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *h = history_take(hc, "agt_1");
 	struct arena *a = arena_open(4096);
 	const struct json *j;
@@ -176,7 +172,7 @@ cached(struct history_cache *hc, const char *agent)
 static void
 test_take_and_give(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *h, *again;
 
 	(void)state;
@@ -196,7 +192,7 @@ test_take_and_give(void **state)
 static void
 test_given_twice(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *a = history_take(hc, "agt_1"),
 		       *b = history_take(hc, "agt_1");
 
@@ -216,7 +212,7 @@ test_given_twice(void **state)
 static void
 test_evicts_by_bytes(void **state)
 {
-	struct history_cache *hc = history_cache_new(100 * 1024);
+	struct history_cache *hc = history_cache_new(100 * 1024, NULL, NULL);
 	char agent[16];
 	int kept = 0;
 
@@ -237,7 +233,7 @@ test_evicts_by_bytes(void **state)
 static void
 test_evicts_the_oldest(void **state)
 {
-	struct history_cache *hc = history_cache_new(40 * 1024);
+	struct history_cache *hc = history_cache_new(40 * 1024, NULL, NULL);
 
 	(void)state;
 	put(hc, "a", 8000);
@@ -255,14 +251,14 @@ test_evicts_the_oldest(void **state)
 static void
 test_too_large(void **state)
 {
-	struct history_cache *hc = history_cache_new(10000), *none;
+	struct history_cache *hc = history_cache_new(10000, NULL, NULL), *none;
 
 	(void)state;
 	put(hc, "small", 100);
 	put(hc, "large", 50000);
 	assert_int_equal(cached(hc, "large"), 0);
 	history_cache_free(&hc);
-	none = history_cache_new(0);
+	none = history_cache_new(0, NULL, NULL);
 	put(none, "a", 100);
 	assert_int_equal(cached(none, "a"), 0);
 	history_cache_free(&none);
@@ -271,7 +267,7 @@ test_too_large(void **state)
 static void
 test_prompt_is_kept(void **state)
 {
-	struct history_cache *hc = history_cache_new(1 << 20);
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
 	struct history *h = history_take(hc, "agt_1");
 
 	(void)state;
@@ -314,7 +310,7 @@ test_threads(void **state)
 	int wrong[4] = { 0 };
 
 	(void)state;
-	shared = history_cache_new(64 * 1024);
+	shared = history_cache_new(64 * 1024, NULL, NULL);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(
 		    pthread_create(&t[i], NULL, use_cache, &wrong[i]), 0);

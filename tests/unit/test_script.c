@@ -30,12 +30,24 @@
 #define STEPS(s) "{'scenarios':[{'match':'','steps':[" s "]}]}"
 
 /* The other row of the table in call.c, which needs curl. */
-const struct model_provider model_anthropic;
+const struct model_engine engine_http;
 
 static char path[] = "/tmp/test_script.XXXXXX";
 
+static char none[] = "", script_name[] = "script", label[] = "default";
+
 static struct conf conf = {
-	.model_provider = CONF_PROVIDER_SCRIPT,
+	.model = { .label = label,
+	    .provider = script_name,
+	    .url = none,
+	    .api_key_file = none,
+	    .headers = none,
+	    .members = none,
+	    .version = none,
+	    .ca_file = none,
+	    .proxy = none,
+	    .effort = none,
+	    .fallback = none },
 };
 
 struct run {
@@ -123,14 +135,14 @@ write_file(const char *text)
 static void
 run_open(struct run *run, const char *scenarios)
 {
-	static char none[] = "", name[] = "scripted";
+	static char name[] = "scripted";
 	struct err err;
 
 	memset(run, 0, sizeof(*run));
 	if (scenarios != NULL)
 		write_file(scenarios);
-	conf.model_script = scenarios == NULL ? none : path;
-	conf.model_name = name;
+	conf.model.script = scenarios == NULL ? none : path;
+	conf.model.id = name;
 	run->loop = loop_new();
 	run->models = models_new(run->loop, NULL, &conf, &err);
 	if (run->models == NULL)
@@ -178,7 +190,9 @@ static void
 request_init(struct run *run)
 {
 	run->rq = (struct model_request){
-		.model = "",
+		.model = models_find(run->models, ""),
+		.tool_choice = "",
+		.schema = "",
 		.system = "",
 		.request_id = "",
 		.messages = &run->messages,
@@ -201,7 +215,7 @@ run_call(struct run *run)
 	run->took_ms = loop_now_ms(run->loop);
 	loop_timer_start(
 	    run->timer, run->cancel_ms > 0 ? run->cancel_ms : HANGS_MS, 0);
-	run->call = model_call_start(run->models, &run->rq);
+	run->call = model_call_start(&run->rq);
 	assert_int_equal(run->ends, 0);
 	loop_run(run->loop);
 	loop_timer_stop(run->timer);
@@ -556,7 +570,7 @@ test_cancel_at_once(void **state)
 	run_open(&run, "{'scenarios':[]}");
 	say(&run, "x");
 	request_init(&run);
-	run.call = model_call_start(run.models, &run.rq);
+	run.call = model_call_start(&run.rq);
 	model_call_cancel(run.call);
 	assert_int_equal(run.ends, 1);
 	run.r = model_call_result(run.call);
@@ -718,7 +732,7 @@ test_bad_files(void **state)
 	struct loop *l = loop_new();
 
 	(void)state;
-	conf.model_script = path;
+	conf.model.script = path;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = { 0 };
 
@@ -741,13 +755,13 @@ test_no_file(void **state)
 	struct err err = { 0 };
 
 	(void)state;
-	conf.model_script = gone;
+	conf.model.script = gone;
 	assert_null(models_new(l, NULL, &conf, &err));
 	assert_int_equal(err.code, ERR_CONFIG);
 	assert_string_equal(err.text,
 	    "model.script /nonexistent/scenarios.json: No such file "
 	    "or directory");
-	conf.model_script = dir;
+	conf.model.script = dir;
 	assert_null(models_new(l, NULL, &conf, &err));
 	assert_string_equal(err.text, "model.script /tmp: Is a directory");
 	loop_free(&l);

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A call over HTTP, of whichever API.
+ *
+ * The body is the history's own buffer, to which the other members are added
+ * behind: their order does not matter, and nothing of a long history is
+ * copied. Bytes of the answer go to the decoder from within libcurl. A body
+ * that is not a 200 is collected, bounded, and read as an error.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clk.h"
+#include "conf/conf.h"
+#include "model/decode.h"
+#include "model/provider.h"
+#include "net/fetch.h"
+
+#define ERROR_BODY_MAX (64 * 1024)
+#define EVENT_MAX (16 * 1024 * 1024)
+#define ANSWER_MAX (32 * 1024 * 1024)
+
+struct http_call {
+	struct model_call call; /* first */
+	struct model_decode *decode;
+	struct fetch *fetch;
+	struct arena *arena; /* the headers */
+	struct buf error_body;
+	const char *headers[FETCH_HEADERS_MAX];
+	int header_count;
+};
+
+/* ---- the request ---- */
+
+static void
+add_header(struct http_call *c, const char *name, const char *value)
+{
+	if (c->header_count < FETCH_HEADERS_MAX - 2)
+		c->headers[c->header_count++] =
+		    arena_printf(c->arena, "%s: %s", name, value);
+}
+
+/* model.headers: "name: value | name: value". */
+static void
+add_configured_headers(struct http_call *c, const char *text)
+{
+	while (*text != '\0' && c->header_count < FETCH_HEADERS_MAX - 2) {
+		size_t n = strcspn(text, "|"), len;
+		const char *p = text + strspn(text, " ");
+
+		len = n - (size_t)(p - text);
+		while (len > 0 && p[len - 1] == ' ')
+			len--;
+		if (len > 0)
+			c->headers[c->header_count++] =
+			    arena_memdup(c->arena, p, len);
+		text += n + (text[n] == '|');
+	}
+}
+
+static void
+headers_build(struct http_call *c)
+{
+	const struct model *m = c->call.model;
+	const char *version =
+	    *m->conf->version != '\0' ? m->conf->version : m->profile->version;
+
+	add_header(c, "content-type", "application/json");
+	add_header(c, "accept", "text/event-stream");
+	if (m->profile->api == MODEL_API_ANTHROPIC && version != NULL)
+		add_header(c, "anthropic-version", version);
+	add_header(c, "user-agent", "agent-fpm/" PACKAGE_VERSION);
+	if (*c->call.rq->request_id != '\0')
+		add_header(c, "x-request-id", c->call.rq->request_id);
+	add_configured_headers(c, m->conf->headers);
+}
+
+/* Puts the rest of the body behind the messages. */
+static void
+body_finish(const struct model *m, const struct model_request *rq)
+{
+	struct wire_text text = { .out = rq->messages,
+		.shown = rq->message_count };
+	const struct wire_request on_wire = {
+		.model = &m->on_wire,
+		.system = rq->system,
+		.tools = rq->tools,
+		.tool_choice = rq->tool_choice,
+		.schema = rq->schema,
+		.extra = rq->extra,
+	};
+
+	model_wire_of(m)->finish(&text, &on_wire);
+}
+
+/* ---- the answer ---- */
+
+static int
+on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
+    struct err *err)
+{
+	struct http_call *c = ctx;
+	size_t room;
+
+	if (head->status == 200)
+		return model_decode_feed(c->decode, data, len, err);
+	room = ERROR_BODY_MAX - c->error_body.len;
+	buf_add(&c->error_body, data, len < room ? len : room);
+	return 0;
+}
+
+static const char *
+or_null(const char *s)
+{
+	return *s == '\0' ? NULL : s;
+}
+
+/* A failure below HTTP: no connection, no answer, a timeout. */
+static void
+fail_by_fetch(struct model_failure *f, const struct fetch_end *end)
+{
+	if (f->failed)
+		return; /* the decoder knows better */
+	memset(f, 0, sizeof(*f));
+	f->failed = 1;
+	f->retryable = 1;
+	snprintf(f->type, sizeof(f->type), "%s",
+	    end->code == ERR_TIMEOUT ? "timeout" : "network");
+	snprintf(f->message, sizeof(f->message), "%s", end->text);
+}
+
+static void
+fail_by_status(
+    struct http_call *c, struct model_failure *f, const struct fetch_head *head)
+{
+	struct model_reply reply = {
+		.status = head->status,
+		.body = buf_str(&c->error_body),
+		.len = c->error_body.len,
+		.retry_after = or_null(head->retry_after),
+		.retry_after_ms = or_null(head->retry_after_ms),
+		.should_retry = or_null(head->should_retry),
+		.now_s = clk_wall_ms() / 1000,
+	};
+
+	model_error_decode(&reply, f);
+	f->rejected =
+	    head->status == 400 || head->status == 413 || head->status == 422;
+}
+
+static void
+on_end(void *ctx, const struct fetch_end *end)
+{
+	struct http_call *c = ctx;
+	struct model_result *r = model_decode_result(c->decode);
+
+	c->fetch = NULL;
+	snprintf(
+	    r->request_id, sizeof(r->request_id), "%s", end->head.request_id);
+	if (end->code == ERR_CANCELLED)
+		model_decode_interrupt(c->decode);
+	else if (end->head.status != 200 && end->head.status != 0)
+		fail_by_status(c, &r->failure, &end->head);
+	else if (end->code == ERR_TIMEOUT || end->head.status == 0)
+		fail_by_fetch(&r->failure, end);
+	else
+		model_decode_finish(c->decode, NULL);
+	model_call_end(&c->call);
+}
+
+static struct model_call *
+http_call_new(const struct model *m, const struct model_request *rq)
+{
+	static const struct model_bounds bounds = { EVENT_MAX, ANSWER_MAX };
+	struct http_call *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		abort();
+	c->arena = arena_open(512);
+	c->decode = model_decode_new(
+	    m->profile->api, m->profile->quirks, &rq->sink, rq->ctx, &bounds);
+	buf_init(&c->error_body, NULL);
+	return &c->call;
+}
+
+static void
+http_start(struct model_call *call)
+{
+	struct http_call *c = (struct http_call *)(void *)call;
+	const struct model *m = call->model;
+	const struct conf_model *conf = m->conf;
+	struct fetch_spec spec = {
+		.url = m->url,
+		.ca_file = conf->ca_file,
+		.proxy = conf->proxy,
+		.connect_ms = conf->connect_timeout_ms,
+		.first_byte_ms = conf->first_byte_timeout_ms,
+		.idle_ms = conf->idle_timeout_ms,
+		.total_ms = conf->total_timeout_ms,
+		.on_body = on_body,
+		.on_end = on_end,
+		.ctx = c,
+	};
+
+	headers_build(c);
+	memcpy(spec.headers, c->headers, sizeof(spec.headers));
+	if (m->key_header.len > 0)
+		spec.headers[c->header_count] = buf_str(&m->key_header);
+	body_finish(m, call->rq);
+	spec.body = call->rq->messages->data;
+	spec.body_len = call->rq->messages->len;
+	c->fetch = fetch_start(m->models->fetcher, &spec);
+}
+
+static void
+http_cancel(struct model_call *call)
+{
+	struct http_call *c = (struct http_call *)(void *)call;
+
+	if (c->fetch != NULL)
+		fetch_cancel(c->fetch);
+}
+
+static struct model_result *
+http_result(struct model_call *call)
+{
+	struct http_call *c = (struct http_call *)(void *)call;
+
+	return model_decode_result(c->decode);
+}
+
+static void
+http_call_free(struct model_call *call)
+{
+	struct http_call *c = (struct http_call *)(void *)call;
+
+	model_decode_free(&c->decode);
+	buf_fini(&c->error_body);
+	arena_close(&c->arena);
+	free(c);
+}
+
+const struct model_engine engine_http = {
+	.call_new = http_call_new,
+	.start = http_start,
+	.cancel = http_cancel,
+	.result = http_result,
+	.call_free = http_call_free,
+};
