@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,9 +20,10 @@
 #include "sandboxd/runner.h"
 
 #define WAIT_MS 1000 /* for one to go */
+#define STATUS_BYTES 4096
 
-/* A file of a process, or "". */
-static size_t
+/* A file of a process: its length; -1: it cannot be opened or read. */
+static ssize_t
 read_file(const char *pid, const char *name, char *out, size_t size)
 {
 	char path[64];
@@ -34,9 +36,8 @@ read_file(const char *pid, const char *name, char *out, size_t size)
 		n = read(fd, out, size - 1);
 		close(fd);
 	}
-	n = n < 0 ? 0 : n;
-	out[n] = '\0';
-	return (size_t)n;
+	out[n < 0 ? 0 : n] = '\0';
+	return n;
 }
 
 static int
@@ -49,43 +50,60 @@ is_mine(const char *pid)
 	return stat(path, &st) == 0 && st.st_uid == geteuid();
 }
 
-/* 1 if launch() has started it. */
+/* 1 if launch() has started it, 0 if not or it has ended, -1 if that cannot be
+ * told, for want of a descriptor say. */
 static int
 is_bubblewrap(const char *pid)
 {
 	char text[sizeof(BUBBLEWRAP_NAME) + 1]; /* and a 0 byte of ours */
 
-	return read_file(pid, "cmdline", text, sizeof(text)) > 0 &&
-	       strcmp(text, BUBBLEWRAP_NAME) == 0;
+	if (read_file(pid, "cmdline", text, sizeof(text)) < 0 &&
+	    (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		return -1;
+	return strcmp(text, BUBBLEWRAP_NAME) == 0;
 }
 
-/* The parent of a process, by its number; "" if it has ended. */
-static void
-find_parent(const char *pid, char out[24])
+/*
+ * 1 if it is the first process of a PID namespace below this one, as
+ * bubblewrap's inner process is and its outer one is not: the line NSpid has
+ * the numbers of a process, from this namespace on down to its own.
+ */
+static int
+is_inner(const char *status)
 {
-	char text[512];
-	const char *p;
+	static const char name[] = "\nNSpid:";
+	const char *p = strstr(status, name), *end;
+
+	if (p == NULL)
+		return 0;
+	p += strlen(name);
+	end = strchr(p, '\n');
+	return end != NULL && end - p > 2 && strncmp(end - 2, "\t1", 2) == 0;
+}
+
+/* As is_bubblewrap, of its parent; whoever takes in orphans is none. */
+static int
+has_outer(const char *status)
+{
+	const char *p = strstr(status, "\nPPid:");
+	char parent[24];
 	int ppid;
 
-	out[0] = '\0';
-	read_file(pid, "stat", text, sizeof(text));
-	p = strrchr(text, ')');
-	if (p != NULL && sscanf(p, ") %*c %d", &ppid) == 1)
-		snprintf(out, 24, "%d", ppid);
+	if (p == NULL || sscanf(p, "\nPPid: %d", &ppid) != 1)
+		return -1;
+	snprintf(parent, sizeof(parent), "%d", ppid);
+	return is_bubblewrap(parent);
 }
 
 static int
 is_orphan(const char *pid)
 {
-	char parent[24], text[512];
+	char status[STATUS_BYTES];
 
-	if (!is_mine(pid) || !is_bubblewrap(pid))
+	if (!is_mine(pid) || is_bubblewrap(pid) != 1)
 		return 0;
-	find_parent(pid, parent);
-	if (parent[0] == '\0' || is_bubblewrap(parent))
-		return 0;
-	read_file(parent, "cmdline", text, sizeof(text));
-	return strstr(text, "agent-fpm-sandbox") == NULL;
+	read_file(pid, "status", status, sizeof(status));
+	return is_inner(status) && has_outer(status) == 0;
 }
 
 /* And waits until it has gone. */

@@ -52,14 +52,20 @@ def host_state():
     return {"mounts": mounts, "ipc": ipc, "files": files, "cgroups": groups}
 
 
-@pytest.fixture(scope="module", params=["unix", "http"])
-def sandbox(request):
-    """Every operation is the same by both ways."""
-    before = host_state()
+def folder_of_its_own():
+    """One that a sandbox of USER may write to."""
     folder = tempfile.mkdtemp(prefix="af-box-", dir="/tmp")
     os.chmod(folder, 0o755)
     if USER:
         os.chown(folder, pwd.getpwnam(USER).pw_uid, -1)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["unix", "http"])
+def sandbox(request):
+    """Every operation is the same by both ways."""
+    before = host_state()
+    folder = folder_of_its_own()
     sandbox = Sandbox(folder, {"sandbox.quota": "32m", "sandbox.processes": "64", "sandbox.max_time": "60s"}, user=USER, by=request.param).start()
     skip_without_commands(sandbox)
     yield sandbox
@@ -171,6 +177,100 @@ def test_the_sandbox_is_killed():
     pids = processes(sandbox)
     sandbox.stop(9)
     wait_for(lambda: all(process_state(p)[0] in (None, "Z") for p in pids), 5, "they live on")
+    shutil.rmtree(folder)
+
+
+# A bubblewrap that never asks to die with its outer process: what a kill in its first moment leaves over, every time.
+STAYS = """#!/usr/bin/python3
+import os, sys
+fd = int(sys.argv[sys.argv.index("--args") + 1])
+with open(fd, "rb", closefd=False) as f:
+    args = f.read().replace(b"--die-with-parent\\0", b"")
+memory = os.memfd_create("args")
+os.write(memory, args)
+os.lseek(memory, 0, os.SEEK_SET)
+os.dup2(memory, fd)
+os.execv({bwrap!r}, ["agent-fpm-bwrap", *sys.argv[1:]])
+"""
+
+# A sandbox that is given orphans, as the first process of a container is: PR_SET_CHILD_SUBREAPER.
+TAKES_IN = """#!/usr/bin/python3
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1)
+os.execv({binary!r}, [{binary!r}, *sys.argv[1:]])
+"""
+
+
+def write_script(sandbox, name, text):
+    path = sandbox.write(name, text)
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.fixture
+def stays():
+    """A sandbox with such a bubblewrap, not started."""
+    folder = folder_of_its_own()
+    sandbox = Sandbox(folder, user=USER)
+    sandbox.conf["sandbox.bwrap"] = write_script(sandbox, "stays", STAYS.format(bwrap=shutil.which("bwrap")))
+    yield sandbox
+    sandbox.close()
+    left = sandboxed(folder)
+    for pid in left:
+        os.kill(int(pid), 9)
+    assert not left
+    shutil.rmtree(folder)
+
+
+def test_orphans_of_the_killed(stays):
+    """What kill -9 of a sandbox leaves over is ended by the next one."""
+    skip_without_commands(stays.start())
+    client = stays.client()
+    client.part(client.send("bash.run", command="setsid sleep 1000 & echo begun; wait", stream=True), b"begun")
+    begun = processes(stays)
+    stays.stop(9)
+    wait_for(lambda: len(sandboxed(stays.dir)) < len(begun), 5, "bubblewrap's outer process lives on")
+    left = sandboxed(stays.dir)
+    assert left, "nothing is left over: this tests nothing"
+    stays.start()
+    assert not left & sandboxed(stays.dir)
+
+
+def test_orphans_that_it_takes_in(stays):
+    """What its own commands leave over is ended when it becomes its children; and no other, whatever that is called."""
+    def alive():
+        return {p for p in processes(stays) if process_state(p)[0] not in (None, "Z")}
+    stays.binary = write_script(stays, "takes-in", TAKES_IN.format(binary=stays.binary))
+    skip_without_commands(stays.start())
+    client = stays.client()
+    other = client.send("bash.run", agent="agt_b", stream=True,
+                        command="mkfifo p; (exec -a agent-fpm-bwrap bash -c 'echo begun; read < p'); true")
+    client.part(other, b"begun")
+    goes_on = alive()
+    assert client.call("bash.run", command="sleep 1000", timeout_ms=300)["end"] == "timeout"
+    assert alive() == goes_on
+    assert client.cancel(other) == "cancelled" and alive() == set()
+
+
+def test_another_name():
+    """Whatever the program is called, it knows what is its own: commands and jobs live on when others are ended, or it starts again."""
+    folder = folder_of_its_own()
+    sandbox = Sandbox(folder, user=USER)
+    sandbox.binary = shutil.copy(sandbox.binary, os.path.join(folder, "hands"))
+    skip_without_commands(sandbox.start())
+    box = Box(sandbox)
+    job = box("bash.start", command="sleep 1000")["job"]
+    call = box.client.send("bash.run", user=box.user, agent=box.agent, command="until [ -e go ]; do sleep 0.02; done; exit 7")
+    wait_for(lambda: len(processes(sandbox)) >= 3, 10, "not begun")
+    assert run(Box(sandbox), "sleep 1000", timeout_ms=1)["end"] == "timeout"
+    box.write("go", "")
+    assert (got := box.client.answer(call))["end"] == "ended" and got["code"] == 7, got
+    assert sandbox.stop(9) == -9
+    sandbox.start()
+    box.client = sandbox.client()
+    assert box("bash.logs", job=job)["status"] == "running"
+    box("ws.delete")
+    assert sandbox.stop() == 0
     shutil.rmtree(folder)
 
 
