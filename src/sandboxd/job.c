@@ -5,13 +5,17 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/json.h"
 #include "conf/conf.h"
 #include "sandboxd/job.h"
+#include "sandboxd/network.h"
 #include "sandboxd/path.h"
+#include "sandboxd/runner.h"
 #include "sandboxd/runs.h"
+#include "sandboxd/watch.h"
 
 static int
 ws_delete(struct job *j, struct err *err)
@@ -93,13 +97,66 @@ job_run(struct job *j)
 		workspace_leave(j->workspaces, &j->ws);
 }
 
-void
-job_check_stop(struct job *j, struct run *run)
+/* ---- commands ---- */
+
+const char *
+job_command(struct job *j, struct err *err)
+{
+	const char *text = json_get_str(j->rq, "command");
+
+	if (text == NULL || *text == '\0') {
+		err_set(err, ERR_INVALID, "the command is empty");
+		return NULL;
+	}
+	if (j->launcher == NULL) {
+		err_set(err, ERR_INVALID, "%s", j->no_launcher);
+		return NULL;
+	}
+	return text;
+}
+
+int
+job_is_over_quota(struct job *j)
+{
+	int over;
+
+	if (workspace_enter(j->workspaces, j->user, j->agent, 0, &j->ws, NULL) <
+	    0)
+		return 0;
+	over = workspace_is_over(&j->ws);
+	workspace_leave(j->workspaces, &j->ws);
+	return over;
+}
+
+/* One that was to end before it was among the runs ends at once. */
+static void
+check_stop(struct job *j, struct run *run)
 {
 	if (__atomic_load_n(j->gone, __ATOMIC_SEQ_CST) ||
 	    __atomic_load_n(&j->cancelled, __ATOMIC_SEQ_CST))
 		run_end_set(run, RUN_CANCELLED);
 }
+
+int
+job_watch(struct job *j, struct watch *w, struct order *o, struct err *err)
+{
+	int rc;
+
+	if (network_open(
+		j->conf, json_get(j->rq, "network"), &o->network, err) < 0)
+		return -1;
+	runs_add(j->runs, w->run);
+	check_stop(j, w->run);
+	rc = watch_start(w, j->launcher, o, err);
+	if (rc == 0)
+		watch_until_end(w);
+	runs_remove(j->runs, w->run);
+	if (o->network >= 0)
+		close(o->network);
+	return rc;
+}
+
+/* ---- members of requests and answers ---- */
 
 const char *
 job_path(struct job *j, const char *name, struct err *err)

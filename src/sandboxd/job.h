@@ -11,9 +11,10 @@
 struct arena;
 struct json;
 struct launcher;
-struct run;
+struct order;
 struct runs;
 struct server;
+struct watch;
 struct workspaces;
 
 /*
@@ -101,12 +102,6 @@ op_f ping;
 /* ---- run.c ---- */
 op_f bash_run;
 
-/* After runs_add: one that was to end before it began ends at once. */
-void job_check_stop(struct job *j, struct run *run);
-
-/* 1 if the workspace of a command is too large by now. */
-int job_is_over_quota(struct job *j);
-
 /* ---- pipes.c ---- */
 op_f pipe_open;
 op_f pipe_write;
@@ -116,6 +111,21 @@ op_f bash_start;
 op_f bash_logs;
 op_f bash_list;
 op_f bash_kill;
+
+/* The command of the request; NULL and err: there is none, or none can be run
+ * here. */
+const char *job_command(struct job *j, struct err *err);
+
+/*
+ * Runs a command, with the network that the request asks for, to its end; who
+ * has asked for it can end it meanwhile. In w and o is all that their makers
+ * set, but for the network, which is opened and closed here. Blocks. 0, or -1
+ * and err: it was not started.
+ */
+int job_watch(struct job *j, struct watch *w, struct order *o, struct err *err);
+
+/* 1 if the workspace of a command is too large by now. */
+int job_is_over_quota(struct job *j);
 
 /* A member of the request that is a path, resolved; NULL and err. */
 const char *job_path(struct job *j, const char *name, struct err *err);

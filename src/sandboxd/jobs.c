@@ -198,14 +198,10 @@ start(struct job *j, const char *command, int network, struct err *err)
 int
 bash_start(struct job *j, struct err *err)
 {
-	const char *command = json_get_str(j->rq, "command");
+	const char *command = job_command(j, err);
 	int network, rc;
 
-	if (command == NULL || *command == '\0')
-		return err_set(err, ERR_INVALID, "the command is empty");
-	if (j->launcher == NULL)
-		return err_set(err, ERR_INVALID, "%s", j->no_launcher);
-	if (room_for_one(j, err) < 0 ||
+	if (command == NULL || room_for_one(j, err) < 0 ||
 	    network_open(j->conf, json_get(j->rq, "network"), &network, err) <
 		0)
 		return -1;

@@ -8,15 +8,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
-#include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
 #include "sandboxd/job.h"
-#include "sandboxd/launch.h"
-#include "sandboxd/network.h"
 #include "sandboxd/runner.h"
 #include "sandboxd/runs.h"
 #include "sandboxd/watch.h"
@@ -106,59 +102,39 @@ answer_end(struct program *pr)
 	json_add_strn(b, "errors", buf_str(&pr->errors), len);
 }
 
-static int
-run_it(struct program *pr, const struct order *o, struct err *err)
-{
-	struct job *j = pr->job;
-	int rc;
-
-	pr->run.input = &pr->input;
-	runs_add(j->runs, &pr->run);
-	job_check_stop(j, &pr->run);
-	pr->watch = (struct watch){ .run = &pr->run,
-		.deadline_ms = clk_mono_ms() + j->conf->sandbox_job_time_ms,
-		.output = on_output,
-		.input = on_input,
-		.errors = on_errors,
-		.is_over = is_over,
-		.ctx = pr,
-		.flood_bytes = WATCH_FLOOD_BYTES };
-	rc = watch_start(&pr->watch, j->launcher, o, err);
-	if (rc == 0)
-		watch_until_end(&pr->watch);
-	runs_remove(j->runs, &pr->run);
-	buf_fini(&pr->input.bytes);
-	return rc;
-}
-
 int
 pipe_open(struct job *j, struct err *err)
 {
 	struct program pr = { .job = j,
-		.run = { .connection = j->connection, .id = j->id } };
-	const char *command = json_get_str(j->rq, "command");
-	struct order order = { .command = command };
+		.run = { .connection = j->connection,
+		    .id = j->id,
+		    .input = &pr.input },
+		.input = { .name = pipe_name(j, err) } };
+	struct order order = { 0 };
 	struct buf path;
 	int rc;
 
-	pr.input.name = pipe_name(j, err);
 	if (pr.input.name == NULL)
 		return -1;
-	if (command == NULL || *command == '\0')
-		return err_set(err, ERR_INVALID, "the command is empty");
-	if (j->launcher == NULL)
-		return err_set(err, ERR_INVALID, "%s", j->no_launcher);
+	order.command = job_command(j, err);
+	if (order.command == NULL)
+		return -1;
+	pr.watch = (struct watch){ .run = &pr.run,
+		.time_ms = j->conf->sandbox_job_time_ms,
+		.output = on_output,
+		.input = on_input,
+		.errors = on_errors,
+		.is_over = is_over,
+		.ctx = &pr,
+		.flood_bytes = WATCH_FLOOD_BYTES };
 	buf_init(&path, j->arena);
 	buf_init(&pr.errors, j->arena);
 	buf_init(&pr.input.bytes, NULL);
-	if (find_workspace(&pr, &path, err) < 0 ||
-	    network_open(
-		j->conf, json_get(j->rq, "network"), &order.network, err) < 0)
+	if (find_workspace(&pr, &path, err) < 0)
 		return -1;
 	order.workspace = buf_str(&path);
-	rc = run_it(&pr, &order, err);
-	if (order.network >= 0)
-		close(order.network);
+	rc = job_watch(j, &pr.watch, &order, err);
+	buf_fini(&pr.input.bytes);
 	if (rc == 0)
 		answer_end(&pr);
 	return rc;

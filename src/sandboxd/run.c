@@ -9,14 +9,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
 #include "sandboxd/job.h"
-#include "sandboxd/network.h"
 #include "sandboxd/runner.h"
 #include "sandboxd/snapshot.h"
 #include "sandboxd/watch.h"
@@ -33,7 +31,6 @@ struct command {
 	struct job *job;
 	struct run run;
 	struct watch watch;
-	int64_t started_ms;
 	int changes;
 	int streams;        /* somebody watches */
 	size_t shown, sent; /* bytes of what is kept */
@@ -80,19 +77,6 @@ on_output(void *ctx, const char *p, size_t len)
 
 	buf_add(out, p, len < room ? len : room);
 	show_part(c);
-}
-
-int
-job_is_over_quota(struct job *j)
-{
-	int over;
-
-	if (workspace_enter(j->workspaces, j->user, j->agent, 0, &j->ws, NULL) <
-	    0)
-		return 0;
-	over = workspace_is_over(&j->ws);
-	workspace_leave(j->workspaces, &j->ws);
-	return over;
 }
 
 static int
@@ -155,7 +139,7 @@ answer_end(struct command *c)
 		json_add_int(b, "signal", code - 128);
 	json_add_str(b, "end", run_end_name(run_end_of(&c->run)));
 	json_add_int(b, "bytes", (int64_t)c->watch.printed);
-	json_add_int(b, "ms", clk_mono_ms() - c->started_ms);
+	json_add_int(b, "ms", clk_mono_ms() - c->watch.started_ms);
 }
 
 static struct snapshot *
@@ -174,58 +158,34 @@ look_before(
 	return s;
 }
 
-static int
-run_it(struct command *c, struct order *o, const char *workspace, int64_t ms,
-    struct err *err)
-{
-	struct job *j = c->job;
-	int rc;
-
-	o->workspace = workspace;
-	c->streams = json_get_true(j->rq, "stream");
-	runs_add(j->runs, &c->run);
-	job_check_stop(j, &c->run);
-	c->started_ms = clk_mono_ms();
-	c->watch = (struct watch){ .run = &c->run,
-		.deadline_ms = c->started_ms + ms,
-		.output = on_output,
-		.is_over = is_over,
-		.ctx = c,
-		.flood_bytes = WATCH_FLOOD_BYTES };
-	rc = watch_start(&c->watch, j->launcher, o, err);
-	if (rc == 0)
-		watch_until_end(&c->watch);
-	runs_remove(j->runs, &c->run);
-	return rc;
-}
-
 int
 bash_run(struct job *j, struct err *err)
 {
 	struct command c = { .job = j,
-		.run = { .connection = j->connection, .id = j->id } };
-	const char *text = json_get_str(j->rq, "command");
-	struct order order = { .command = text };
+		.run = { .connection = j->connection, .id = j->id },
+		.streams = json_get_true(j->rq, "stream") };
+	struct order order = { .command = job_command(j, err) };
 	struct snapshot *before;
 	struct buf path;
 	long long ms;
-	int rc;
+	int rc = -1;
 
-	if (text == NULL || *text == '\0')
-		return err_set(err, ERR_INVALID, "the command is empty");
-	if (job_int(j, "timeout_ms", 1, j->conf->sandbox_max_time_ms,
+	if (order.command == NULL ||
+	    job_int(j, "timeout_ms", 1, j->conf->sandbox_max_time_ms,
 		j->conf->sandbox_command_time_ms, &ms, err) < 0)
 		return -1;
-	if (j->launcher == NULL)
-		return err_set(err, ERR_INVALID, "%s", j->no_launcher);
-	if (network_open(
-		j->conf, json_get(j->rq, "network"), &order.network, err) < 0)
-		return -1;
+	c.watch = (struct watch){ .run = &c.run,
+		.time_ms = ms,
+		.output = on_output,
+		.is_over = is_over,
+		.ctx = &c,
+		.flood_bytes = WATCH_FLOOD_BYTES };
 	buf_init(&path, j->arena);
 	before = look_before(j, &path, c.run.key, sizeof(c.run.key), err);
-	rc = before == NULL ? -1 : run_it(&c, &order, buf_str(&path), ms, err);
-	if (order.network >= 0)
-		close(order.network);
+	if (before != NULL) {
+		order.workspace = buf_str(&path);
+		rc = job_watch(j, &c.watch, &order, err);
+	}
 	if (rc == 0) {
 		answer_end(&c);
 		answer_changes(&c, before);

@@ -166,7 +166,7 @@ job_supervise(const struct conf *c, const char *key, int has_network)
 	s.root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	l = launcher_new(c, 0, &err);
 	s.watch = (struct watch){ .run = &s.run,
-		.deadline_ms = clk_mono_ms() + c->sandbox_job_time_ms,
+		.time_ms = c->sandbox_job_time_ms,
 		.output = on_output,
 		.is_over = is_over,
 		.ctx = &s };

@@ -222,6 +222,8 @@ watch_start(
 {
 	struct launch_io io;
 
+	w->started_ms = clk_mono_ms();
+	w->deadline_ms = w->started_ms + w->time_ms;
 	buf_init(&w->pending, NULL);
 	w->pid = -1;
 	w->groups = launcher_groups(l);

@@ -22,7 +22,7 @@ struct order;
 
 struct watch {
 	struct run *run;
-	int64_t deadline_ms; /* monotonic */
+	int64_t time_ms; /* how long it may go on */
 	/* Some of what it printed. */
 	void (*output)(void *ctx, const char *p, size_t len);
 	/* Appends what there is for it to read, when run.wake_fd says so;
@@ -42,7 +42,7 @@ struct watch {
 	struct buf pending; /* to be written */
 	struct cgroups *groups;
 	struct cgroup group;
-	int64_t look_ms;
+	int64_t started_ms, deadline_ms, look_ms; /* monotonic */
 };
 
 /* Starts it. 0, or -1 and err. */
