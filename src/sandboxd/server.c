@@ -105,15 +105,32 @@ connection_flush(struct connection *c)
 	return -1;
 }
 
-/* Frames, as they are or in FastCGI's records. */
+/* A frame, as it is or in FastCGI's records. */
 static void
-connection_put(struct connection *c, const struct buf *frames)
+connection_put(struct connection *c, const char *json, size_t json_len,
+    const char *data, size_t data_len)
 {
-	if (c->request_id == 0)
-		buf_add(&c->channel.out, frames->data, frames->len);
-	else
-		fcgi_put_stdout(
-		    &c->channel.out, c->request_id, frames->data, frames->len);
+	struct buf *out = &c->channel.out, frame;
+
+	if (c->request_id == 0) {
+		frame_write(out, json, json_len, data, data_len);
+		return;
+	}
+	buf_init(&frame, NULL);
+	frame_write(&frame, json, json_len, data, data_len);
+	fcgi_put_stdout(out, c->request_id, frame.data, frame.len);
+	buf_fini(&frame);
+}
+
+/* Some of an answer, or nothing so far. */
+static void
+connection_put_part(
+    struct connection *c, long long id, const char *data, size_t len)
+{
+	char json[64];
+	int n = snprintf(json, sizeof(json), "{\"id\":%lld,\"more\":true}", id);
+
+	connection_put(c, json, (size_t)n, data, len);
 }
 
 /* A request has one answer, and with it its connection ends. */
@@ -144,18 +161,13 @@ answer_failure(struct job *j)
 static void
 job_answer(struct connection *c, struct job *j)
 {
-	struct buf frame;
-
 	if (j->err.code != ERR_NONE)
 		answer_failure(j);
 	else
 		json_add_bool(&j->answer, "ok", 1);
 	json_close(&j->answer, '}');
-	buf_init(&frame, NULL);
-	frame_write(&frame, j->answer.data, j->answer.len, j->answer_data.data,
+	connection_put(c, j->answer.data, j->answer.len, j->answer_data.data,
 	    j->answer_data.len);
-	connection_put(c, &frame);
-	buf_fini(&frame);
 	connection_answered(c);
 }
 
@@ -163,7 +175,8 @@ job_answer(struct connection *c, struct job *j)
 struct part {
 	struct server *server;
 	unsigned long connection;
-	struct buf frame;
+	long long id;
+	struct buf data;
 };
 
 static void
@@ -175,20 +188,11 @@ on_part(void *arg)
 	HASH_FIND(hh, p->server->connections, &p->connection,
 	    sizeof(p->connection), c);
 	if (c != NULL && !c->gone) {
-		connection_put(c, &p->frame);
+		connection_put_part(c, p->id, p->data.data, p->data.len);
 		connection_flush(c);
 	}
-	buf_fini(&p->frame);
+	buf_fini(&p->data);
 	free(p);
-}
-
-static void
-more_write(struct buf *out, long long id, const char *bytes, size_t len)
-{
-	char json[64];
-	int n = snprintf(json, sizeof(json), "{\"id\":%lld,\"more\":true}", id);
-
-	frame_write(out, json, (size_t)n, bytes, len);
 }
 
 static void
@@ -200,8 +204,9 @@ emit(struct job *j, const char *bytes, size_t len)
 		abort();
 	p->server = j->server;
 	p->connection = j->connection;
-	buf_init(&p->frame, NULL);
-	more_write(&p->frame, j->id, bytes, len);
+	p->id = j->id;
+	buf_init(&p->data, NULL);
+	buf_add(&p->data, bytes, len);
 	loop_post(j->server->loop, "part of an answer", on_part, p);
 }
 
@@ -436,17 +441,13 @@ on_heartbeat(void *arg)
 {
 	struct server *s = arg;
 	struct connection *c, *tmp;
-	struct buf beat;
 
 	HASH_ITER(hh, s->connections, c, tmp)
 	{
 		if (c->request_id == 0 || c->gone || c->ending ||
 		    c->channel.out.len > 0)
 			continue;
-		buf_init(&beat, NULL);
-		more_write(&beat, c->call, NULL, 0);
-		connection_put(c, &beat);
-		buf_fini(&beat);
+		connection_put_part(c, c->call, NULL, 0);
 		connection_flush(c);
 	}
 }
