@@ -123,10 +123,12 @@ turn_mcp_refresh(struct turn *t)
 		struct toolset_server *s = &t->mcp->servers[i];
 		struct mcp_catalog *c = mcp_peer_catalog(s->peer);
 
+		if (c == s->catalog) { /* which is held already */
+			mcp_catalog_drop(&c);
+			continue;
+		}
 		if (c != NULL)
 			arena_defer(t->arena, drop_catalog, c);
-		if (c == s->catalog)
-			continue;
 		s->catalog = c;
 		t->tools = NULL;
 	}

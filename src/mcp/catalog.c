@@ -76,7 +76,6 @@ mcp_catalog_new(const struct mcp_server *s)
 	c->refs = 1;
 	c->server = s;
 	c->items = arena_alloc(a, ITEMS_MAX * sizeof(*c->items));
-	c->room = ITEMS_MAX;
 	return c;
 }
 
@@ -132,13 +131,13 @@ item_add(struct mcp_catalog *c, const char *remote)
 	    mcp_matches(s->exclude, remote))
 		return NULL;
 	name = full_name(c, remote);
-	if (name == NULL || c->count == c->room || is_there(c, name)) {
+	if (name == NULL || c->count == ITEMS_MAX || is_there(c, name)) {
 		log_warn("MCP server %s: the tool \"%.64s\" is left out: %s",
 		    s->name, remote,
 		    name == NULL ? "its name is too long, or has other "
 				   "characters than letters, digits, _ and -"
-		    : c->count == c->room ? "there are too many"
-					  : "there is one of that name");
+		    : c->count == ITEMS_MAX ? "there are too many"
+					    : "there is one of that name");
 		return NULL;
 	}
 	c->items[c->count] = (struct mcp_item){ .name = name,

@@ -42,7 +42,7 @@ struct mcp_catalog {
 	int refs;
 	const struct mcp_server *server;
 	struct mcp_item *items;
-	size_t count, room;
+	size_t count;
 };
 
 /* An empty one, held once. */
