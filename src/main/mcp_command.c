@@ -142,6 +142,17 @@ on_settled(void *ctx)
 	mcp_catalog_drop(&c);
 }
 
+/* Until it has answered, or does not. */
+static void
+ask_peer(struct mcp *m, const struct mcp_server *s, struct asker *k)
+{
+	k->wait = (struct mcp_wait){ on_settled, k, NULL, NULL };
+	k->peer = mcp_peer_take(m, s, USER, AGENT);
+	mcp_peer_wait(k->peer, &k->wait);
+	loop_run(k->loop);
+	mcp_peer_give(&k->peer);
+}
+
 /* Connects and asks; the exit code. */
 static int
 ask(const struct conf *c, const struct mcp_server *s, struct asker *k)
@@ -155,15 +166,12 @@ ask(const struct conf *c, const struct mcp_server *s, struct asker *k)
 	f = fetcher_new(k->loop);
 	if (sandbox_new(k->loop, f, c, &box, &err) == 0)
 		m = mcp_new(k->loop, c, box, &err);
-	if (m == NULL) {
+	if (m != NULL) {
+		ask_peer(m, s, k);
+	} else {
 		fprintf(stderr, "agent-fpm: %s\n", err.text);
-		return EX_CONFIG;
+		k->rc = EX_CONFIG;
 	}
-	k->wait = (struct mcp_wait){ on_settled, k, NULL, NULL };
-	k->peer = mcp_peer_take(m, s, USER, AGENT);
-	mcp_peer_wait(k->peer, &k->wait);
-	loop_run(k->loop);
-	mcp_peer_give(&k->peer);
 	mcp_free(&m);
 	sandbox_free(&box);
 	fetcher_free(&f);

@@ -365,3 +365,11 @@ def test_the_command(remote):
         got = run(*args)
         assert got.returncode != 0 and complaint in got.stderr, got
     assert run("t").returncode == 64
+
+
+@pytest.mark.parametrize("name, value", [("tool.networks", "nonsense"), ("sandbox.address", "ftp://h/")])
+def test_the_command_and_a_wrong_setting(stack_factory, name, value):
+    """One that only shows when it is used: said, and nothing is left behind."""
+    stack = stack_factory(start=False, conf={name: value})
+    got = command(stack, "--url", "http://127.0.0.1:9/")
+    assert got.returncode == 78 and name in got.stderr and "Sanitizer" not in got.stderr, got
