@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "conf/conf.h"
 #include "conf/conf_priv.h"
 
@@ -483,6 +484,24 @@ conf_load(const char *path, int fd, struct buf *problems, struct err *err)
 		    r.mistakes == 1 ? "" : "s", path);
 		conf_free(&c);
 	}
+	return c;
+}
+
+struct conf *
+conf_load_for(const char *program, const char *path, int fd)
+{
+	struct buf problems;
+	struct err err;
+	struct conf *c;
+
+	buf_init(&problems, NULL);
+	c = conf_load(path, fd, &problems, &err);
+	if (c == NULL)
+		fprintf(stderr, "%s%s: %s\n", buf_str(&problems), program,
+		    err.text);
+	else
+		log_level_set((enum log_level)c->log_level);
+	buf_fini(&problems);
 	return c;
 }
 

@@ -161,6 +161,12 @@ struct conf *conf_load(
 void conf_free(struct conf **c_p);
 
 /*
+ * The same where a program begins: each mistake goes to stderr, and the log
+ * has the level that is configured. NULL: the program ends with EX_CONFIG.
+ */
+struct conf *conf_load_for(const char *program, const char *path, int fd);
+
+/*
  * A secret by its setting's name without "_file" ("jwt.secret"), from the
  * file that is configured, else $CREDENTIALS_DIRECTORY/NAME, else its
  * environment variable. A line end at its end is dropped. 1 and out filled,

@@ -19,7 +19,6 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "conf/conf.h"
 #include "doctor/doctor.h"
@@ -53,29 +52,10 @@ usage_error(void)
 	return EX_USAGE;
 }
 
-/* Reads the configuration and says all that is wrong with it. */
-static struct conf *
-load_conf(const char *path, int fd)
-{
-	struct buf problems;
-	struct err err;
-	struct conf *c;
-
-	buf_init(&problems, NULL);
-	c = conf_load(path, fd, &problems, &err);
-	if (c == NULL)
-		fprintf(
-		    stderr, "%sagent-fpm: %s\n", buf_str(&problems), err.text);
-	else
-		log_level_set((enum log_level)c->log_level);
-	buf_fini(&problems);
-	return c;
-}
-
 static int
 command_test(const char *path)
 {
-	struct conf *c = load_conf(path, -1);
+	struct conf *c = conf_load_for("agent-fpm", path, -1);
 	struct err err;
 	int rc = EX_OK;
 
@@ -128,7 +108,7 @@ conf_snapshot(const char *path)
 static int
 command_run(const char *path, int foreground)
 {
-	struct conf *c = load_conf(path, -1);
+	struct conf *c = conf_load_for("agent-fpm", path, -1);
 	struct err err;
 	int conf_fd, ready_fd = -1, rc;
 
@@ -161,7 +141,7 @@ command_worker(int argc, char **argv)
 
 	if (argc != 4)
 		return usage_error();
-	c = load_conf(argv[3], WORKER_FD_CONF);
+	c = conf_load_for("agent-fpm", argv[3], WORKER_FD_CONF);
 	if (c == NULL)
 		return EX_CONFIG;
 	rc = worker_run(c, atoi(argv[2]));
@@ -192,7 +172,7 @@ command_other(const char *path, int argc, char **argv)
 			run = commands[i].run;
 	if (run == NULL)
 		return usage_error();
-	c = load_conf(path, -1);
+	c = conf_load_for("agent-fpm", path, -1);
 	if (c == NULL)
 		return EX_CONFIG;
 	rc = run(c, argc, argv);

@@ -11,7 +11,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/conf.h"
@@ -29,21 +28,12 @@ static const char usage_text[] =
 static int
 run(const char *path)
 {
-	struct buf problems;
+	struct conf *c = conf_load_for("agent-fpm-proxy", path, -1);
 	struct err err;
-	struct conf *c;
 	int rc = EX_OK;
 
-	buf_init(&problems, NULL);
-	c = conf_load(path, -1, &problems, &err);
-	if (c == NULL) {
-		fprintf(stderr, "%sagent-fpm-proxy: %s\n", buf_str(&problems),
-		    err.text);
-		buf_fini(&problems);
+	if (c == NULL)
 		return EX_CONFIG;
-	}
-	buf_fini(&problems);
-	log_level_set((enum log_level)c->log_level);
 	log_name_set("proxy");
 	prctl(PR_SET_DUMPABLE, 0);
 	if (proxy_run(c, &err) < 0) {

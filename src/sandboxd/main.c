@@ -14,7 +14,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/conf.h"
@@ -37,21 +36,12 @@ static const char usage_text[] =
 static int
 run(const char *path, const char *key, int has_network)
 {
-	struct buf problems;
+	struct conf *c = conf_load_for("agent-fpm-sandbox", path, -1);
 	struct err err;
-	struct conf *c;
 	int rc = EX_OK;
 
-	buf_init(&problems, NULL);
-	c = conf_load(path, -1, &problems, &err);
-	if (c == NULL) {
-		fprintf(stderr, "%sagent-fpm-sandbox: %s\n", buf_str(&problems),
-		    err.text);
-		buf_fini(&problems);
+	if (c == NULL)
 		return EX_CONFIG;
-	}
-	buf_fini(&problems);
-	log_level_set((enum log_level)c->log_level);
 	log_name_set("sandbox");
 	prctl(PR_SET_DUMPABLE, 0);
 	if (key != NULL) {

@@ -13,6 +13,7 @@ import threading
 
 import pytest
 
+from sandbox import PROXY, SANDBOX
 from stack import BINARY, certificate, free_ports
 from test_sandbox_commands import USER, skip_without_commands
 from waiting import scaled
@@ -395,3 +396,15 @@ def test_the_pool_agrees(stack_factory):
     stack = made(stack_factory, templates={"bad": {"tools": ["nope"]}})
     said = doctor(stack)
     assert said["templates"][1] in stack.check_conf().stderr
+
+
+@pytest.mark.parametrize("binary", [BINARY, SANDBOX, PROXY], ids=os.path.basename)
+def test_every_program_says_all_mistakes(tmp_path, binary):
+    """In one run, with their lines, and that there are two; it ends as with a configuration that is wrong."""
+    conf = tmp_path / "wrong.conf"
+    conf.write_text("nonsense = 1\n\nsandbox.threads = many\n")
+    got = subprocess.run([binary, "-c", conf], capture_output=True, text=True, check=False, timeout=scaled(10))
+    assert got.returncode == 78 and got.stdout == "", got
+    first, second, last = got.stderr.splitlines()
+    assert first.startswith(f"{conf}:1: ") and second.startswith(f"{conf}:3: ")
+    assert last == f"{os.path.basename(binary)}: 2 mistakes in {conf}"
