@@ -59,8 +59,6 @@ add_foreign(struct wire_text *t, const struct wire_message *m)
 	size_t before = t->out->len;
 	int blocks = 0;
 
-	if (t->shown > 0)
-		buf_putc(t->out, ',');
 	json_open(t->out, NULL, '{');
 	json_add_str(t->out, "role", json_get_str(m->doc, "role"));
 	json_open(t->out, "content", '[');
