@@ -13,6 +13,7 @@
 #include "agent/forms.h"
 #include "base/arena.h"
 #include "base/json.h"
+#include "model/content.h"
 #include "model/wire.h"
 
 struct form {
@@ -61,6 +62,19 @@ is_assistant(const struct history_doc *doc)
 	       memcmp(doc->text, start, sizeof(start) - 1) == 0;
 }
 
+/* Images and documents that the model does not take. */
+static void
+fit(struct arena *a, const struct model *model, struct wire_message *m)
+{
+	const char *other = content_fit(a, model, m->doc);
+
+	if (other == NULL)
+		return;
+	m->text = other;
+	m->len = strlen(other);
+	m->doc = json_parse(a, other, m->len, JSON_DEPTH_MAX, NULL);
+}
+
 static void
 form_add(const struct history_form *base, void *state, struct buf *text,
     const struct history_doc *doc)
@@ -76,9 +90,11 @@ form_add(const struct history_form *base, void *state, struct buf *text,
 	copy[m.len] = '\0';
 	m.text = copy;
 	m.own = !is_assistant(doc) || head_has(doc, f->by);
-	if (f->wire->parses || !m.own) {
+	if (f->wire->parses || !m.own ||
+	    memmem(copy, m.len, "\"source\":", 9) != NULL) {
 		m.doc = json_parse(a, copy, m.len, JSON_DEPTH_MAX, NULL);
 		m.calls = head_calls(a, doc);
+		fit(a, f->model, &m);
 	}
 	t->out = text;
 	if (m.doc != NULL || !f->wire->parses)

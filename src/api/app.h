@@ -42,7 +42,8 @@ struct app {
 	struct jwt_options jwt;
 	struct token_cache *tokens;
 	struct templates *templates;
-	struct skills *skills;   /* those that templates may name */
+	struct skills *skills; /* those that templates may name */
+	struct models *models;
 	struct sandbox *sandbox; /* NULL: there is none */
 };
 

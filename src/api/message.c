@@ -13,6 +13,8 @@
 
 #include "api/api_priv.h"
 #include "conf/conf.h"
+#include "model/call.h"
+#include "model/content.h"
 
 /* A member of a block, and whether it must be there. All are strings. */
 struct member {
@@ -136,6 +138,28 @@ copy_message(struct buf *out, const struct json *j, struct err *err)
 	return 0;
 }
 
+/* Whether the agent's model takes it: asked only where there may be doubt. */
+static int
+check_model(
+    const struct api_call *c, const struct buf *content, struct err *err)
+{
+	const struct model *m;
+	struct store_agent ag;
+
+	if (memmem(content->data, content->len, "\"source\":", 9) == NULL)
+		return 0;
+	if (store_agent_get(c->app->store, c->arena, c->user, c->rq->param[0],
+		&ag, err) < 0)
+		return -1;
+	m = models_find(c->app->models, ag.model);
+	if (m == NULL)
+		return 0; /* the turn says so */
+	return content_check(m,
+	    json_parse(
+		c->arena, content->data, content->len, JSON_DEPTH_MAX, NULL),
+	    err);
+}
+
 int
 api_body_message(const struct api_call *c, struct buf *out, struct err *err)
 {
@@ -149,5 +173,5 @@ api_body_message(const struct api_call *c, struct buf *out, struct err *err)
 	if ((int64_t)out->len > max)
 		return err_limit(err, ERR_TOO_LARGE, "limits.message",
 		    "the message is longer than %" PRId64 " bytes", max);
-	return 0;
+	return check_model(c, out, err);
 }

@@ -144,6 +144,7 @@ struct conf {
 	int64_t limits_turns, limits_turns_per_user;
 };
 
+enum conf_choice { CONF_AUTO, CONF_NO, CONF_YES };
 enum conf_runner {
 	CONF_RUNNER_BUBBLEWRAP,
 	CONF_RUNNER_NONE,

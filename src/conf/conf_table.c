@@ -207,10 +207,11 @@ const struct setting settings[] = {
 	STRING("model.effort", model.effort, "",
 	    "How hard the model thinks, in the provider's words (low, medium, "
 	    "high). Empty: not said."),
-	NUMBER("model.images", SETTING_BOOL, model.images, "yes", 0, 1,
-	    "The model takes images."),
-	NUMBER("model.documents", SETTING_BOOL, model.documents, "yes", 0, 1,
-	    "The model takes PDF documents, if its provider's API does."),
+	CHOICE("model.images", model.images, "auto", "auto no yes",
+	    "Whether the model takes images. auto: as models of its provider "
+	    "usually do."),
+	CHOICE("model.documents", model.documents, "auto", "auto no yes",
+	    "Whether the model takes PDF documents, in the same way."),
 	NUMBER("model.cache_markers", SETTING_BOOL, model.cache_markers, "yes",
 	    0, 1,
 	    "Mark the prompt for the provider's cache, so that a long "

@@ -23,7 +23,9 @@
 #include "conf/conf.h"
 #include "doctor/doctor.h"
 #include "doctor/parts.h"
+#include "main/decode_command.h"
 #include "main/mcp_command.h"
+#include "main/models_command.h"
 #include "main/token.h"
 #include "master/master.h"
 #include "master/pool.h"
@@ -35,7 +37,9 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
     "       agent-fpm [-c FILE] mcp TEMPLATE SERVER [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
+    "       agent-fpm [-c FILE] models [--check]\n"
     "       agent-fpm [-c FILE] doctor\n"
+    "       agent-fpm decode --api API [--provider NAME] FILE\n"
     "       agent-fpm --settings man|sample\n"
     "\n"
     "  -c FILE  the configuration (default " CONF_DEFAULT_PATH ")\n"
@@ -158,6 +162,7 @@ static const struct {
 } commands[] = {
 	{ "token", token_command },
 	{ "mcp", mcp_command },
+	{ "models", models_command },
 };
 
 static int
@@ -195,6 +200,15 @@ command_doctor(const char *path, int argc, char **argv)
 	return optind < argc ? usage_error() : doctor_run(path);
 }
 
+/* Without a configuration: for streams from anywhere. */
+static int
+command_decode(int argc, char **argv)
+{
+	int rc = decode_command(argc, argv);
+
+	return rc < 0 ? usage_error() : rc;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -226,6 +240,8 @@ main(int argc, char **argv)
 			return usage_error();
 		}
 	}
+	if (optind < argc && strcmp(argv[optind], "decode") == 0)
+		return command_decode(argc - optind, argv + optind);
 	if (optind < argc && strcmp(argv[optind], "doctor") == 0)
 		return command_doctor(path, argc - optind, argv + optind);
 	if (optind < argc)

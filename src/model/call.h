@@ -33,6 +33,8 @@ struct model_request {
 				    it, or "" */
 	const char *tool_choice; /* see struct wire_request */
 	const char *schema;
+	int64_t
+	    max_tokens;    /* of the answer; 0: the model's, and its thinking */
 	const char *extra; /* text behind the last message, for this request
 			      alone, or "" */
 

@@ -15,12 +15,14 @@
 
 #include "base/arena.h"
 #include "base/clk.h"
+#include "base/loop.h"
 #include "conf/conf.h"
 #include "model/decode.h"
 #include "model/provider.h"
 #include "net/fetch.h"
 
 #define ERROR_BODY_MAX (64 * 1024)
+#define GRACE_MS 2000
 #define EVENT_MAX (16 * 1024 * 1024)
 #define ANSWER_MAX (32 * 1024 * 1024)
 
@@ -28,7 +30,9 @@ struct http_call {
 	struct model_call call; /* first */
 	struct model_decode *decode;
 	struct fetch *fetch;
-	struct arena *arena; /* the headers */
+	struct loop_timer *grace; /* the answer is whole: for what follows */
+	int over;                 /* and that was waited for */
+	struct arena *arena;      /* the headers */
 	struct buf error_body;
 	const char *headers[FETCH_HEADERS_MAX];
 	int header_count;
@@ -85,8 +89,9 @@ body_finish(const struct model *m, const struct model_request *rq)
 {
 	struct wire_text text = { .out = rq->messages,
 		.shown = rq->message_count };
+	struct wire_model model = m->on_wire;
 	const struct wire_request on_wire = {
-		.model = &m->on_wire,
+		.model = &model,
 		.system = rq->system,
 		.tools = rq->tools,
 		.tool_choice = rq->tool_choice,
@@ -94,10 +99,39 @@ body_finish(const struct model *m, const struct model_request *rq)
 		.extra = rq->extra,
 	};
 
+	if (rq->max_tokens > 0) {
+		model.max_tokens = rq->max_tokens;
+		model.thinking = 0;
+	}
 	model_wire_of(m)->finish(&text, &on_wire);
 }
 
 /* ---- the answer ---- */
+
+/* The server did not end the response: nothing that matters will follow. */
+static void
+on_grace(void *arg)
+{
+	struct http_call *c = arg;
+
+	c->over = 1;
+	fetch_cancel(c->fetch);
+}
+
+/* Usage may come behind the end of the answer (spec/providers.md, 0). */
+static int
+take_answer(struct http_call *c, const char *data, size_t len, struct err *err)
+{
+	int rc = model_decode_feed(c->decode, data, len, err);
+
+	if (rc == 0 && c->grace == NULL &&
+	    model_decode_result(c->decode)->complete) {
+		c->grace = loop_timer_new(
+		    c->call.model->models->loop, "grace", on_grace, c);
+		loop_timer_start(c->grace, GRACE_MS, 0);
+	}
+	return rc;
+}
 
 static int
 on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
@@ -107,7 +141,7 @@ on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
 	size_t room;
 
 	if (head->status == 200)
-		return model_decode_feed(c->decode, data, len, err);
+		return take_answer(c, data, len, err);
 	room = ERROR_BODY_MAX - c->error_body.len;
 	buf_add(&c->error_body, data, len < room ? len : room);
 	return 0;
@@ -159,13 +193,15 @@ on_end(void *ctx, const struct fetch_end *end)
 	struct model_result *r = model_decode_result(c->decode);
 
 	c->fetch = NULL;
+	loop_timer_free(&c->grace);
 	snprintf(
 	    r->request_id, sizeof(r->request_id), "%s", end->head.request_id);
-	if (end->code == ERR_CANCELLED)
+	if (end->code == ERR_CANCELLED && !c->over)
 		model_decode_interrupt(c->decode);
 	else if (end->head.status != 200 && end->head.status != 0)
 		fail_by_status(c, &r->failure, &end->head);
-	else if (end->code == ERR_TIMEOUT || end->head.status == 0)
+	else if ((end->code == ERR_TIMEOUT && !r->complete) ||
+		 end->head.status == 0)
 		fail_by_fetch(&r->failure, end);
 	else
 		model_decode_finish(c->decode, NULL);

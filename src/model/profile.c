@@ -22,6 +22,7 @@
 
 static const struct model_profile profiles[] = {
 	{ .name = "anthropic",
+	    .documents = 1,
 	    .api = MODEL_API_ANTHROPIC,
 	    .url = "https://api.anthropic.com",
 	    .path = "/v1/messages",
@@ -30,6 +31,7 @@ static const struct model_profile profiles[] = {
 	    .model_id = "claude-sonnet-4-6",
 	    .version = "2023-06-01" },
 	{ .name = "openai",
+	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://api.openai.com/v1",
 	    .path = CHAT,
@@ -37,29 +39,34 @@ static const struct model_profile profiles[] = {
 	    .key_variable = "OPENAI_API_KEY",
 	    .quirks = MODEL_QUIRK_OBFUSCATION },
 	{ .name = "openai-responses",
+	    .documents = 1,
 	    .api = MODEL_API_RESPONSES,
 	    .url = "https://api.openai.com/v1",
 	    .path = "/responses",
 	    .key_header = BEARER,
 	    .key_variable = "OPENAI_API_KEY" },
 	{ .name = "gemini",
+	    .documents = 1,
 	    .api = MODEL_API_GEMINI,
 	    .url = "https://generativelanguage.googleapis.com/v1beta",
 	    .path = "/models/{id}:streamGenerateContent?alt=sse",
 	    .key_header = "x-goog-api-key: ",
 	    .key_variable = "GEMINI_API_KEY" },
 	{ .name = "azure",
+	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .path = "/openai/v1" CHAT,
 	    .key_header = "api-key: ",
 	    .key_variable = "AZURE_OPENAI_API_KEY" },
 	{ .name = "azure-deployment",
+	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .path = "/openai/deployments/{id}" CHAT "?api-version={version}",
 	    .key_header = "api-key: ",
 	    .key_variable = "AZURE_OPENAI_API_KEY",
 	    .version = "2024-10-21" },
 	{ .name = "deepseek",
+	    .text_only = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://api.deepseek.com",
 	    .path = CHAT,
@@ -82,9 +89,9 @@ static const struct model_profile profiles[] = {
 	    .path = CHAT,
 	    .key_header = BEARER,
 	    .key_variable = "GROQ_API_KEY",
-	    .quirks = MODEL_QUIRK_REASONING | MODEL_QUIRK_ECHO_ROUND |
-		      MODEL_QUIRK_THINK_TAGS },
+	    .quirks = MODEL_QUIRK_REASONING | MODEL_QUIRK_ECHO_ROUND },
 	{ .name = "cerebras",
+	    .text_only = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://api.cerebras.ai/v1",
 	    .path = CHAT,
@@ -92,6 +99,7 @@ static const struct model_profile profiles[] = {
 	    .key_variable = "CEREBRAS_API_KEY",
 	    .quirks = MODEL_QUIRK_REASONING | MODEL_QUIRK_ECHO_ROUND },
 	{ .name = "openrouter",
+	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://openrouter.ai/api/v1",
 	    .path = CHAT,
@@ -131,6 +139,7 @@ static const struct model_profile profiles[] = {
 	    .key_optional = 1,
 	    .quirks = OTHERS },
 	{ .name = "script",
+	    .documents = 1,
 	    .api = MODEL_API_ANTHROPIC,
 	    .key_optional = 1,
 	    .is_script = 1,
@@ -186,19 +195,19 @@ quirk_add(const char *word, size_t len, unsigned *quirks)
 	return -1;
 }
 
-static int
-quirks_read(const struct conf_provider *c, unsigned *quirks, struct err *err)
+int
+profile_quirks(const char *words, unsigned *quirks, struct err *err)
 {
-	const char *p = c->quirks;
+	const char *p = words;
 	size_t n;
 
 	for (p += strspn(p, " "); *p != '\0'; p += strspn(p, " ")) {
 		n = strcspn(p, " ");
 		if (quirk_add(p, n, quirks) < 0)
 			return err_set(err, ERR_CONFIG,
-			    "[provider %s]: there is no quirk \"%.*s\"; "
-			    "docs/models.md lists them all",
-			    c->label, (int)n, p);
+			    "there is no quirk \"%.*s\"; docs/models.md lists "
+			    "them all",
+			    (int)n, p);
 		p += n;
 	}
 	return 0;
@@ -228,7 +237,10 @@ profile_make(struct arena *a, const struct conf_provider *c, struct err *err)
 		p->key_header = strchr(c->key_header, ':') == NULL
 				    ? arena_printf(a, "%s: ", c->key_header)
 				    : arena_printf(a, "%s ", c->key_header);
-	return quirks_read(c, &p->quirks, err) < 0 ? NULL : p;
+	if (profile_quirks(c->quirks, &p->quirks, err) == 0)
+		return p;
+	err_prefix(err, "[provider %s]", c->label);
+	return NULL;
 }
 
 const struct model_profile *

@@ -22,6 +22,8 @@ struct model_profile {
 	const char *key_variable; /* of the environment, or "" */
 	unsigned quirks;          /* of enum model_quirk */
 	int key_optional;
+	int text_only;        /* usually: no images */
+	int documents;        /* PDFs too */
 	int is_script;        /* scenarios of a file, no HTTP */
 	const char *model_id; /* if the configuration says none, or "" */
 	const char *version;  /* the same */
@@ -29,6 +31,10 @@ struct model_profile {
 
 /* The built-in one of that name, or NULL. Static. */
 const struct model_profile *profile_find(const char *name);
+
+/* Adds the quirks of these words, separated by spaces; -word takes one away. 0,
+ * or -1 and ERR_CONFIG. */
+int profile_quirks(const char *words, unsigned *quirks, struct err *err);
 
 /*
  * The provider of that name: built in, or of the configuration (in a). NULL

@@ -189,7 +189,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	w->fetcher = fetcher_new(w->loop);
 	if (sandbox_new(w->loop, w->fetcher, c, &app->sandbox, err) < 0)
 		return -1;
-	w->models = models_new(w->loop, w->fetcher, c, err);
+	w->models = app->models = models_new(w->loop, w->fetcher, c, err);
 	w->webhooks =
 	    webhooks_new(w->loop, c, templates_call_out(app->templates), err);
 	w->mcp = mcp_new(w->loop, c, app->sandbox, err);
