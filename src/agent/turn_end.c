@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/scoreboard.h"
+#include "conf/conf.h"
 
 static void
 add_count(struct buf *b, const char *name, int64_t n)
@@ -26,7 +27,38 @@ add_count(struct buf *b, const char *name, int64_t n)
 		buf_printf(b, ",\"%s\":%" PRId64, name, n);
 }
 
-/* Over all steps, for turn.max_tokens; kept with the turn. */
+/* In units of money, with nine places. */
+static void
+add_cost(struct buf *b, int64_t cost)
+{
+	if (cost >= 0)
+		buf_printf(b, ",\"cost\":%" PRId64 ".%09" PRId64,
+		    cost / 1000000000, cost % 1000000000);
+}
+
+/* For the user's day, by the model's name here. */
+static void
+count_usage(struct turn *t, const struct model_usage *u)
+{
+	const int64_t count[STORE_COUNTS] = {
+		[STORE_CALLS] = 1,
+		[STORE_INPUT] = u->input,
+		[STORE_OUTPUT] = u->output,
+		[STORE_CACHED] = u->cached,
+		[STORE_CACHE_WRITE] = u->cache_write,
+		[STORE_REASONING] = u->reasoning,
+		[STORE_COST] = model_cost(t->model, u),
+	};
+	char day[STORE_DAY_SIZE];
+
+	store_day(clk_wall_ms(), day);
+	journal_op_usage(&t->commit,
+	    store_usage_key(
+		t->runner->parts.store, t->commit.arena, t->lease.user, day),
+	    model_conf(t->model)->label, count);
+}
+
+/* Over all steps, for turn.max_tokens, kept with the turn; and for the user. */
 void
 turn_count_tokens(struct turn *t, const struct model_usage *u)
 {
@@ -36,6 +68,7 @@ turn_count_tokens(struct turn *t, const struct model_usage *u)
 	t->lease.tokens += u->output > 0 ? u->output : 0;
 	snprintf(text, sizeof(text), "%" PRId64, t->lease.tokens);
 	journal_op_set(&t->commit, "tokens", text);
+	count_usage(t, u);
 }
 
 void
@@ -48,6 +81,8 @@ turn_commit_usage(struct turn *t, const struct model_result *r)
 	add_count(&b, "output", r->usage.output);
 	add_count(&b, "cached", r->usage.cached);
 	add_count(&b, "cacheWrite", r->usage.cache_write);
+	add_count(&b, "reasoning", r->usage.reasoning);
+	add_cost(&b, model_cost(t->model, &r->usage));
 	buf_lit(&b, ",\"model\":\"");
 	json_escape(&b, r->model, strlen(r->model));
 	buf_putc(&b, '"');

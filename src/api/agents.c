@@ -305,23 +305,42 @@ if_match(const struct api_call *c, int64_t *version_r, struct err *err)
 	    err, ERR_PRECONDITION, "If-Match is not an ETag of this agent");
 }
 
+/* The agent's template says which models it may have. */
+static int
+body_model(
+    const struct api_call *c, struct store_change *change, struct err *err)
+{
+	struct store_agent ag;
+	int rc = api_body_str(c, "model", MODEL_MAX_BYTES, &change->model, err);
+
+	if (rc <= 0)
+		return rc;
+	if (store_agent_get(c->app->store, c->arena, c->user, c->rq->param[0],
+		&ag, err) < 0)
+		return -1;
+	return template_allows_model(
+	    templates_find(c->app->templates, ag.template), c->app->conf,
+	    change->model, err);
+}
+
 int
 agents_patch(void *call, struct err *err)
 {
 	struct api_call *c = call;
-	const char *name = NULL, *metadata = NULL;
+	struct store_change change = { 0 };
 	struct store_agent ag;
 	int64_t version;
 
-	if (body_name(c, &name, err) < 0 ||
-	    body_metadata(c, &metadata, err) < 0 ||
-	    if_match(c, &version, err) < 0)
+	if (body_name(c, &change.name, err) < 0 ||
+	    body_metadata(c, &change.metadata, err) < 0 ||
+	    body_model(c, &change, err) < 0 || if_match(c, &version, err) < 0)
 		return -1;
-	if (name == NULL && metadata == NULL)
+	if (change.name == NULL && change.metadata == NULL &&
+	    change.model == NULL)
 		return err_set(err, ERR_INVALID,
-		    "nothing to change: give name or metadata");
+		    "nothing to change: give name, model or metadata");
 	if (store_agent_update(c->app->store, c->arena, c->user,
-		c->rq->param[0], version, name, metadata, err) < 0 ||
+		c->rq->param[0], version, &change, err) < 0 ||
 	    store_agent_get(c->app->store, c->arena, c->user, c->rq->param[0],
 		&ag, err) < 0)
 		return -1;

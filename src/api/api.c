@@ -54,6 +54,7 @@ static const struct http_route routes[] = {
 	    API_TICKET | API_SSE | API_BOTH },
 	{ "POST", "/api/tickets", tickets_post, 0 },
 	{ "GET", "/api/templates", templates_get, 0 },
+	{ "GET", "/api/usage", usage_get, 0 },
 	{ "GET", "/health", health_get, API_OPEN },
 	{ "GET", "/ready", ready_get, API_OPEN },
 	{ "GET", "/live", live_get, API_OPEN },

@@ -134,6 +134,7 @@ int files_put(void *call, struct err *err);
 int files_delete(void *call, struct err *err);
 int tickets_post(void *call, struct err *err);
 int templates_get(void *call, struct err *err);
+int usage_get(void *call, struct err *err);
 int health_get(void *call, struct err *err);
 int ready_get(void *call, struct err *err);
 int live_get(void *call, struct err *err);

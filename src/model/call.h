@@ -76,6 +76,10 @@ const struct wire_model *model_on_wire(const struct model *m);
 const char *model_provider(const struct model *m);
 const char *model_url(const struct model *m);
 
+/* What a call with that usage costs, in billionths of a unit of money; -1 if
+ * no price is configured. What the provider did not say counts nothing. */
+int64_t model_cost(const struct model *m, const struct model_usage *u);
+
 /* "API:ID", which the history has beside what the model said. */
 const char *model_by(const struct model *m);
 

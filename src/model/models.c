@@ -335,3 +335,37 @@ model_by(const struct model *m)
 {
 	return m->by;
 }
+
+/* tokens at a price of millionths per million. */
+static int64_t
+cost_of(int64_t tokens, int64_t price)
+{
+	int64_t cost;
+
+	if (tokens <= 0 || price <= 0)
+		return 0;
+	return __builtin_mul_overflow(tokens, price, &cost) ? INT64_MAX / 4
+							    : cost / 1000;
+}
+
+static int64_t
+price_or(int64_t price, int64_t other)
+{
+	return price >= 0 ? price : other;
+}
+
+int64_t
+model_cost(const struct model *m, const struct model_usage *u)
+{
+	const struct conf_model *c = m->conf;
+	int64_t cached = u->cached > 0 ? u->cached : 0;
+	int64_t written = u->cache_write > 0 ? u->cache_write : 0;
+
+	if (c->price_input < 0 && c->price_output < 0)
+		return -1;
+	return cost_of(u->input - cached - written, c->price_input) +
+	       cost_of(cached, price_or(c->price_cached, c->price_input)) +
+	       cost_of(
+		   written, price_or(c->price_cache_write, c->price_input)) +
+	       cost_of(u->output, c->price_output);
+}

@@ -18,6 +18,8 @@
 #include "conf/conf.h"
 #include "store/store_priv.h"
 
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
 #define IDEM_SECONDS "86400"
 
 /* The fields of info that are read, in this order. */
@@ -373,34 +375,35 @@ store_agent_list(struct store *st, struct arena *a, const char *user,
 
 int
 store_agent_update(struct store *st, struct arena *a, const char *user,
-    const char *id, int64_t if_version, const char *name, const char *metadata,
+    const char *id, int64_t if_version, const struct store_change *change,
     struct err *err)
 {
+	const char *const changes[][2] = { { "name", change->name },
+		{ "metadata", change->metadata }, { "model", change->model } };
 	const struct redis_reply *r;
 	struct redis_pipe p;
 	char version[24] = "", now[24];
+	int args = 4;
 
 	if (!id_valid(id, "agt_"))
 		return store_forbidden(err);
 	if (if_version >= 0)
 		snprintf(version, sizeof(version), "%" PRId64, if_version);
 	snprintf(now, sizeof(now), "%" PRId64, clk_wall_ms());
+	for (size_t i = 0; i < COUNT(changes); i++)
+		args += changes[i][1] != NULL ? 2 : 0;
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_UPDATE, 1,
-	    4 + (name != NULL ? 2 : 0) + (metadata != NULL ? 2 : 0));
+	redis_script(&p, SCRIPT_UPDATE, 1, args);
 	redis_arg(&p, store_base(st, a, id));
 	redis_arg(&p, user);
 	redis_arg(&p, version);
 	redis_arg(&p, "updated");
 	redis_arg(&p, now);
-	if (name != NULL) {
-		redis_arg(&p, "name");
-		redis_arg(&p, name);
-	}
-	if (metadata != NULL) {
-		redis_arg(&p, "metadata");
-		redis_arg(&p, metadata);
-	}
+	for (size_t i = 0; i < COUNT(changes); i++)
+		if (changes[i][1] != NULL) {
+			redis_arg(&p, changes[i][0]);
+			redis_arg(&p, changes[i][1]);
+		}
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
 	if (redis_is(&r[0].items[0], "STALE"))

@@ -9,6 +9,8 @@
 #include "base/arena.h"
 #include "store/journal_commit.h"
 
+#define USAGE_KEPT_S (400 * 86400) /* a year and a month */
+
 void
 journal_commit_init(struct journal_commit *c, struct arena *a)
 {
@@ -120,4 +122,29 @@ journal_op_window(struct journal_commit *c, const char *segment, size_t safe,
 	add_number(c, count);
 	for (size_t i = 0; i < count; i++)
 		redis_args_add(&c->ops, docs[i], strlen(docs[i]));
+}
+
+void
+journal_op_usage(struct journal_commit *c, const char *key, const char *model,
+    const int64_t count[STORE_COUNTS])
+{
+	char text[24];
+	size_t words = 0;
+
+	for (int i = 0; i < STORE_COUNTS; i++)
+		words += count[i] > 0 ? 2 : 0;
+	redis_args_add(&c->ops, "U", 1);
+	redis_args_add(&c->ops, key, strlen(key));
+	add_number(c, USAGE_KEPT_S);
+	redis_args_add(&c->ops, model, strlen(model));
+	add_number(c, words);
+	for (int i = 0; i < STORE_COUNTS; i++) {
+		const char *name = store_count_name((enum store_count)i);
+
+		if (count[i] <= 0)
+			continue;
+		redis_args_add(&c->ops, name, strlen(name));
+		redis_args_add(&c->ops, text,
+		    (size_t)snprintf(text, sizeof(text), "%" PRId64, count[i]));
+	}
 }

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "store/event.h"
 #include "store/redis.h"
+#include "store/usage.h"
 
 struct arena;
 
@@ -84,6 +85,11 @@ void journal_op_steer(struct journal_commit *c);
  */
 void journal_op_window(struct journal_commit *c, const char *segment,
     size_t safe, const char *const *docs, size_t count);
+
+/* What the user has used with a call: added to a day's hash (store_usage_key).
+ * The first count, STORE_CALLS, is not 0. */
+void journal_op_usage(struct journal_commit *c, const char *key,
+    const char *model, const int64_t count[STORE_COUNTS]);
 
 /* A human, or a sub-agent, is asked about a call; the answer is applied, or not
  * wanted. */

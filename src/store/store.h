@@ -96,12 +96,17 @@ int store_agent_list(struct store *st, struct arena *a, const char *user,
     const char *cursor, int limit, struct store_agent **list_r, size_t *count_r,
     const char **next_r, struct err *err);
 
+/* What an update changes of an agent; NULL: not that. */
+struct store_change {
+	const char *name, *metadata, *model;
+};
+
 /*
  * Sets name and metadata where they are not NULL. if_version < 0: whatever
  * it is; otherwise ERR_PRECONDITION if it is another.
  */
 int store_agent_update(struct store *st, struct arena *a, const char *user,
-    const char *id, int64_t if_version, const char *name, const char *metadata,
+    const char *id, int64_t if_version, const struct store_change *change,
     struct err *err);
 
 /* The agent whose files it works on: itself, or the maker of a sub-agent. */

@@ -13,6 +13,8 @@
 --   W SEGMENT SAFE N DOC ...
 --                   the history is these documents from here on, and the
 --                   turn's begin at SAFE; what it was becomes a window
+--   U KEY SECONDS MODEL N COUNT NUMBER ...
+--                   what the user has used today, N words of it
 --   I               messages that are for this turn go into its history, and
 --                   the reminders
 --   F HOW           the turn is over, its last event says so: begins the next
@@ -171,6 +173,16 @@ for i = 1, written do
 	out[i] = json
 end
 
+local function count_usage(day, seconds, model, at, words)
+	for k = at, at + words - 1, 2 do
+		local now = redis.call('HINCRBY', day, ARGV[k] .. ':' .. model,
+		    ARGV[k + 1])
+		if k == at and now == 1 then
+			redis.call('EXPIRE', day, seconds)
+		end
+	end
+end
+
 local result, fields = { 'OK' }, {}
 local i = 6 + 2 * n
 while i <= #ARGV do
@@ -198,6 +210,10 @@ while i <= #ARGV do
 	elseif op == 'D' then
 		redis.call('HDEL', key('approvals'), ARGV[i + 1])
 		i = i + 2
+	elseif op == 'U' then
+		local count = tonumber(ARGV[i + 4])
+		count_usage(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], i + 5, count)
+		i = i + 5 + count
 	elseif op == 'P' then
 		result = why_not_park()
 		if not result then

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Models by name: who may choose which, what a change keeps, what they take, what they cost."""
+
+import pytest
+from stack import text_of
+
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+PDF = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}}
+TEXT = {"type": "text", "text": "what is this"}
+SCENARIOS = [
+    {"match": "^think$", "steps": [{"thinking": "hm", "signature": "sig"}, {"text": "thought"}]},
+    {"match": "^cost$", "steps": [{"text": "dear"}, {"usage": {"input_tokens": 1000, "cache_read_input_tokens": 2000,
+                                                               "cache_creation_input_tokens": 500, "output_tokens": 300}}]},
+    {"match": "", "steps": [{"text": "ok"}]},
+]
+MODELS = {
+    "small": {"id": "m-small", "images": "no", "documents": "no", "price_input": "1", "price_output": "2"},
+    "large": {"id": "m-large", "price_input": "3", "price_cached": "0.3", "price_cache_write": "3.75", "price_output": "15"},
+}
+TEMPLATES = {
+    "fixed": {"model": "small", "models": ["large"]},
+    "bound": {"model": "small", "models": []},
+}
+
+
+@pytest.fixture(scope="module")
+def place():
+    from stack import Stack
+    stack = Stack(workers=1, scenarios=SCENARIOS, models=MODELS, templates=TEMPLATES, conf={"model.id": "m-default"})
+    yield stack
+    stack.close()
+    assert not stack.problems
+
+
+def asked(stack):
+    return stack.model.requests[-1].body
+
+
+def test_names(place):
+    """An agent has the model it names, its template's, or the default; others are a 422 that lists those there are."""
+    user = place.user()
+    for model, wanted in ((None, "m-default"), ("small", "m-small"), ("large", "m-large"), ("default", "m-default")):
+        user.agent(**({"model": model} if model else {})).answer("hi")
+        assert asked(place)["model"] == wanted
+    refused = user.post("/api/agents", {"name": "x", "model": "m-large"})
+    assert refused.status == 422 and "default small large" in str(refused.body)
+
+
+def test_templates_choose(place):
+    """A template's model, and those that it allows; PATCH asks the template too."""
+    user = place.user()
+    user.agent(template="fixed").answer("hi")
+    assert asked(place)["model"] == "m-small"
+    agent = user.agent(template="fixed", model="large")
+    agent.answer("hi")
+    assert asked(place)["model"] == "m-large"
+    for template, names in (("fixed", "small large"), ("bound", "small")):
+        refused = user.post("/api/agents", {"name": "x", "template": template, "model": "default"})
+        assert refused.status == 422 and refused.json["detail"].endswith(f"none of: {names}"), str(refused.body)
+    assert user.http("PATCH", agent.path, {"model": "default"}).status == 422
+    assert user.http("PATCH", agent.path, {"model": "small"}).json["model"] == "small"
+    agent.answer("hi")
+    assert asked(place)["model"] == "m-small"
+
+
+def test_a_change_of_the_model(place):
+    """What one model thought is not shown to another; what was said is. Back at the first, all of it goes as it was."""
+    agent = place.user().agent(model="large")
+    agent.answer("think")
+    agent.answer("again")
+    own = asked(place)["messages"][1]["content"]
+    assert own[0] == {"type": "thinking", "thinking": "hm", "signature": "sig"}
+    agent.user.http("PATCH", agent.path, {"model": "small"})
+    agent.answer("other")
+    messages = asked(place)["messages"]
+    assert messages[1]["content"] == [{"type": "text", "text": "thought"}] and len(messages) == 5
+    agent.user.http("PATCH", agent.path, {"model": "large"})
+    agent.answer("back")
+    messages = asked(place)["messages"]
+    assert messages[1]["content"] == own and text_of(messages[5]["content"]) == "ok"
+    said = [m.get("by") for m in agent.history() if m["role"] == "assistant"]
+    assert said == ["anthropic:m-large"] * 2 + ["anthropic:m-small", "anthropic:m-large"]
+
+
+def test_a_model_that_is_gone(stack_factory):
+    """An agent whose model was taken out of the configuration says so, and lives on with another."""
+    stack = stack_factory(workers=1, models={"old": {"id": "m-old"}})
+    agent = stack.user().agent(model="old")
+    agent.answer("hi")
+    stack.models = {}
+    stack.write_conf()
+    stack.restart_pool()
+    error = next(f.json for f in agent.ask("hi") if f.kind == "error")
+    assert error["type"] == "model_unknown" and "[model old]" in error["message"]
+    assert agent.user.http("PATCH", agent.path, {"model": "default"}).status == 200
+    assert agent.answer("two") == "echo: two"
+
+
+def test_images_and_documents(place):
+    """What the agent's model does not take is a 422 before the turn; in a history it gives way to a text."""
+    user = place.user()
+    agent = user.agent(model="large")
+    agent.answer([TEXT, IMAGE, PDF])
+    assert [b["type"] for b in asked(place)["messages"][0]["content"]] == ["text", "image", "document"]
+    for block, what in ((IMAGE, "takes no images"), (PDF, "takes no documents")):
+        other = user.agent(model="small")
+        refused = user.post(f"{other.path}/messages", {"message": [TEXT, block]})
+        assert refused.status == 422 and what in str(refused.body), str(refused.body)
+        assert other.history() == []
+    wrong = {"type": "image", "source": {**IMAGE["source"], "media_type": "image/tiff"}}
+    assert user.post(f"{agent.path}/messages", {"message": [wrong]}).status == 422
+    user.http("PATCH", agent.path, {"model": "small"})
+    agent.answer("and now")
+    assert [b["type"] for b in asked(place)["messages"][0]["content"]] == ["text"] * 3
+    assert "cannot see" in str(asked(place)["messages"][0])
+
+
+def test_cost(place):
+    """token_usage and GET /api/usage have what calls cost, by kind of token, at the prices of the model."""
+    user = place.user()
+    agent = user.agent(model="large")
+    usage = next(f.json for f in agent.ask("cost") if f.kind == "token_usage")
+    assert (usage["input"], usage["output"], usage["cached"], usage["cacheWrite"]) == (3500, 300, 2000, 500)
+    cost = (1000 * 3 + 2000 * 0.3 + 500 * 3.75 + 300 * 15) / 1e6
+    assert abs(usage["cost"] - cost) < 1e-9
+    user.agent(model="small").ask("cost")
+    used = user.get("/api/usage").json
+    assert used["today"] == used["month"] and used["today"]["calls"] == 2 and used["today"]["input"] == 7000
+    models = used["days"][0]["models"]
+    assert abs(models["large"]["cost"] - cost) < 1e-9 and abs(models["small"]["cost"] - (3500 + 600) / 1e6) < 1e-9
+    assert abs(used["today"]["cost"] - models["large"]["cost"] - models["small"]["cost"]) < 1e-9
+    assert place.user().get("/api/usage").json["today"]["calls"] == 0
+    assert user.get("/api/usage?days=0").status == 400
+
+
+def test_no_price(place):
+    """Without prices no cost is shown."""
+    usage = next(f.json for f in place.user().agent().ask("cost") if f.kind == "token_usage")
+    assert "cost" not in usage
+
+
+@pytest.mark.parametrize("models,says", [
+    ({"a": {"provider": "nobody"}}, 'there is no provider "nobody"'),
+    ({"a": {"provider": "openai"}}, "OPENAI_API_KEY"),
+    ({"a": {"fallback": "b"}}, '"b" is no other model'),
+    ({"a": {"members": "[1]"}}, "must be a JSON object"),
+    ({"a": {"members": '{"stream":false}'}}, "requests have it anyway"),
+    ({"a": {"provider": "mine"}, "provider mine": {"like": "script"}}, "no built-in provider"),
+    ({"a": {"provider": "mine"}, "provider mine": {"url": "http://x", "quirks": "odd"}}, 'no quirk "odd"'),
+    ({"a": {"url": "ftp://x"}}, "must begin with"),
+])
+def test_mistakes(stack_factory, models, says):
+    """agent-fpm -t names the section and what to write."""
+    stack = stack_factory(start=False, models=models, env={"OPENAI_API_KEY": ""})
+    said = stack.check_conf()
+    assert said.returncode == 78 and says in said.stderr, said
