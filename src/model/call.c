@@ -2,6 +2,9 @@
 /* Calls of whichever model: the common beginning and end. */
 #include "config.h"
 
+#include <string.h>
+
+#include "base/buf.h"
 #include "model/call.h"
 #include "model/provider.h"
 
@@ -17,10 +20,26 @@ model_call_start(const struct model_request *rq)
 	return c;
 }
 
+/* The header's request id, or what a body or an event has said; and no key,
+ * whatever it looks like. */
+static void
+failure_finish(struct model_result *r, const struct buf *key)
+{
+	struct model_failure *f = &r->failure;
+
+	if (!f->failed)
+		return;
+	if (r->request_id[0] == '\0')
+		strcpy(r->request_id, f->request_id);
+	strcpy(f->request_id, r->request_id);
+	model_failure_hide(f, buf_str(key));
+}
+
 void
 model_call_end(struct model_call *c)
 {
 	c->ended = 1;
+	failure_finish(model_call_result(c), &c->model->key_header);
 	c->rq->on_end(c->rq->ctx, c);
 }
 

@@ -1,27 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Errors, before a stream and inside it, and whether to ask again. They take
- * the shapes of all providers, because gateways that speak Anthropic's API
- * pass on what stands behind them. Any thread; nothing here blocks.
+ * Error documents, before a stream and inside it: what they say. They take
+ * the shapes of all providers, because gateways that speak one API pass on
+ * what stands behind them. What it means is in complaint_words.c, what is done
+ * about it in failure.c. Any thread; nothing here blocks.
  */
 #include "config.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
-#include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
-#include "model/decode_priv.h"
-
-#define BODY_MAX (64 * 1024)    /* of an error that is looked at */
-#define DELAY_MAX_MS 86400000.0 /* a day */
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "model/complaint.h"
+#include "model/hide.h"
 
 /* Copies as many whole characters as fit; NULL changes nothing. */
 void
@@ -36,53 +28,6 @@ model_copy_str(char *dst, size_t size, const char *src)
 		len = json_utf8_whole(src, size - 1);
 	memcpy(dst, src, len);
 	dst[len] = '\0';
-}
-
-/* Words that end all attempts, and those that do not. */
-static const char *const final_words[] = {
-	"insufficient_quota",
-	"enforced_spend_limit_reached",
-};
-static const char *const retry_words[] = {
-	"overloaded_error",
-	"api_error",
-	"rate_limit_error",
-	"timeout_error",
-};
-
-static int
-is_word_of(const char *word, const char *const *words, size_t n)
-{
-	for (size_t i = 0; word != NULL && i < n; i++)
-		if (strcmp(words[i], word) == 0)
-			return 1;
-	return 0;
-}
-
-static int
-is_final_word(const char *word)
-{
-	return is_word_of(word, final_words, COUNT(final_words));
-}
-
-/* Gemini: a quota of a day is not worth the wait. */
-static int
-is_daily_quota(const struct json *details)
-{
-	const struct json *d, *v;
-	const char *quota;
-
-	if (!json_is(details, JSON_ARRAY))
-		return 0;
-	for (d = json_first(details); d != NULL; d = json_next(d)) {
-		v = json_get(d, "violations");
-		for (v = json_first(v); v != NULL; v = json_next(v)) {
-			quota = json_get_str(v, "quotaId");
-			if (quota != NULL && strstr(quota, "PerDay") != NULL)
-				return 1;
-		}
-	}
-	return 0;
 }
 
 /* The first of the members that is a string, or NULL. */
@@ -107,13 +52,115 @@ complaint_type(const struct json *e)
 	return type;
 }
 
-/* Any of the shapes of spec/providers.md, section 0. */
+/* ---- words that name a kind of error ---- */
+
+static void
+add_word(struct complaint *c, const char *word)
+{
+	if (word != NULL && c->word_count < COMPLAINT_WORDS)
+		c->words[c->word_count++] = word;
+}
+
+static void
+add_words(struct complaint *c, const struct json *j)
+{
+	static const char *const names[] = { "type", "code", "status", "reason",
+		"error_code", "error_type", NULL };
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		add_word(c, json_get_str(j, names[i]));
+}
+
+static int
+is_of_a_day(const char *quota)
+{
+	return quota != NULL && strstr(quota, "PerDay") != NULL;
+}
+
+/* Gemini: google.rpc's ErrorInfo, QuotaFailure and RetryInfo. */
+static void
+detail_read(const struct json *d, struct complaint *c)
+{
+	const struct json *v = json_first(json_get(d, "violations"));
+	const char *delay = json_get_str(d, "retryDelay");
+
+	add_words(c, d);
+	for (; v != NULL; v = json_next(v))
+		if (is_of_a_day(json_get_str(v, "quotaId")))
+			c->daily = 1;
+	if (is_of_a_day(json_get_str(json_get(d, "metadata"), "quota_limit")))
+		c->daily = 1;
+	if (delay != NULL && delay[strspn(delay, "0123456789.")] == 's')
+		complaint_delay(delay, 1000, &c->delay_ms);
+}
+
+/* An object (Anthropic) or a list of them. */
+static void
+details_read(const struct json *details, struct complaint *c)
+{
+	if (json_is(details, JSON_OBJECT))
+		detail_read(details, c);
+	if (!json_is(details, JSON_ARRAY))
+		return;
+	for (details = json_first(details); details != NULL;
+	     details = json_next(details))
+		detail_read(details, c);
+}
+
+/* ---- the document ---- */
+
+static int
+is_http(int64_t n)
+{
+	return n >= 400 && n < 600;
+}
+
+/* A status of HTTP, as a number or as its digits. */
+static int
+status_read(const struct json *j, int64_t *status)
+{
+	const char *s = json_str(j);
+	int64_t n = 0;
+
+	if (s != NULL && strlen(s) == 3 && strspn(s, "0123456789") == 3)
+		n = atoi(s);
+	else
+		json_int(j, &n);
+	if (!is_http(n))
+		return 0;
+	*status = n;
+	return 1;
+}
+
+static void
+statuses_read(const struct json *e, const struct json *doc, int64_t *status)
+{
+	static const char *const names[] = { "code", "status", "status_code",
+		"raw_status_code", NULL };
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (status_read(json_get(e, names[i]), status) ||
+		    status_read(json_get(doc, names[i]), status))
+			return;
+}
+
+static void
+request_id_read(
+    const struct json *e, const struct json *doc, struct complaint *c)
+{
+	static const char *const names[] = { "request_id", "requestId", NULL };
+
+	c->request_id = first_str(doc, names);
+	if (c->request_id == NULL)
+		c->request_id = first_str(e, names);
+}
+
 void
 complaint_read(const struct json *doc, struct complaint *c)
 {
 	static const char *const said[] = { "message", "error", "detail", "msg",
 		NULL };
-	const struct json *e, *details;
+	const struct json *e;
 
 	memset(c, 0, sizeof(*c));
 	if (json_is(doc, JSON_ARRAY))
@@ -127,59 +174,15 @@ complaint_read(const struct json *doc, struct complaint *c)
 		c->message = first_str(json_first(json_get(e, "detail")), said);
 	c->detail = json_get_str(json_get(e, "metadata"), "raw");
 	c->code = json_get(e, "code");
-	json_int(c->code, &c->status);
-	details = json_get(e, "details");
-	c->final = is_final_word(c->type) ||
-		   is_final_word(json_get_str(e, "code")) ||
-		   is_final_word(json_get_str(details, "error_code")) ||
-		   is_daily_quota(details);
+	statuses_read(e, doc, &c->status);
+	request_id_read(e, doc, c);
+	add_words(c, e);
+	add_words(c, json_get(e, "innererror"));
+	add_words(c, json_get(e, "metadata"));
+	details_read(json_get(e, "details"), c);
 }
 
-static int
-status_retryable(int64_t status)
-{
-	return status == 408 || status == 409 || status == 429 || status >= 500;
-}
-
-/* Of an error inside a stream, where there is no status. */
-int
-complaint_retryable(const struct complaint *c)
-{
-	if (c->final)
-		return 0;
-	return is_word_of(c->type, retry_words, COUNT(retry_words)) ||
-	       status_retryable(c->status);
-}
-
-/* Starts of the providers' keys, which some of them repeat in an error. */
-static const char *const key_starts[] = { "sk-", "sk_", "gsk_", "csk-", "xai-",
-	"AIza", "key-" };
-
-static size_t
-key_start_len(const char *s)
-{
-	for (size_t i = 0; i < COUNT(key_starts); i++)
-		if (strncmp(s, key_starts[i], strlen(key_starts[i])) == 0)
-			return strlen(key_starts[i]);
-	return 0;
-}
-
-static void
-hide_keys(char *s)
-{
-	static const char in_key[] = "abcdefghijklmnopqrstuvwxyz"
-				     "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "0123456789-_";
-	size_t skip, len;
-
-	while (*s != '\0') {
-		len = strspn(s, in_key);
-		skip = key_start_len(s);
-		if (len > 10 && skip > 0)
-			memset(s + skip, '*', len - skip);
-		s += len > 0 ? len : 1;
-	}
-}
+/* ---- texts ---- */
 
 /* One line of valid UTF-8, cut to fit, no control characters, no keys. */
 void
@@ -235,124 +238,8 @@ complaint_fill(const struct complaint *c, struct model_failure *f)
 		buf_printf(&both, "%s%s", *m == '\0' ? "" : ": ", c->detail);
 	model_copy_message(
 	    f->message, sizeof(f->message), buf_str(&both), both.len);
+	if (c->request_id != NULL)
+		model_copy_message(f->request_id, sizeof(f->request_id),
+		    c->request_id, strlen(c->request_id));
 	buf_fini(&both);
-}
-
-/* Of a page only its title is for people. */
-static void
-text_fill(const char *body, size_t len, struct model_failure *f)
-{
-	const char *title, *end;
-
-	while (len > 0 && strchr(" \t\r\n", *body) != NULL)
-		body++, len--;
-	if (len > 0 && *body == '<') {
-		title = memmem(body, len, "<title>", 7);
-		if (title == NULL)
-			return;
-		title += 7;
-		len -= (size_t)(title - body);
-		body = title;
-		end = memchr(body, '<', len);
-		len = end == NULL ? len : (size_t)(end - body);
-	}
-	model_copy_message(f->message, sizeof(f->message), body, len);
-}
-
-static int
-delay_bound(double ms)
-{
-	if (ms < 0)
-		return 0;
-	return (int)(ms > DELAY_MAX_MS ? DELAY_MAX_MS : ms);
-}
-
-static int
-delay_read(const char *text, double scale, int *ms_r)
-{
-	char *end;
-	double ms;
-
-	if (text == NULL)
-		return 0;
-	ms = strtod(text, &end) * scale;
-	if (end == text || !isfinite(ms))
-		return 0;
-	*ms_r = delay_bound(ms);
-	return 1;
-}
-
-/* RFC 9110, 5.6.7: only the form that may be sent. */
-static int
-date_read(const char *text, int64_t now_s, int *ms_r)
-{
-	struct tm tm = { 0 };
-
-	if (text == NULL ||
-	    strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) == NULL)
-		return 0;
-	*ms_r = delay_bound(((double)timegm(&tm) - (double)now_s) * 1000);
-	return 1;
-}
-
-/* Anthropic sends retry-after with answers of 200 too: it means nothing. */
-static int
-reply_delay_ms(const struct model_reply *reply)
-{
-	int ms = 0;
-
-	if (reply->status != 429 && reply->status < 500)
-		return 0;
-	if (delay_read(reply->retry_after_ms, 1, &ms) ||
-	    delay_read(reply->retry_after, 1000, &ms))
-		return ms;
-	date_read(reply->retry_after, reply->now_s, &ms);
-	return ms;
-}
-
-static const int final_statuses[] = { 400, 401, 402, 403, 404, 413, 422 };
-
-static int
-reply_retryable(const struct model_reply *reply, const struct complaint *c)
-{
-	const char *should = reply->should_retry;
-
-	for (size_t i = 0; i < COUNT(final_statuses); i++)
-		if (final_statuses[i] == reply->status)
-			return 0;
-	if (c->final)
-		return 0;
-	if (should != NULL && strcasecmp(should, "true") == 0)
-		return 1;
-	if (should != NULL && strcasecmp(should, "false") == 0)
-		return 0;
-	return status_retryable(reply->status);
-}
-
-void
-model_error_decode(
-    const struct model_reply *reply, struct model_failure *failure)
-{
-	size_t len = reply->len < BODY_MAX ? reply->len : BODY_MAX;
-	struct arena *scratch = arena_open(DECODE_SCRATCH_BYTES);
-	struct complaint c = { 0 };
-	const struct json *doc;
-
-	memset(failure, 0, sizeof(*failure));
-	failure->failed = 1;
-	doc = len == 0
-		  ? NULL
-		  : json_parse(scratch, reply->body, len, JSON_DEPTH_MAX, NULL);
-	if (json_is(doc, JSON_OBJECT) || json_is(doc, JSON_ARRAY)) {
-		complaint_read(doc, &c);
-		complaint_fill(&c, failure);
-	} else {
-		text_fill(reply->body, len, failure);
-	}
-	if (failure->message[0] == '\0')
-		snprintf(failure->message, sizeof(failure->message),
-		    "HTTP status %d", reply->status);
-	failure->retryable = reply_retryable(reply, &c);
-	failure->retry_after_ms = reply_delay_ms(reply);
-	arena_close(&scratch);
 }

@@ -61,9 +61,7 @@ decode_said_error(
 	complaint_read(doc, &c);
 	complaint_fill(&c, f);
 	f->said = 1;
-	f->retryable = complaint_retryable(&c);
-	model_copy_str(d->r.request_id, sizeof(d->r.request_id),
-	    json_get_str(doc, "request_id"));
+	complaint_judge(&c, 0, f);
 	return err_set(err, ERR_MODEL, "%s: %s",
 	    f->type[0] == '\0' ? "error" : f->type, f->message);
 }
@@ -113,6 +111,7 @@ static int
 on_bad_json(struct model_decode *d, const char *event, const char *data,
     size_t len, struct err *err)
 {
+	static const struct complaint nothing;
 	struct model_failure *f = &d->r.failure;
 
 	if (d->sse.tail)
@@ -120,8 +119,8 @@ on_bad_json(struct model_decode *d, const char *event, const char *data,
 	if (strcmp(event, "error") == 0) {
 		f->failed = 1;
 		f->said = 1;
-		f->retryable = 1;
 		model_copy_message(f->message, sizeof(f->message), data, len);
+		complaint_judge(&nothing, 0, f);
 		return err_set(err, ERR_MODEL, "error: %s", f->message);
 	}
 	return err_prefix(err, "event %d", d->r.events);
@@ -228,12 +227,14 @@ decode_failed(struct model_decode *d, const struct err *why, struct err *err)
 		return 0;
 	}
 	if (!f->failed) {
-		f->failed = 1;
-		f->retryable = !large;
-		model_copy_str(f->type, sizeof(f->type),
-		    large ? "too_large" : "bad_event");
+		model_failure_set(
+		    f, MODEL_CLASS_PROTOCOL, large ? "too_large" : "bad_event");
+		if (large)
+			f->retryable = 0;
 		model_copy_str(f->message, sizeof(f->message), why->text);
 	}
+	if (f->kind == MODEL_CLASS_NONE) /* an API's own words for it */
+		f->kind = MODEL_CLASS_PROTOCOL;
 	if (!d->r.complete)
 		d->r.stop = MODEL_STOP_ERROR;
 	decode_content_make(d);
@@ -293,9 +294,7 @@ decode_cut(struct model_decode *d, struct err *err)
 {
 	struct model_failure *f = &d->r.failure;
 
-	f->failed = 1;
-	f->retryable = 1;
-	model_copy_str(f->type, sizeof(f->type), "stream_cut");
+	model_failure_set(f, MODEL_CLASS_PROTOCOL, "stream_cut");
 	if (d->r.events == 0)
 		model_copy_str(f->message, sizeof(f->message),
 		    "the stream ended without an event");

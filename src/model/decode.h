@@ -76,14 +76,4 @@ const char *model_stop_name(enum model_stop stop);
 enum model_api model_api_find(const char *name);
 const char *model_api_name(enum model_api api);
 
-/*
- * What an HTTP status other than 200 means. Takes JSON in the shapes of all
- * providers, HTML and text; fills *failure wholly. Retryable are 408, 409,
- * 429 and 500 up, unless x-should-retry or the body forbids it; a delay is
- * read only on 429 and 500 up, and is a day at most (spec/providers.md,
- * section 0, "Status handling").
- */
-void model_error_decode(
-    const struct model_reply *reply, struct model_failure *failure);
-
 #endif

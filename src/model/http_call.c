@@ -160,10 +160,10 @@ fail_by_fetch(struct model_failure *f, const struct fetch_end *end)
 	if (f->failed)
 		return; /* the decoder knows better */
 	memset(f, 0, sizeof(*f));
-	f->failed = 1;
-	f->retryable = 1;
-	snprintf(f->type, sizeof(f->type), "%s",
-	    end->code == ERR_TIMEOUT ? "timeout" : "network");
+	if (end->code == ERR_TIMEOUT)
+		model_failure_set(f, MODEL_CLASS_TIMEOUT, "timeout");
+	else
+		model_failure_set(f, MODEL_CLASS_NETWORK, "network");
 	snprintf(f->message, sizeof(f->message), "%s", end->text);
 }
 
@@ -182,8 +182,6 @@ fail_by_status(
 	};
 
 	model_error_decode(&reply, f);
-	f->rejected =
-	    head->status == 400 || head->status == 413 || head->status == 422;
 }
 
 static void

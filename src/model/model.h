@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "model/api.h"
+#include "model/failure.h"
 
 struct arena;
 
@@ -48,35 +49,10 @@ struct model_sink { /* a member may be NULL */
 	void (*call_id)(void *ctx, char out[64]);
 };
 
-/* Why a call failed, and whether another attempt may help. */
-struct model_failure {
-	int failed;
-	int retryable;
-	int rejected;       /* the request itself was not taken */
-	int retry_after_ms; /* what the provider asked for; 0: nothing */
-	int said;           /* by the provider, in its stream or answer */
-	int outside;        /* of the events of its stream */
-	char type[64];      /* the provider's word, "" if it had none, or
-			       ours: stream_cut, bad_event, too_large */
-	char code[64];      /* the provider's second word; JSON, or "" */
-	char message[300];  /* for people; bounded, never a key */
-};
-
 /* What is taken from a stream at most. */
 struct model_bounds {
 	size_t event_bytes;  /* one event */
 	size_t answer_bytes; /* all that is kept of an answer */
-};
-
-/* An answer that is not 200: what decides whether to ask again. */
-struct model_reply {
-	int status;
-	const char *body; /* any bytes; the caller bounds them */
-	size_t len;
-	const char *retry_after; /* header values, NULL where absent */
-	const char *retry_after_ms;
-	const char *should_retry; /* x-should-retry */
-	int64_t now_s;            /* the wall clock, for a date */
 };
 
 enum model_block_kind {

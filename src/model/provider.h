@@ -59,7 +59,8 @@ struct model_engine {
 extern const struct model_engine engine_http;
 extern const struct model_engine engine_script;
 
-/* Tells the owner, once. The engine's, when nothing more will come. */
+/* Tells the owner, once. The engine's, when nothing more will come and
+ * result->request_id is what the header said, or "". */
 void model_call_end(struct model_call *c);
 
 #endif

@@ -472,6 +472,16 @@ counter_get(struct script_call *c, const struct script_step *s)
 	return n;
 }
 
+/* Whether the conversation is short enough for it. */
+static int
+is_under(struct script_call *c, const struct script_step *s)
+{
+	int64_t over;
+
+	return json_get_int(s->json, "over", &over) &&
+	       c->call.rq->messages->len <= (size_t)over;
+}
+
 /* Whether it has refused this conversation as often as it shall. */
 static int
 status_is_over(struct script_call *c, const struct script_step *s)
@@ -527,7 +537,7 @@ play_status(struct script_call *c, const struct script_step *s)
 	int64_t status = 0;
 	struct buf body;
 
-	if (status_is_over(c, s))
+	if (is_under(c, s) || status_is_over(c, s))
 		return PLAY_NEXT;
 	json_int(s->value, &status);
 	reply.status = (int)status;

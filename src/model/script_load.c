@@ -162,6 +162,8 @@ static const struct member {
 	{ "body", SCRIPT_STEP_KINDS, OF(SCRIPT_STATUS), is_any, "JSON" },
 	{ "times", SCRIPT_STEP_KINDS, OF(SCRIPT_STATUS), is_times,
 	    "a number, or a string with ${...}" },
+	{ "over", SCRIPT_STEP_KINDS, OF(SCRIPT_STATUS), is_size,
+	    "a number of bytes" },
 };
 
 /* After one of these the HTTP status has been sent. */

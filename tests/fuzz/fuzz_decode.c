@@ -104,6 +104,7 @@ check_result(struct run *r)
 
 	must(r->rc != 0 || res->complete);
 	must(r->rc != 0 || !res->failure.failed);
+	must(!res->failure.failed || res->failure.kind != MODEL_CLASS_NONE);
 	check_content(res);
 	model_decode_print(&r->doc, r->d, NULL, NULL);
 	doc = json_parse(a, r->doc.data, r->doc.len, JSON_DEPTH_MAX, NULL);
@@ -161,7 +162,11 @@ check_error(const uint8_t *data, size_t len)
 	must(
 	    json_utf8_whole(f.message, strlen(f.message)) == strlen(f.message));
 	must(json_utf8_whole(f.type, strlen(f.type)) == strlen(f.type));
+	must(json_utf8_whole(f.request_id, strlen(f.request_id)) ==
+	     strlen(f.request_id));
 	must(f.retry_after_ms >= 0 && f.retry_after_ms <= 86400000);
+	must(f.kind > MODEL_CLASS_NONE && f.kind < MODEL_CLASSES);
+	must(!f.retry_once || f.kind == MODEL_CLASS_PROTOCOL);
 	free(body);
 	free(header);
 }

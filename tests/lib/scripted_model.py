@@ -63,7 +63,8 @@ Steps run in order. Each is an object known by one member:
         was sent. body may be left out (a fitting Anthropic error) or be a
         string (sent as it is). With times, only K times: counted per step and
         per conversation (the messages array), so that a retry counts up and
-        another conversation starts anew. Then the next step follows.
+        another conversation starts anew. Then the next step follows. With
+        "over": N only if the request has more than N bytes: a small window.
     {"cut": true}       closes the connection (FIN) in the middle.
     {"reset": true}     the same with RST.
     {"garbage": T}      raw bytes into the body of the stream; each character
@@ -750,6 +751,8 @@ async def step_status(answer, step):
     if answer.headers_sent:
         raise ValueError("a status step after output")
     status = step["status"]
+    if len(answer.request.raw) <= step.get("over", 0):
+        return False
     if "times" in step:
         times = int(answer.texts.expand(str(step["times"])))
         key = (id(step), answer.key)

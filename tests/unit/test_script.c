@@ -671,6 +671,28 @@ test_status(void **state)
 	run_close(&run);
 }
 
+static void
+test_status_over(void **state)
+{
+	struct run run;
+
+	(void)state;
+	run_open(&run, "{'scenarios':[{'match':'','steps':["
+		       "{'status':400,'over':200},{'text':'ok'}]}]}");
+	say(&run, "a short one");
+	run_call(&run);
+	assert_string_equal(buf_str(&run.text), "ok");
+	call_drop(&run);
+	say(&run,
+	    "a long one, a long one, a long one, a long one, a long one, a "
+	    "long one, a long one, a long one, a long one, a long one, a long "
+	    "one, a long one, a long one, a long one, a long one, a long one");
+	run_call(&run);
+	assert_failed(&run, "invalid_request_error", 0, "scripted 400");
+	assert_string_equal(run.r->failure.request_id, "req_00000002");
+	run_close(&run);
+}
+
 /* Counted per conversation: a retry gets further, another starts anew. */
 static void
 test_status_times(void **state)
@@ -788,6 +810,7 @@ main(void)
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_status_over),
 		cmocka_unit_test(test_status_times),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_no_file),
