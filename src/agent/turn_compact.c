@@ -28,6 +28,7 @@
 #include "store/store.h"
 
 #define BYTES_PER_TOKEN 4 /* until the provider has said */
+#define REFUSED_PART 0.75 /* of a request that was too long */
 #define PAGE 200
 #define MECHANICAL_BYTES 16384
 #define SHOWN_BYTES 500 /* of the summary, in the event */
@@ -99,6 +100,24 @@ turn_must_compact(struct turn *t)
 	       tokens_of_next(t) + c->max_tokens > c->context_window;
 }
 
+int
+turn_overflows(struct turn *t)
+{
+	if (t->uncompactable || t->overflowed == t->step)
+		return 0;
+	t->overflowed = t->step;
+	return 1;
+}
+
+/* That is why it compacts: the refusal is still there. */
+static int
+was_refused(const struct turn *t)
+{
+	return t->result != NULL &&
+	       model_call_result(t->result)->failure.kind ==
+		   MODEL_CLASS_CONTEXT_LENGTH;
+}
+
 void
 turn_commit_context(struct turn *t, int64_t tokens)
 {
@@ -107,16 +126,26 @@ turn_commit_context(struct turn *t, int64_t tokens)
 	journal_op_set(&t->commit, "context", t->context);
 }
 
-/* Bytes for so many of the tokens that a request may have. */
+/* Bytes that a request may have, as far as we know. */
+static double
+room_of_request(const struct turn *t)
+{
+	const struct conf_model *c = model_conf(t->model);
+	int64_t window = c->context_window, tokens = window - c->max_tokens;
+	double refused = REFUSED_PART * (double)t->history->text.len, bytes;
+
+	if (tokens < window / 4)
+		tokens = window / 4;
+	bytes = (double)tokens * bytes_per_token(t);
+	if (was_refused(t) && (window == 0 || refused < bytes))
+		return refused;
+	return bytes;
+}
+
 static size_t
 room(const struct turn *t, double part)
 {
-	const struct conf_model *c = model_conf(t->model);
-	int64_t tokens = c->context_window - c->max_tokens;
-
-	if (tokens < c->context_window / 4)
-		tokens = c->context_window / 4;
-	return (size_t)(part * (double)tokens * bytes_per_token(t));
+	return (size_t)(part * room_of_request(t));
 }
 
 /* ---- reading ---- */
@@ -171,6 +200,14 @@ request_build(struct turn *t, struct turn_compact *k)
 	    form_message(k->arena, k->rq.model, &k->messages, buf_str(&text));
 }
 
+/* It goes on as it is, and if the provider has refused that, it fails. */
+static enum turn_step
+give_up(struct turn *t)
+{
+	t->uncompactable = 1;
+	return was_refused(t) ? TURN_FAILED : TURN_PRE_MODEL;
+}
+
 enum turn_step
 step_compact(struct turn *t)
 {
@@ -182,15 +219,12 @@ step_compact(struct turn *t)
 	*k = (struct turn_compact){ .arena = arena_open(65536) };
 	if (read_docs(t, k, &err) < 0) {
 		log_warn("the history is not compacted: %s", err.text);
-		t->uncompactable = 1;
-		return TURN_PRE_MODEL;
+		return give_up(t);
 	}
 	k->plan = compact_plan(k->docs, k->count, t->turn,
 	    conf_of(t)->compact_keep_turns, room(t, 0.4));
-	if (k->plan.keep_from == 0) {
-		t->uncompactable = 1; /* the turn that runs is all there is */
-		return TURN_PRE_MODEL;
-	}
+	if (k->plan.keep_from == 0)
+		return give_up(t); /* the turn that runs is all there is */
 	request_build(t, k);
 	return TURN_SUMMARISE;
 }

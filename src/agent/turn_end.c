@@ -217,11 +217,9 @@ failure_marks(struct turn *t, const struct model_failure *f)
 	buf_init(&b, t->arena);
 	if (f->rejected)
 		buf_lit(&b, ",\"withdrawn\":true");
-	buf_lit(&b, ",\"error\":{\"type\":\"");
-	json_escape(&b, f->type, strlen(f->type));
-	buf_lit(&b, "\",\"message\":\"");
-	json_escape(&b, f->message, strlen(f->message));
-	buf_lit(&b, "\"}");
+	buf_lit(&b, ",\"error\":{");
+	turn_add_failure(&b, f);
+	buf_putc(&b, '}');
 	return b.data;
 }
 
@@ -250,8 +248,10 @@ step_failed(struct turn *t)
 		    "the turn was resumed %d times and never finished",
 		    (int)t->lease.resumes);
 	}
-	log_warn("the turn failed: %s: %s", f.type, f.message);
+	log_warn("the turn failed: %s%s%s: %s", model_class_name(f.kind),
+	    f.kind == MODEL_CLASS_NONE ? "" : ", ", f.type, f.message);
 	buf_init(&b, t->arena);
+	buf_putc(&b, ',');
 	turn_add_failure(&b, &f);
 	journal_commit_init(&t->commit, t->arena);
 	seal_calls(t, "The turn has failed");
@@ -281,6 +281,7 @@ begin_next(struct turn *t)
 	t->tools = NULL;
 	t->hooked = 0;
 	t->uncompactable = 0;
+	t->overflowed = 0;
 	t->reported = 0;
 	t->children = 0;
 	t->failure.failed = 0;

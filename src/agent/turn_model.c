@@ -120,11 +120,26 @@ step_pre_model(struct turn *t)
 	return turn_call_model(t, &t->rq, TURN_POST_MODEL);
 }
 
+/* What is done about a failure (model/failure.c). What was shown is not taken
+ * back. */
+static enum turn_step
+step_after_failure(struct turn *t, const struct model_failure *f)
+{
+	int64_t retries = model_conf(t->model)->retries;
+
+	if (t->shown)
+		return TURN_FAILED;
+	if (f->kind == MODEL_CLASS_CONTEXT_LENGTH && turn_overflows(t))
+		return TURN_COMPACT;
+	if (f->retry_once && retries > 1)
+		retries = 1;
+	return f->retryable && t->attempt < retries ? TURN_RETRY : TURN_FAILED;
+}
+
 enum turn_step
 step_post_model(struct turn *t)
 {
 	const struct model_result *r;
-	const struct model_failure *f;
 	struct buf *text = &t->history->text;
 
 	/* What the provider put behind the messages comes off again. */
@@ -133,15 +148,11 @@ step_post_model(struct turn *t)
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
 	r = model_call_result(t->result);
-	f = &r->failure;
-	if (!f->failed)
-		return calls_count(r) > 0 && r->stop != MODEL_STOP_REFUSAL
-			   ? TURN_CALLED
-			   : TURN_ANSWERED;
-	if (f->retryable && !t->shown &&
-	    t->attempt < model_conf(t->model)->retries)
-		return TURN_RETRY;
-	return TURN_FAILED;
+	if (r->failure.failed)
+		return step_after_failure(t, &r->failure);
+	return calls_count(r) > 0 && r->stop != MODEL_STOP_REFUSAL
+		   ? TURN_CALLED
+		   : TURN_ANSWERED;
 }
 
 /* ---- trying again ---- */
@@ -159,14 +170,18 @@ backoff_ms(int attempt)
 	return ms - ms * jitter / 1024;
 }
 
+/* Absent are the class of what is not the model's, and an id it has not. */
 void
 turn_add_failure(struct buf *b, const struct model_failure *f)
 {
-	buf_lit(b, ",\"type\":\"");
+	buf_lit(b, "\"type\":\"");
 	json_escape(b, f->type, strlen(f->type));
-	buf_lit(b, "\",\"message\":\"");
-	json_escape(b, f->message, strlen(f->message));
 	buf_putc(b, '"');
+	json_add_str(b, "message", f->message);
+	if (f->kind != MODEL_CLASS_NONE)
+		json_add_str(b, "class", model_class_name(f->kind));
+	if (f->request_id[0] != '\0')
+		json_add_str(b, "requestId", f->request_id);
 }
 
 static void
@@ -174,10 +189,11 @@ show_retry(struct turn *t, const struct model_failure *f, int64_t ms)
 {
 	struct buf rest;
 
-	log_warn("the model failed (%s: %s); attempt %d in %lld ms", f->type,
-	    f->message, t->attempt + 1, (long long)ms);
+	log_warn("the model failed (%s, %s: %s); attempt %d in %lld ms",
+	    model_class_name(f->kind), f->type, f->message, t->attempt + 1,
+	    (long long)ms);
 	buf_init(&rest, t->arena);
-	buf_printf(&rest, ",\"attempt\":%d,\"delayMs\":%lld", t->attempt + 1,
+	buf_printf(&rest, ",\"attempt\":%d,\"delayMs\":%lld,", t->attempt + 1,
 	    (long long)ms);
 	turn_add_failure(&rest, f);
 	journal_event(t->log, EVENT_RETRY, t->step, rest.data, rest.len);

@@ -59,6 +59,7 @@ struct turn {
 	const char *limit; /* the setting that ends it */
 	char context[48];  /* TOKENS:BYTES of the last request, or "" */
 	int uncompactable; /* nothing older than this turn is left */
+	int overflowed;    /* the step whose request was refused as too long */
 	struct turn_compact *compact; /* while it is at it */
 	int step;
 	int attempt;
@@ -139,7 +140,8 @@ void turn_watch(struct turn *t);
 enum turn_step turn_call_model(
     struct turn *t, struct model_request *rq, enum turn_step after);
 
-/* Members of a failure, for retry and error events and the history. */
+/* Members of a failure, for retry and error events and the history; behind {
+ * or a comma. */
 void turn_add_failure(struct buf *b, const struct model_failure *f);
 
 #endif

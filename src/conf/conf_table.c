@@ -198,8 +198,9 @@ const struct setting settings[] = {
 	NUMBER("model.context_window", SETTING_INT, model.context_window,
 	    "200000", 0, INT64_C(1000000000),
 	    "Tokens that a request and its answer may have together. Before "
-	    "a request would pass it, the conversation is compacted. 0: "
-	    "never."),
+	    "a request would pass it, the conversation is compacted. 0: only "
+	    "when the provider has refused a request as too long, as it is "
+	    "then in any case."),
 	NUMBER("model.thinking", SETTING_INT, model.thinking, "0", 0, 1 << 20,
 	    "Tokens that the model may think before it answers; at least "
 	    "1024, and fewer than model.max_tokens. 0: no thinking is asked "

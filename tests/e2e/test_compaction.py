@@ -185,3 +185,77 @@ def test_one_turn_that_is_too_long(agent):
     """Nothing older to sum up: it is sent as it is, and the provider has the word."""
     frames = agent.ask(f"say {LONG * 8}")
     assert not compressions(frames) and frames[-1]["reason"] == "completed"
+
+
+# ---- what only the provider knows: its window is smaller than the configured one ----
+
+REFUSAL = {"status": 400, "over": 7000, "body": {"type": "error", "error": {
+    "type": "invalid_request_error", "message": "prompt is too long: 2000 tokens > 1750 maximum"}}}
+
+
+def refusing(*steps, refusal=REFUSAL):
+    return [SUMMARY, {"match": "^(say|pin) ", "steps": [refusal, *steps, {"text": "yes"}]},
+            {"match": "^read$", "round": 0, "steps": [{"call": "todo_read"}]},
+            {"match": "^read$", "steps": [{"call": "todo_read"}]}]
+
+
+def requests_of(stack, text):
+    return [r for r in stack.model.requests if r.last.startswith(text)]
+
+
+@pytest.mark.parametrize("window", ["200000", "0"])
+def test_refused_as_too_long(stack_factory, window):
+    """The provider says that a request is too long: the turn compacts, asks once more, and answers."""
+    stack = stack_factory(scenarios=refusing(), conf={"model.context_window": window})
+    agent = stack.user().agent()
+    frames = talk(agent, 3)
+    assert not compressions(frames)
+    frames = agent.ask(f"say 3 {LONG}")
+    assert compressions(frames) == ["start", "end"] and frames[-1]["reason"] == "completed"
+    assert not of(frames, "error") and not of(frames, "retry")
+    assert len(requests_of(stack, "say 3")) == 2 and agent.info()["windows"] == 1
+    history = agent.history()
+    assert history[0]["kind"] == "summary" and text_of(history[-1]["content"]) == "yes"
+    assert not any("error" in m for m in history)
+    assert agent.answer("hello") == "echo: hello"
+
+
+def test_refused_again(stack_factory):
+    """Once more is enough: it fails, and the next message works."""
+    refusal = {**REFUSAL, "over": 1500}
+    stack = stack_factory(scenarios=refusing(refusal=refusal))
+    agent = stack.user().agent()
+    for n in range(4):
+        agent.ask(f"hello {n}")
+    frames = agent.ask(f"say 1 {LONG}")
+    assert compressions(frames) == ["start", "end"] and frames[-1]["reason"] == "error"
+    error, = of(frames, "error")
+    assert error["class"] == "context_length" and error["message"].startswith("prompt is too long")
+    assert len(requests_of(stack, "say 1")) == 2
+    assert agent.history()[-1]["withdrawn"] is True
+    assert agent.answer("hello") == "echo: hello"
+
+
+def test_refused_with_nothing_older(stack_factory):
+    """There is nothing to sum up: it is not sent a second time."""
+    stack = stack_factory(scenarios=refusing())
+    agent = stack.user().agent()
+    frames = agent.ask(f"say {LONG * 8}")
+    assert not compressions(frames) and of(frames, "error")[0]["class"] == "context_length"
+    assert len(requests_of(stack, "say")) == 1
+    assert agent.answer("hello") == "echo: hello"
+
+
+def test_killed_after_a_refusal(stack_factory):
+    """Nothing was written: the heir is refused too, and compacts."""
+    summary = {"match": "^\\[", "steps": [{"text": "SUM"}, {"wait_ms": 400}, {"text": "MARY"}]}
+    stack = stack_factory(scenarios=[summary, *refusing()[1:]])
+    agent = stack.user().agent()
+    with agent.follow() as view:
+        talk(agent, 3)
+        sent = agent.say(f"say 3 {LONG}")
+        wait_for(lambda: compressions(view.frames), 10, "not at it")
+        stack.kill_worker_of(agent)
+        view.wait(sent["turn"])
+    assert view.dones[sent["turn"]] == "completed"
+    assert agent.info()["windows"] == 1 and text_of(agent.history()[-1]["content"]) == "yes"

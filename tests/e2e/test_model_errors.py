@@ -26,6 +26,19 @@ SCENARIOS = [
     {"match": "^refuse$", "steps": [{"text": "I will not"}, {"stop_reason": "refusal"}]},
     {"match": "^nothing$", "steps": [{"stop_reason": "end_turn"}]},
     {"match": "^slow ([0-9]+)$", "steps": [{"text": "${words:${1}}", "pace_ms": 50}]},
+    {"match": "^rate$", "steps": [{"status": 429, "headers": {"retry-after-ms": "10"}}]},
+    {"match": "^gemini$", "steps": [{"status": 429, "times": 1, "body": {"error": {
+        "code": 429, "message": "Slowly.", "status": "RESOURCE_EXHAUSTED",
+        "details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.123s"}]}}}, {"text": "ok"}]},
+    {"match": "^quota$", "steps": [{"status": 429, "body": {"error": {"code": "insufficient_quota", "message": "Pay."}}}]},
+    {"match": "^bad key (.*)$", "steps": [{"status": 400, "body": "{\"error\": {\"message\": \"API key not valid: ${1}\"}}"}]},
+    {"match": "^filtered$", "steps": [{"status": 400, "body": {"error": {"code": "content_policy_violation", "message": "No."}}}]},
+    {"match": "^too long$", "steps": [{"status": 400, "body": {"error": {"message": "prompt is too long: 3 tokens > 2 maximum"}}}]},
+    {"match": "^no call$", "steps": [{"status": 400, "body": {"error": {"code": "tool_use_failed", "message": "Failed."}}}]},
+    {"match": "^no call once$", "steps": [{"status": 400, "times": 1, "body": {"error": {"code": "tool_use_failed", "message": "Failed."}}},
+                                          {"text": "now"}]},
+    {"match": "^nameless$", "steps": [{"status": 400, "headers": {"request-id": ""}, "body": {
+        "type": "error", "request_id": "req_of_the_body", "error": {"type": "invalid_request_error", "message": "No."}}}]},
 ]
 
 
@@ -89,6 +102,60 @@ def test_a_failure_is_an_error_and_done(shaky, agent, text, requests, message):
     assert message in fails(shaky, agent, text, requests)["message"]
 
 
+@pytest.mark.parametrize("text, requests, kind", [
+    ("rate", 3, "rate_limit"),
+    ("flaky 9", 3, "overload"),
+    ("overload late", 1, "overload"),
+    ("quota", 1, "quota"),
+    ("unauthorized", 1, "auth"),
+    ("bad key x", 1, "auth"),
+    ("too long", 1, "context_length"),
+    ("bad request", 1, "invalid_request"),
+    ("filtered", 1, "filter"),
+    ("boom", 3, "server"),
+    ("reset 5", 1, "protocol"),
+    ("silent", 3, "timeout"),
+    ("garbage", 1, "protocol"),
+    ("no call", 2, "protocol"),
+])
+def test_classes(shaky, agent, text, requests, kind):
+    """Each failure has its class, tried again as the class says; the class, the provider's words and its id of the
+    request are in error, in retry and in the history."""
+    error = fails(shaky, agent, text, requests).json
+    assert error["class"] == kind
+    last = asked(shaky, text)[-1].number
+    assert error.get("requestId", f"req_{last:08d}") == f"req_{last:08d}" and ("requestId" in error) == (text != "silent")
+    kept = [m["error"] for m in agent.history() if "error" in m]
+    assert kept == [{k: error[k] for k in ("type", "message", "class", "requestId") if k in error}]
+
+
+def test_a_retry_says_why(shaky, agent):
+    frames = agent.ask("flaky 01")
+    retry, = [f for f in frames if f.kind == "retry"]
+    first = asked(shaky, "flaky 01")[-2].number
+    assert (retry["class"], retry["requestId"], retry["message"]) == ("overload", f"req_{first:08d}", "scripted 529")
+
+
+def test_a_delay_in_the_body(agent):
+    retry, = [f for f in agent.ask("gemini") if f.kind == "retry"]
+    assert (retry["delayMs"], retry["class"], retry["type"]) == (123, "rate_limit", "RESOURCE_EXHAUSTED")
+
+
+def test_a_call_that_was_none(agent):
+    assert shown(agent.ask("no call once")) == "now"
+
+
+def test_a_request_id_of_the_body(shaky, agent):
+    assert fails(shaky, agent, "nameless", 1)["requestId"] == "req_of_the_body"
+
+
+@pytest.mark.parametrize("text, withdrawn", [("bad request", True), ("bad key x", False), ("filtered", True), ("quota", False)])
+def test_only_what_was_refused_is_withdrawn(agent, text, withdrawn):
+    """A message is not to blame for the key or the bill."""
+    agent.ask(text)
+    assert agent.history()[-1].get("withdrawn", False) is withdrawn
+
+
 def test_what_was_shown_of_a_failed_answer_is_not_an_answer(agent):
     """A cut stream is never taken for an answer: the history says that it failed, and has nothing of it."""
     frames = agent.ask("cut 5")
@@ -101,6 +168,8 @@ def test_what_was_shown_of_a_failed_answer_is_not_an_answer(agent):
 def test_no_key_of_the_provider_in_an_error(shaky, agent):
     error = fails(shaky, agent, "unauthorized", 1)
     assert shaky.api_key not in str(error)
+    error = fails(shaky, agent, f"bad key {shaky.api_key}", 1)
+    assert error["message"].startswith("API key not valid: sk-***") and shaky.api_key[8:] not in str(error)
 
 
 @pytest.mark.parametrize("times", [1, 2])
