@@ -66,6 +66,8 @@ static const struct {
 	[TURN_DONE] = { "done", step_done, 0 },
 	[TURN_LIMIT] = { "limit", step_limit, 0 },
 	[TURN_RETRY] = { "retry", step_retry, 0 },
+	[TURN_FALLBACK] = { "fallback", step_fallback, 0 },
+	[TURN_REFILL] = { "refill", step_refill, 1 },
 	[TURN_ANSWERED] = { "answered", step_answered, 0 },
 	[TURN_INTERRUPTED] = { "interrupted", step_interrupted, 0 },
 	[TURN_FAILED] = { "failed", step_failed, 0 },

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/forms.h"
+#include "agent/runner_priv.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/crash.h"
@@ -120,6 +121,16 @@ step_pre_model(struct turn *t)
 	return turn_call_model(t, &t->rq, TURN_POST_MODEL);
 }
 
+/* The next that is tried instead of the agent's own; NULL: none is left. */
+static const struct model *
+next_model(const struct turn *t)
+{
+	const struct model *own =
+	    models_find(t->runner->parts.models, t->history->model);
+
+	return own == NULL ? NULL : model_fallback(own, t->fallbacks);
+}
+
 /* What is done about a failure (model/failure.c). What was shown is not taken
  * back. */
 static enum turn_step
@@ -133,7 +144,10 @@ step_after_failure(struct turn *t, const struct model_failure *f)
 		return TURN_COMPACT;
 	if (f->retry_once && retries > 1)
 		retries = 1;
-	return f->retryable && t->attempt < retries ? TURN_RETRY : TURN_FAILED;
+	if (f->retryable && t->attempt < retries &&
+	    (next_model(t) == NULL || strcmp(f->type, "circuit_open") != 0))
+		return TURN_RETRY;
+	return next_model(t) != NULL ? TURN_FALLBACK : TURN_FAILED;
 }
 
 enum turn_step
@@ -223,4 +237,42 @@ step_retry(struct turn *t)
 	    loop_timer_new(t->runner->parts.loop, "retry", on_retry_time, t);
 	loop_timer_start(t->timer, ms, 0);
 	return TURN_WAITS;
+}
+
+/* ---- another model ---- */
+
+enum turn_step
+step_fallback(struct turn *t)
+{
+	const struct model_failure *f = &model_call_result(t->result)->failure;
+	const struct model *next = next_model(t);
+	struct buf rest;
+
+	log_warn("the model %s failed (%s: %s); %s is tried",
+	    model_conf(t->model)->label, f->type, f->message,
+	    model_conf(next)->label);
+	buf_init(&rest, t->arena);
+	buf_putc(&rest, ',');
+	turn_add_failure(&rest, f);
+	json_add_str(&rest, "from", model_conf(t->model)->label);
+	json_add_str(&rest, "to", model_conf(next)->label);
+	journal_event(
+	    t->log, EVENT_MODEL_FALLBACK, t->step, rest.data, rest.len);
+	t->fallbacks++;
+	t->attempt = 0;
+	t->model = next;
+	t->refill = t->history->count;
+	history_use(t->history, forms_of(t->runner->forms, next));
+	return TURN_REFILL;
+}
+
+/* The history in the other model's form. */
+enum turn_step
+step_refill(struct turn *t)
+{
+	if (history_refill(t->history, t->runner->parts.store, &t->lease,
+		t->refill, &t->load_err) == 0)
+		return TURN_PRE_MODEL;
+	t->history_bad = 1;
+	return TURN_ABANDONED;
 }

@@ -54,6 +54,8 @@ struct turn {
 	struct arena *arena; /* reset when the next turn begins */
 	struct history *history;
 	const struct model *model; /* that is asked; NULL before it is known */
+	size_t fallbacks; /* of the agent's that were tried in this turn */
+	int64_t refill;   /* documents, for another model */
 	struct err load_err;
 	int history_bad;   /* it has what was not written */
 	const char *limit; /* the setting that ends it */

@@ -30,6 +30,8 @@ enum turn_step {
 	TURN_DONE,
 	TURN_LIMIT,
 	TURN_RETRY,
+	TURN_FALLBACK,
+	TURN_REFILL,
 	TURN_ANSWERED,
 	TURN_INTERRUPTED,
 	TURN_FAILED,
@@ -43,6 +45,8 @@ enum turn_step {
 enum turn_step step_pre_model(struct turn *t);
 enum turn_step step_post_model(struct turn *t);
 enum turn_step step_retry(struct turn *t);
+enum turn_step step_fallback(struct turn *t);
+enum turn_step step_refill(struct turn *t);
 
 /* turn_compact.c: reads the history, sums up, and writes */
 enum turn_step step_compact(struct turn *t);

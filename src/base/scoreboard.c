@@ -55,7 +55,8 @@ scoreboard_map(int fd, size_t size, struct err *err)
 struct scoreboard *
 scoreboard_new(int workers, struct err *err)
 {
-	size_t size = (size_t)workers * sizeof(struct board_worker);
+	size_t size = (size_t)workers * sizeof(struct board_worker) +
+		      BOARD_ENDPOINTS * sizeof(struct board_endpoint);
 	int fd = memfd_create("agent-fpm-scoreboard", MFD_CLOEXEC);
 	struct scoreboard *sb;
 
@@ -97,6 +98,36 @@ scoreboard_free(struct scoreboard **sb_p)
 	free(sb);
 }
 
+/* FNV-1a; never 0. */
+static uint64_t
+name_hash(const char *name)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	return h == 0 ? 1 : h;
+}
+
+struct board_endpoint *
+scoreboard_endpoint(struct scoreboard *sb, const char *name)
+{
+	struct board_endpoint *all =
+	    (struct board_endpoint *)(void *)(sb->rows + sb->workers);
+	uint64_t hash = name_hash(name), found;
+	size_t at;
+
+	for (size_t i = 0; i < BOARD_ENDPOINTS; i++) {
+		at = (size_t)(hash + i) % BOARD_ENDPOINTS;
+		found = 0;
+		if (atomic_compare_exchange_strong(
+			&all[at].hash, &found, hash) ||
+		    found == hash)
+			return &all[at];
+	}
+	return NULL;
+}
+
 int
 scoreboard_fd(const struct scoreboard *sb)
 {
@@ -123,17 +154,6 @@ scoreboard_row_clear(struct scoreboard *sb, int slot)
 
 	memset((void *)row, 0, sizeof(*row));
 	row->restarts = restarts;
-}
-
-/* FNV-1a; never 0. */
-static uint64_t
-user_hash(const char *user)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *user != '\0'; user++)
-		h = (h ^ (unsigned char)*user) * UINT64_C(0x100000001b3);
-	return h == 0 ? 1 : h;
 }
 
 /* 1 if an entry is free: nobody's, or of a user who has nothing any more. */
@@ -186,7 +206,7 @@ scoreboard_count_take(struct scoreboard *sb, int slot, enum board_count kind,
     const char *user, int64_t max, int64_t worker_max)
 {
 	struct board_worker *row = &sb->rows[slot];
-	uint64_t hash = user_hash(user);
+	uint64_t hash = name_hash(user);
 	int rc = 1;
 
 	lck_take(&sb->lck);
@@ -210,7 +230,7 @@ scoreboard_count_drop(
 	struct board_user *u;
 
 	lck_take(&sb->lck);
-	u = row_user(row, user_hash(user), 0);
+	u = row_user(row, name_hash(user), 0);
 	if (atomic_load(&u->count[kind]) == 0)
 		u = &row->rest; /* it was counted there when all was full */
 	atomic_fetch_sub(&row->count[kind], 1);

@@ -37,6 +37,15 @@ struct board_worker {
 	struct board_user rest; /* those without an entry */
 };
 
+#define BOARD_ENDPOINTS 64
+
+/* A provider that the pool calls; all workers write it. */
+struct board_endpoint {
+	_Atomic uint64_t hash; /* 0: free */
+	_Atomic int64_t failures;
+	_Atomic int64_t closed_until_ms; /* monotonic */
+};
+
 struct scoreboard;
 
 /* A new board for workers rows. Its descriptor goes to the workers. */
@@ -49,6 +58,11 @@ void scoreboard_free(struct scoreboard **sb_p);
 int scoreboard_fd(const struct scoreboard *sb);
 int scoreboard_workers(const struct scoreboard *sb);
 struct board_worker *scoreboard_row(struct scoreboard *sb, int slot);
+
+/* The one of that name, the same for all processes; NULL if there are too
+ * many. */
+struct board_endpoint *scoreboard_endpoint(
+    struct scoreboard *sb, const char *name);
 
 /* Forgets all of a row but its restarts. The master's, after a death. */
 void scoreboard_row_clear(struct scoreboard *sb, int slot);

@@ -29,6 +29,7 @@ struct conf_model {
 	int64_t retries;
 	int64_t connect_timeout_ms, first_byte_timeout_ms;
 	int64_t idle_timeout_ms, total_timeout_ms;
+	int64_t breaker_failures, breaker_time_ms;
 	int64_t price_input, price_cached, price_cache_write, price_output;
 };
 

@@ -233,6 +233,15 @@ const struct setting settings[] = {
 	NUMBER("model.retries", SETTING_INT, model.retries, "2", 0, 10,
 	    "How often a failed call is tried again while nothing of its "
 	    "answer was shown."),
+	NUMBER("model.breaker_failures", SETTING_INT, model.breaker_failures,
+	    "5", 0, 1000,
+	    "After so many calls in a row that found the provider overloaded, "
+	    "broken or away, nobody in the pool asks it for a while: turns "
+	    "fail at once, or go to model.fallback. 0: never."),
+	NUMBER("model.breaker_time", SETTING_TIME, model.breaker_time_ms, "10s",
+	    10, HOUR_MS,
+	    "For how long. Then one call finds out whether it is back; with "
+	    "each failure more it is twice as long, up to two minutes."),
 	NUMBER("model.connect_timeout", SETTING_TIME, model.connect_timeout_ms,
 	    "10s", 10, HOUR_MS, "How long connecting may take."),
 	NUMBER("model.first_byte_timeout", SETTING_TIME,

@@ -61,6 +61,10 @@ struct models *models_new(
     struct loop *l, struct fetcher *f, const struct conf *c, struct err *err);
 void models_free(struct models **m_p);
 
+/* Lets their breakers be the pool's; before the first call. */
+struct scoreboard;
+void models_share(struct models *m, struct scoreboard *board);
+
 /* By its name in the configuration; "" is the default. NULL: there is none. */
 const struct model *models_find(const struct models *m, const char *name);
 

@@ -16,7 +16,9 @@
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/loop.h"
+#include "base/scoreboard.h"
 #include "conf/conf.h"
+#include "model/breaker.h"
 #include "model/decode.h"
 #include "model/provider.h"
 #include "net/fetch.h"
@@ -203,6 +205,10 @@ on_end(void *ctx, const struct fetch_end *end)
 		fail_by_fetch(&r->failure, end);
 	else
 		model_decode_finish(c->decode, NULL);
+	if (end->code != ERR_CANCELLED || c->over)
+		breaker_note(c->call.model->endpoint, c->call.model->conf,
+		    r->failure.failed ? r->failure.kind : MODEL_CLASS_NONE,
+		    clk_mono_ms());
 	model_call_end(&c->call);
 }
 
@@ -219,6 +225,26 @@ http_call_new(const struct model *m, const struct model_request *rq)
 	    m->profile->api, m->profile->quirks, &rq->sink, rq->ctx, &bounds);
 	buf_init(&c->error_body, NULL);
 	return &c->call;
+}
+
+/* 1 if nobody asks the endpoint now: the call has ended. */
+static int
+is_left_alone(struct http_call *c)
+{
+	const struct model *m = c->call.model;
+	struct model_failure *f = &model_decode_result(c->decode)->failure;
+	int64_t wait_ms;
+
+	if (breaker_admits(m->endpoint, m->conf, clk_mono_ms(), &wait_ms))
+		return 0;
+	model_failure_set(f, MODEL_CLASS_OVERLOAD, "circuit_open");
+	f->retry_after_ms = (int)wait_ms;
+	snprintf(f->message, sizeof(f->message),
+	    "%s failed %lld times in a row: it is asked again in %lld ms",
+	    m->profile->name, (long long)atomic_load(&m->endpoint->failures),
+	    (long long)wait_ms);
+	model_call_end(&c->call);
+	return 1;
 }
 
 static void
@@ -240,6 +266,8 @@ http_start(struct model_call *call)
 		.ctx = c,
 	};
 
+	if (is_left_alone(c))
+		return;
 	headers_build(c);
 	memcpy(spec.headers, c->headers, sizeof(spec.headers));
 	if (m->key_header.len > 0)

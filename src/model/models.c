@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "model/call.h"
 #include "model/decode.h"
@@ -275,6 +276,16 @@ models_free(struct models **m_p)
 	free(m->model);
 	arena_close(&m->arena);
 	free(m);
+}
+
+void
+models_share(struct models *m, struct scoreboard *board)
+{
+	for (size_t i = 0; i < m->count; i++)
+		if (!m->model[i].profile->is_script)
+			m->model[i].endpoint = scoreboard_endpoint(board,
+			    arena_printf(m->arena, "%s %s", m->model[i].url,
+				m->model[i].on_wire.id));
 }
 
 const struct model *

@@ -16,10 +16,11 @@ struct model {
 	const struct model_profile *profile;
 	const struct model_engine *engine;
 	struct wire_model on_wire;
-	const char *by;        /* see model_by */
-	char *url;             /* of a call */
-	struct buf key_header; /* "name: value", or empty */
-	struct script *script; /* scenarios, of the script engine */
+	const char *by;                  /* see model_by */
+	char *url;                       /* of a call */
+	struct buf key_header;           /* "name: value", or empty */
+	struct script *script;           /* scenarios, of the script engine */
+	struct board_endpoint *endpoint; /* its breaker, or NULL */
 	const struct model **fallback;
 	size_t fallback_count;
 };

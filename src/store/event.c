@@ -45,6 +45,7 @@ const struct event_info event_infos[EVENT_KINDS] = {
 	[EVENT_TOOL_OUTPUT] = { "tool:output", EVENT_PROGRESS },
 	[EVENT_FILE_CHANGED] = { "file_changed", EVENT_MONITOR },
 	[EVENT_TOOLS_UNAVAILABLE] = { "tools_unavailable", EVENT_MONITOR },
+	[EVENT_MODEL_FALLBACK] = { "model_fallback", EVENT_MONITOR },
 	[EVENT_GAP] = { "gap", EVENT_MONITOR },
 };
 

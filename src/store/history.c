@@ -484,3 +484,10 @@ history_load(struct history *h, struct store *st, struct arena *a,
 	}
 	return 0;
 }
+
+int
+history_refill(struct history *h, struct store *st,
+    const struct store_lease *lease, int64_t count, struct err *err)
+{
+	return load_pages(h, st, lease, count, err);
+}

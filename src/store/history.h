@@ -92,8 +92,12 @@ int history_load(struct history *h, struct store *st, struct arena *a,
 /* Empty, for the history that grows in another segment. */
 void history_restart(struct history *h, const char *segment);
 
-/* Empty and in another form, until it is given back: history_load fills it. */
+/* Empty and in another form, until it is given back. */
 void history_use(struct history *h, const struct history_form *form);
+
+/* Fills it again, up to count documents. Blocks. 0 or -1. */
+int history_refill(struct history *h, struct store *st,
+    const struct store_lease *lease, int64_t count, struct err *err);
 
 /* The last document as it is, {"role":R,"content":C}; NULL: it was taken
  * back. The history's, until it changes. */

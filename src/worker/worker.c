@@ -195,6 +195,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	w->mcp = mcp_new(w->loop, c, app->sandbox, err);
 	if (w->models == NULL || w->webhooks == NULL || w->mcp == NULL)
 		return -1;
+	models_share(w->models, app->board);
 	app->store = store_new(c);
 	worker_parts_new(w, c);
 	return 0;

@@ -2,7 +2,7 @@
 """Models by name: who may choose which, what a change keeps, what they take, what they cost."""
 
 import pytest
-from stack import text_of
+from stack import Stack, free_ports, text_of, wait_for
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
@@ -26,7 +26,6 @@ TEMPLATES = {
 
 @pytest.fixture(scope="module")
 def place():
-    from stack import Stack
     stack = Stack(workers=1, scenarios=SCENARIOS, models=MODELS, templates=TEMPLATES, conf={"model.id": "m-default"})
     yield stack
     stack.close()
@@ -155,3 +154,60 @@ def test_mistakes(stack_factory, models, says):
     stack = stack_factory(start=False, models=models, env={"OPENAI_API_KEY": ""})
     said = stack.check_conf()
     assert said.returncode == 78 and says in said.stderr, said
+
+
+# ---- a model that fails ----
+
+def dead_port():
+    return f"http://127.0.0.1:{free_ports(1)[0]}"
+
+
+def kinds(frames):
+    return [f.kind for f in frames]
+
+
+def test_fallback(stack_factory):
+    """A model that fails before anything was shown gives way to the next, with the whole conversation, and an event says so."""
+    stack = stack_factory(workers=1, scenarios=[{"match": "^boom$", "steps": [{"status": 500}]}, *SCENARIOS], models={
+        "dead": {"url": dead_port(), "retries": "0", "fallback": "poor second", "id": "m-dead"},
+        "poor": {"url": dead_port(), "retries": "0"},
+        "second": {"id": "m-second", "retries": "0"},
+    })
+    user = stack.user()
+    agent = user.agent(model="second")
+    agent.answer("one")
+    user.http("PATCH", agent.path, {"model": "dead"})
+    frames = agent.ask("two")
+    falls = [f.json for f in frames if f.kind == "model_fallback"]
+    assert [(f["from"], f["to"], f["class"]) for f in falls] == [("dead", "poor", "network"), ("poor", "second", "network")]
+    body = asked(stack)
+    assert body["model"] == "m-second" and [text_of(m["content"]) for m in body["messages"]] == ["one", "ok", "two"]
+    assert [m.get("by") for m in agent.history() if m["role"] == "assistant"] == ["anthropic:m-second"] * 2
+    # When the last one fails too, the turn does.
+    frames = agent.ask("boom")
+    error = next(f.json for f in frames if f.kind == "error")
+    assert error["class"] == "server" and kinds(frames).count("model_fallback") == 2
+    assert agent.answer("three") == "ok"
+
+
+def test_fallback_among_tools(stack_factory):
+    """The next model gets the calls and results that the first one has made."""
+    stack = stack_factory(workers=1, scenarios=[
+        {"match": "^list$", "round": 1, "steps": [{"status": 500, "times": 1}, {"text": "done"}]},
+        {"match": "^list$", "steps": [{"call": "todo_read", "input": {}}]},
+        *SCENARIOS], models={
+        "first": {"retries": "0", "fallback": "second", "id": "m-first", "max_tokens": "100"}, "second": {"id": "m-second"}})
+    agent = stack.user().agent(model="first")
+    frames = agent.ask("list")
+    assert "model_fallback" in kinds(frames) and frames[-1].json["reason"] == "completed"
+    assert [m["role"] for m in asked(stack)["messages"]] == ["user", "assistant", "user"] and asked(stack)["model"] == "m-second"
+
+
+def test_breaker(stack_factory):
+    """A provider that fails again and again is not asked for a while, by no worker; then one call finds out."""
+    stack = stack_factory(workers=2, models={"m": {"url": dead_port(), "retries": "0", "breaker_failures": "3", "breaker_time": "1s"}})
+    agents = [stack.user().agent(model="m") for _ in range(12)]
+    errors = [next(f.json for f in a.ask("hi") if f.kind == "error") for a in agents]
+    assert [e["type"] for e in errors[:3]] == ["network"] * 3 and [e["type"] for e in errors[3:]] == ["circuit_open"] * 9
+    assert "3 times in a row" in errors[-1]["message"] and errors[-1]["class"] == "overload"
+    wait_for(lambda: next(f.json for f in agents[0].ask("again") if f.kind == "error")["type"] == "network", 20, "never asked again")
