@@ -17,6 +17,7 @@
 #include "net/webhook.h"
 #include "sandbox/hosts.h"
 #include "tool/http.h"
+#include "tool/output.h"
 #include "tool/permit.h"
 #include "tool/schema.h"
 
@@ -299,13 +300,15 @@ template_read(struct arena *a, const struct json *j,
 {
 	static const char *const names[] = { "description", "systemPrompt",
 		"model", "models", "tools", "permission", "httpTools", "hooks",
-		"subagents", "mcp", "skills", "network", NULL };
+		"subagents", "mcp", "skills", "network", "outputSchema",
+		"toolChoice", NULL };
 
 	if (template_names(j, names, err) < 0 ||
 	    template_str(j, "description", &out->description, err) < 0 ||
 	    template_str(j, "systemPrompt", &out->prompt, err) < 0 ||
 	    template_str(j, "model", &out->model, err) < 0 ||
 	    read_models(json_get(j, "models"), out, err) < 0 ||
+	    output_check(j, err) < 0 ||
 	    read_http_tools(a, json_get(j, "httpTools"), out, err) < 0 ||
 	    read_network(a, json_get(j, "network"), out, err) < 0 ||
 	    template_read_mcp(a, json_get(j, "mcp"), out, err) < 0 ||
@@ -315,6 +318,7 @@ template_read(struct arena *a, const struct json *j,
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||
 	    read_hooks(json_get(j, "hooks"), out, err) < 0)
 		return -1;
+	out->output = j;
 	out->subagents = json_get(j, "subagents");
 	if (out->subagents != NULL && !json_is(out->subagents, JSON_ARRAY))
 		return err_set(

@@ -12,11 +12,11 @@
 
 /*
  * Agent templates: files NAME.json of one folder, read once. A file is an
- * object with any of description, systemPrompt, model, tools, permission,
- * httpTools, mcp, hooks, skills and network. Agents copy all but the last five
- * when they are made, so that changing a file changes no agent; what an agent
- * calls over HTTP, what it is taught, and what its commands reach, stays the
- * administrator's.
+ * object with any of description, systemPrompt, model, models, tools,
+ * permission, outputSchema, toolChoice, httpTools, mcp, hooks, skills and
+ * network. Agents copy prompt, model, tools and permission when they are made,
+ * so that changing a file changes no agent; what an agent calls over HTTP, what
+ * it is taught, and what its commands reach, stays the administrator's.
  */
 struct skills;
 struct templates;
@@ -38,6 +38,7 @@ struct agent_template {
 	const char *prompt;
 	const char *model;
 	const struct json *models; /* others that may be chosen; NULL: any */
+	const struct json *output; /* outputSchema and toolChoice, or NULL */
 	const char *tools;      /* JSON array of names, httpTools too; or "" */
 	const char *permission; /* JSON, or "" */
 	const struct json *subagents; /* names of templates, or NULL */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/turn_output.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/clk.h"
@@ -19,6 +20,8 @@
 #include "base/log.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
+
+#define REPAIRS_MAX 2 /* answers that are not by the schema */
 
 static void
 add_count(struct buf *b, const char *name, int64_t n)
@@ -123,11 +126,51 @@ commit_answer_alone(struct turn *t)
 	return turn_commit(t, turn_report(t, "completed", TURN_DONE));
 }
 
+/* The answer is kept, and the model is asked again: at once, if it only paused
+ * (Anthropic's pause_turn), or with what is wrong. */
+static enum turn_step
+go_on(struct turn *t, const char *wrong)
+{
+	char step[16];
+	struct buf b;
+
+	journal_commit_init(&t->commit, t->arena);
+	turn_commit_answer(t, "");
+	turn_commit_usage(t, model_call_result(t->result));
+	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
+	if (wrong != NULL) {
+		buf_init(&b, t->arena);
+		json_open(&b, NULL, '[');
+		json_open(&b, NULL, '{');
+		json_add_str(&b, "type", "text");
+		json_add_str(&b, "text",
+		    arena_printf(t->arena, "%s%s", wrong, t->rq.schema));
+		buf_puts(&b, "}]");
+		turn_commit_message(
+		    t, ",\"kind\":\"reminder\"", "user", b.data, b.len);
+	}
+	t->step++;
+	t->attempt = 0;
+	snprintf(step, sizeof(step), "%d", t->step);
+	journal_op_set(&t->commit, "step", step);
+	journal_op_set(&t->commit, "state", "PRE_MODEL");
+	return turn_commit(t, TURN_PRE_MODEL);
+}
+
 enum turn_step
 step_answered(struct turn *t)
 {
 	const struct model_result *r = model_call_result(t->result);
+	const char *wrong = turn_output_wrong(t);
 
+	if (r->stop == MODEL_STOP_PAUSE && r->blocks > 0)
+		return go_on(t, NULL);
+	if (wrong != NULL && r->blocks > 0 && t->repairs++ < REPAIRS_MAX)
+		return go_on(t, wrong);
+	if (wrong != NULL)
+		return turn_fail(
+		    t, "schema", "the model gave no answer by outputSchema");
+	t->repairs = 0;
 	journal_commit_init(&t->commit, t->arena);
 	/* A refusal is shown, but must not be sent back (providers.md 1). */
 	if (r->blocks > 0 && r->stop != MODEL_STOP_REFUSAL)
@@ -136,7 +179,10 @@ step_answered(struct turn *t)
 	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
 	if (turn_must_report(t))
 		return commit_answer_alone(t);
-	commit_done(t, "completed", stop_member(t), 1);
+	commit_done(t, "completed",
+	    arena_printf(
+		t->arena, "%s%s", stop_member(t), turn_output_member(t)),
+	    1);
 	return turn_commit(t, TURN_NEXT);
 }
 

@@ -10,6 +10,7 @@
 
 #include "agent/forms.h"
 #include "agent/runner_priv.h"
+#include "agent/turn_output.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/crash.h"
@@ -110,13 +111,12 @@ step_pre_model(struct turn *t)
 		.system = turn_tools(t)->system,
 		.tools =
 		    form_tools(t->arena, t->model, turn_tools(t)->advertised),
-		.tool_choice = "",
-		.schema = "",
 		.extra = t->extra,
 		.messages = &h->text,
 		.message_count = form_entries(h),
 		.sink = { on_text, on_thinking, on_call_id },
 	};
+	turn_output_ask(t, &t->rq);
 	crash_point("model-start");
 	return turn_call_model(t, &t->rq, TURN_POST_MODEL);
 }

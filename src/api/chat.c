@@ -20,6 +20,7 @@
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "stream/hub.h"
+#include "tool/output.h"
 
 #define PAGE 100
 #define PAGE_MAX 500
@@ -92,6 +93,30 @@ body_on_busy(const struct api_call *c, enum store_on_busy *out, struct err *err)
 	    "onBusy is enqueue, reject, interrupt, merge or steer");
 }
 
+/* What it wants of the answer, for its turn: kept beside the message. */
+static int
+body_options(const struct api_call *c, const char **options_r, struct err *err)
+{
+	static const char *const names[] = { "outputSchema", "toolChoice" };
+	const struct json *j;
+	struct buf b;
+
+	*options_r = NULL;
+	if (output_check(c->body, err) < 0)
+		return -1;
+	buf_init(&b, c->arena);
+	json_open(&b, NULL, '{');
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		j = json_get(c->body, names[i]);
+		if (j != NULL)
+			json_add_json(&b, names[i], j);
+	}
+	json_close(&b, '}');
+	if (b.len > 2)
+		*options_r = buf_str(&b);
+	return 0;
+}
+
 /*
  * Keeps the message of this request, and prepares the turn if it is to run
  * here. The caller posts start to the loop.
@@ -109,6 +134,7 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 	buf_init(&content, c->arena);
 	if (api_body_message(c, &content, err) < 0 ||
 	    body_on_busy(c, &m.on_busy, err) < 0 ||
+	    body_options(c, &m.options, err) < 0 ||
 	    api_idem_key(c, &m.idem_key, err) < 0)
 		return -1;
 	m.pinned = json_get_true(c->body, "pinned");

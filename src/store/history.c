@@ -91,6 +91,7 @@ entry_free(struct entry *e)
 	free(e->h.tools);
 	free(e->h.permission);
 	free(e->h.workspace);
+	free(e->h.options);
 	free(e);
 }
 
@@ -312,6 +313,32 @@ history_show(struct history *h, const char *doc, const char *role, size_t len)
 	buf_add(&h->last, d.text, d.len);
 }
 
+/* What the user's last message wants of its turn. */
+static void
+take_options(struct history *h, const char *doc, const char *role)
+{
+	struct arena *a;
+	const char *options;
+	char *head;
+	size_t n = (size_t)(role - doc) - 1;
+
+	if (strncmp(role, "\"role\":\"user\"", 13) != 0 ||
+	    head_has(doc, role, "\"kind\":"))
+		return;
+	free(h->options);
+	h->options = NULL;
+	if (!head_has(doc, role, "\"options\":\""))
+		return;
+	a = arena_open(n + 64);
+	head = arena_memdup(a, doc, n + 1);
+	head[n] = '}';
+	options = json_get_str(
+	    json_parse(a, head, n + 1, JSON_DEPTH_MAX, NULL), "options");
+	if (options != NULL)
+		h->options = strdup(options);
+	arena_close(&a);
+}
+
 void
 history_add(struct history *h, const char *doc, size_t len)
 {
@@ -322,6 +349,7 @@ history_add(struct history *h, const char *doc, size_t len)
 	if (h->form == NULL)
 		history_check_form(h);
 	h->count++;
+	take_options(h, doc, role);
 	if (head_has(doc, role, "\"withdrawn\":true"))
 		history_withdraw(h);
 	if (!head_has(doc, role, "\"error\":{"))

@@ -48,6 +48,7 @@ struct history {
 	char *tools;
 	char *permission;
 	char *workspace; /* whose files it works on; "" its own */
+	char *options;   /* JSON, of the user's last message; NULL: none */
 
 	/*
 	 * The messages as the model takes them: a request is this and a tail

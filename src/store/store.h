@@ -211,8 +211,9 @@ struct store_message {
 	size_t content_len;
 	const char *idem_key; /* "" if the client gave none */
 	enum store_on_busy on_busy;
-	int pinned;  /* it stays when the history is compacted */
-	int may_run; /* there is room for a turn here */
+	int pinned;          /* it stays when the history is compacted */
+	const char *options; /* JSON, for its turn; NULL: none */
+	int may_run;         /* there is room for a turn here */
 	struct store_known known;
 };
 

@@ -19,6 +19,7 @@
 #include "base/clk.h"
 #include "base/crash.h"
 #include "base/id.h"
+#include "base/json.h"
 #include "conf/conf.h"
 #include "store/store_priv.h"
 
@@ -121,10 +122,11 @@ holder_of_new_lease(const struct store *st, struct arena *a)
 static void
 doc_build(struct buf *b, const struct store_message *m, int64_t now)
 {
-	buf_printf(b,
-	    "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64
-	    "%s,\"role\":\"user\",\"content\":",
+	buf_printf(b, "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64 "%s",
 	    m->id, m->turn, now, m->pinned ? ",\"pinned\":true" : "");
+	if (m->options != NULL) /* as a text: nothing in it is a member here */
+		json_add_str(b, "options", m->options);
+	buf_lit(b, ",\"role\":\"user\",\"content\":");
 	buf_add(b, m->content, m->content_len);
 	buf_putc(b, '}');
 }
