@@ -180,6 +180,7 @@ model_decode_new(enum model_api api, unsigned quirks,
 	d->r.usage = (struct model_usage){ -1, -1, -1, -1, -1 };
 	buf_init(&d->r.content, NULL);
 	buf_init(&d->r.usage_raw, NULL);
+	buf_init(&d->plain, NULL);
 	return d;
 }
 
@@ -201,6 +202,7 @@ model_decode_free(struct model_decode **d_p)
 	free(d->own);
 	buf_fini(&d->r.content);
 	buf_fini(&d->r.usage_raw);
+	buf_fini(&d->plain);
 	arena_close(&d->scratch);
 	sse_fini(&d->sse);
 	free(d);

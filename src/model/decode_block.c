@@ -75,7 +75,7 @@ decode_block_new(struct model_decode *d, enum model_block_kind kind,
 	}
 	if (r->block_count == d->block_cap)
 		blocks_grow(d);
-	d->frame.head = 0; /* it was another block's */
+	text_frame_forget(&d->frame); /* it was another block's */
 	b = &r->block[r->block_count++];
 	memset(b, 0, sizeof(*b));
 	buf_init(&b->text, NULL);
@@ -116,12 +116,15 @@ decode_show(struct model_decode *d, struct model_block *b, const char *text,
 	return 0;
 }
 
-void
+int
 decode_frame_learn(struct model_decode *d, const struct model_block *b,
     const char *name, const char *text)
 {
-	if (text_frame_learn(&d->frame, d->event, d->event_len, name, text))
-		d->frame_block = (int)(b - d->r.block);
+	if (!text_frame_learn(
+		&d->frame, d->event, d->event_len, name, text, d->api->varies))
+		return 0;
+	d->frame_block = (int)(b - d->r.block);
+	return 1;
 }
 
 int
@@ -131,7 +134,8 @@ decode_frame(struct model_decode *d, const char *data, size_t len, int *rc_r,
 	const char *text;
 	size_t n;
 
-	if (!text_frame_match(&d->frame, data, len, &text, &n))
+	if (!text_frame_match(&d->frame, data, len, &d->plain, &text, &n) ||
+	    (d->api->framed != NULL && !d->api->framed(d, data, len)))
 		return 0;
 	*rc_r = decode_show(d, &d->r.block[d->frame_block], text, n, err);
 	return 1;

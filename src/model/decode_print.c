@@ -159,10 +159,13 @@ add_usage(struct buf *b, const struct model_usage *u)
 	json_close(b, '}');
 }
 
+/* Only what the provider said, here too. */
 static void
 add_stop(struct buf *b, const struct model_result *r)
 {
-	if (r->stop == MODEL_STOP_NONE)
+	int is_ours = r->failure.failed && !r->failure.said && !r->complete;
+
+	if (r->stop == MODEL_STOP_NONE || is_ours)
 		json_add_null(b, "stop_reason");
 	else
 		json_add_str(b, "stop_reason", model_stop_name(r->stop));

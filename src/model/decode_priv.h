@@ -23,9 +23,10 @@ struct json;
 /* What is an API's own: a row of the table in decode.c. */
 struct decode_api {
 	const char *name;
-	size_t own_bytes;     /* of model_decode.own, zeroed */
-	const char *terminal; /* what ends an answer, for people */
-	int reads_on;         /* something may follow a whole answer */
+	size_t own_bytes;          /* of model_decode.own, zeroed */
+	const char *terminal;      /* what ends an answer, for people */
+	int reads_on;              /* something may follow a whole answer */
+	const char *const *varies; /* in text events (text_frame_learn) */
 
 	/*
 	 * An event: 0, or -1 and err. It sets r.complete when the answer is
@@ -37,9 +38,13 @@ struct decode_api {
 	/* The stream has ended, before anything is made of it; or NULL. */
 	void (*end)(struct model_decode *d);
 
+	/* An event told by d->frame, before its text is taken: d->frame.number
+	 * has what varies. 1, or 0: parse it instead. NULL: 1. */
+	int (*framed)(struct model_decode *d, const char *data, size_t len);
+
 	/*
-	 * Writes block at to r.content, as the history has it: 1, or 0 if it
-	 * cannot be sent back. NULL: decode_write.
+	 * Writes block at to r.content, as the history has it: how many
+	 * blocks it is there, 0 if it cannot be sent back. NULL: decode_write.
 	 */
 	int (*write)(struct model_decode *d, int at);
 
@@ -66,6 +71,7 @@ struct model_decode {
 
 	/* Of a delta that was parsed: those like it need not be. */
 	struct text_frame frame;
+	struct buf plain;  /* a text that came with escapes */
 	int frame_block;   /* whose text it is, in r.block */
 	const char *event; /* the one being read */
 	size_t event_len;
@@ -109,8 +115,8 @@ int decode_show(struct model_decode *d, struct model_block *b, const char *text,
 int decode_copy_id(char *dst, size_t size, const char *src, struct err *err);
 
 /* This event is text of b, its member name, and nothing else that matters:
- * those that differ from it in the text alone need not be parsed. */
-void decode_frame_learn(struct model_decode *d, const struct model_block *b,
+ * those like it need not be parsed (text_frame_learn). 1 if it was learned. */
+int decode_frame_learn(struct model_decode *d, const struct model_block *b,
     const char *name, const char *text);
 
 /* An event that was learned: 1, and *rc_r as event of the API. */
