@@ -30,6 +30,7 @@
 
 static const struct decode_api *const apis[MODEL_APIS] = {
 	[MODEL_API_ANTHROPIC] = &decode_anthropic,
+	[MODEL_API_GEMINI] = &decode_gemini,
 };
 
 enum model_api

@@ -56,6 +56,7 @@ struct decode_api {
 };
 
 extern const struct decode_api decode_anthropic;
+extern const struct decode_api decode_gemini;
 
 struct model_decode {
 	const struct decode_api *api;

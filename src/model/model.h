@@ -86,6 +86,7 @@ struct model_block {
 	/* A JSON object: the provider's own form of it, or what of that the
 	 * rest does not say; or nothing. */
 	struct buf native;
+	size_t native_at; /* where in text begins what native is of */
 };
 
 struct model_result {
