@@ -563,7 +563,7 @@ test_errors(void **state)
 	    "INVALID_ARGUMENT", "No.", 0);
 	expect_failure("event: error\r\n" EVENT(
 			   "{\"message\":\"No.\",\"status\":\"INTERNAL\"}"),
-	    "INTERNAL", "No.", 0);
+	    "INTERNAL", "No.", 1);
 	expect_failure(PARTS(TEXT("a")) "[{\n  \"error\": {\n"
 					"    \"code\": 500,\n"
 					"    \"message\": \"No.\",\n"
