@@ -88,6 +88,7 @@ static const struct word {
 	{ MODEL_CLASS_RATE_LIMIT, 0, "slow_down" },
 	{ MODEL_CLASS_TIMEOUT, 0, "timeout*" },
 	{ MODEL_CLASS_TIMEOUT, 0, "request_timeout" },
+	{ MODEL_CLASS_TIMEOUT, 0, "vector_store_timeout" },
 	{ MODEL_CLASS_TIMEOUT, 0, "DEADLINE_EXCEEDED" },
 	{ MODEL_CLASS_SERVER, 0, "api_error" },
 	{ MODEL_CLASS_SERVER, 0, "server_error" },

@@ -198,6 +198,7 @@ model_decode_free(struct model_decode **d_p)
 		buf_fini(&d->r.block[i].signature);
 		buf_fini(&d->r.block[i].cited);
 		buf_fini(&d->r.block[i].native);
+		buf_fini(&d->r.block[i].item);
 	}
 	free(d->r.block);
 	free(d->own);
@@ -223,10 +224,9 @@ decode_failed(struct model_decode *d, const struct err *why, struct err *err)
 	struct model_failure *f = &d->r.failure;
 	int large = why->code == ERR_TOO_LARGE;
 
-	if (d->r.complete && !d->api->reads_on)
-		return 0;
 	if (d->r.complete && !f->said) {
-		decode_content_make(d);
+		if (d->api->reads_on)
+			decode_content_make(d);
 		return 0;
 	}
 	if (!f->failed) {

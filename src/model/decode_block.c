@@ -40,6 +40,13 @@ decode_keep_json(struct model_decode *d, struct buf *b, const struct json *j,
 	return 0;
 }
 
+void
+decode_drop(struct model_decode *d, struct buf *b)
+{
+	d->room += b->len;
+	buf_clear(b);
+}
+
 int
 decode_copy_id(char *dst, size_t size, const char *src, struct err *err)
 {
@@ -82,6 +89,7 @@ decode_block_new(struct model_decode *d, enum model_block_kind kind,
 	buf_init(&b->signature, NULL);
 	buf_init(&b->cited, NULL);
 	buf_init(&b->native, NULL);
+	buf_init(&b->item, NULL);
 	b->kind = kind;
 	b->index = r->block_count - 1;
 	b->has_input = kind == MODEL_BLOCK_CALL;

@@ -51,7 +51,7 @@ decode_replayable(const struct model_result *r, int at)
 	int own = b->kind == MODEL_BLOCK_OPAQUE;
 	int runs = b->valid && !b->cut;
 
-	if (r->complete)
+	if (r->complete && !r->failure.failed)
 		return runs || !b->has_input || !own;
 	if (!b->closed)
 		return 0;
@@ -79,10 +79,16 @@ decode_name_call(struct model_decode *d, struct model_block *b)
 	return 1;
 }
 
+static int
+has_native(const struct model_block *b)
+{
+	return b->native.len > 0 && !b->unsent;
+}
+
 static void
 add_native(struct buf *out, const struct model_block *b)
 {
-	if (b->native.len > 0)
+	if (has_native(b))
 		json_add_raw(out, "native", b->native.data, b->native.len);
 }
 
@@ -93,7 +99,7 @@ write_text(struct model_decode *d, int at)
 	const struct model_block *b = &d->r.block[at];
 	struct buf *out = &d->r.content;
 
-	if (b->text.len == 0 && b->native.len == 0)
+	if (b->text.len == 0 && !has_native(b))
 		return 0;
 	json_open(out, NULL, '{');
 	json_add_str(out, "type", "text");
@@ -111,7 +117,7 @@ write_thinking(struct model_decode *d, int at)
 	const struct model_block *b = &d->r.block[at];
 	struct buf *out = &d->r.content;
 
-	if (b->text.len == 0 && b->native.len == 0)
+	if (b->text.len == 0 && !has_native(b))
 		return 0;
 	json_open(out, NULL, '{');
 	json_add_str(out, "type", "thinking");
@@ -150,7 +156,7 @@ write_opaque(struct model_decode *d, int at)
 	const struct model_block *b = &d->r.block[at];
 	struct buf *out = &d->r.content;
 
-	if (b->native.len == 0 || !decode_replayable(&d->r, at))
+	if (!has_native(b) || !decode_replayable(&d->r, at))
 		return 0;
 	json_open(out, NULL, '{');
 	json_add_str(out, "type", "native");

@@ -111,7 +111,9 @@ add_blocks(struct buf *b, const struct model_decode *d, struct arena *scratch)
 {
 	json_open(b, "blocks", '[');
 	for (int i = 0; i < d->r.block_count; i++)
-		print_block(b, d, &d->r.block[i], scratch);
+		if (d->r.block[i].kind != MODEL_BLOCK_REFUSAL ||
+		    !d->api->refusal_apart)
+			print_block(b, d, &d->r.block[i], scratch);
 	json_close(b, ']');
 }
 

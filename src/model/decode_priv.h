@@ -26,6 +26,7 @@ struct decode_api {
 	size_t own_bytes;          /* of model_decode.own, zeroed */
 	const char *terminal;      /* what ends an answer, for people */
 	int reads_on;              /* something may follow a whole answer */
+	int refusal_apart;         /* the document's blocks leave refusals out */
 	const char *const *varies; /* in text events (text_frame_learn) */
 
 	/*
@@ -107,6 +108,9 @@ int decode_keep(struct model_decode *d, struct buf *b, const char *text,
     size_t len, struct err *err);
 int decode_keep_json(struct model_decode *d, struct buf *b,
     const struct json *j, struct err *err);
+
+/* What was kept in b is wanted no longer: there is room for other. */
+void decode_drop(struct model_decode *d, struct buf *b);
 
 /* Text of a block, kept and shown at once. 0 or -1. */
 int decode_show(struct model_decode *d, struct model_block *b, const char *text,

@@ -74,6 +74,7 @@ struct model_block {
 	int cut;       /* by length before any of them came: must not run */
 	int parsed;    /* they came as an object, not as text */
 	int seeded;    /* text came with the start, not in deltas */
+	int unsent;    /* its native form must not be sent back */
 	int citations; /* how many */
 	char type[64];
 	char id[160]; /* of the call; of the call that a result answers;
@@ -82,6 +83,8 @@ struct model_block {
 	struct buf text; /* text, thinking, or the arguments as they came */
 	struct buf signature;
 	struct buf cited; /* the citations: JSON values, commas between */
+	struct buf item;  /* the provider's id of the block, if it has one
+			     beside that of the call */
 
 	/* A JSON object: the provider's own form of it, or what of that the
 	 * rest does not say; or nothing. */
