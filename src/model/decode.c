@@ -31,6 +31,7 @@
 static const struct decode_api *const apis[MODEL_APIS] = {
 	[MODEL_API_ANTHROPIC] = &decode_anthropic,
 	[MODEL_API_GEMINI] = &decode_gemini,
+	[MODEL_API_RESPONSES] = &decode_responses,
 };
 
 enum model_api

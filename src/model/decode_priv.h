@@ -58,6 +58,7 @@ struct decode_api {
 
 extern const struct decode_api decode_anthropic;
 extern const struct decode_api decode_gemini;
+extern const struct decode_api decode_responses;
 
 struct model_decode {
 	const struct decode_api *api;
