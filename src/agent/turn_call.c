@@ -16,6 +16,7 @@
 #include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
+#include "model/decode.h"
 #include "tool/schema.h"
 
 #define INPUT_DEPTH 48
@@ -214,15 +215,12 @@ call_from_block(struct turn_call *c, const struct model_block *b, size_t number)
 {
 	struct arena *a = c->turn->round;
 	int runs = b->valid && !b->cut;
+	const char *input;
 
 	snprintf(c->id, sizeof(c->id), "%.60s", b->id); /* our own: 31 */
 	c->name = arena_strdup(a, b->name);
-	c->input = arena_memdup(a, b->text.data, b->text.len);
-	c->input_len = b->text.len;
-	if (runs && c->input_len == 0) {
-		c->input = "{}";
-		c->input_len = 2;
-	}
+	input = model_block_input(b, &c->input_len);
+	c->input = arena_memdup(a, input, c->input_len);
 	if (runs)
 		c->args =
 		    json_parse(a, c->input, c->input_len, INPUT_DEPTH, NULL);

@@ -63,6 +63,9 @@ decode_said_error(
 	complaint_read(doc, &c);
 	complaint_fill(&c, f);
 	f->said = 1;
+	if (f->message[0] == '\0')
+		model_copy_str(f->message, sizeof(f->message),
+		    "the provider did not say why");
 	complaint_judge(&c, 0, f);
 	return err_set(err, ERR_MODEL, "%s: %s",
 	    f->type[0] == '\0' ? "error" : f->type, f->message);
@@ -139,6 +142,7 @@ on_event(
 	d->r.events++;
 	if (is_done_marker(data, len)) {
 		d->r.done_marker = 1;
+		d->frame.len = 0;
 		return 0;
 	}
 	if (d->r.complete && !d->api->reads_on)
@@ -180,6 +184,7 @@ model_decode_new(enum model_api api, unsigned quirks,
 	d->sink_ctx = sink_ctx;
 	d->room = bounds->answer_bytes;
 	d->r.usage = (struct model_usage){ -1, -1, -1, -1, -1 };
+	buf_init(&d->plain, NULL);
 	buf_init(&d->r.content, NULL);
 	buf_init(&d->r.usage_raw, NULL);
 	buf_init(&d->plain, NULL);
@@ -194,6 +199,8 @@ model_decode_free(struct model_decode **d_p)
 	if (d == NULL)
 		return;
 	*d_p = NULL;
+	if (d->api->fini != NULL)
+		d->api->fini(d);
 	for (int i = 0; i < d->r.block_count; i++) {
 		buf_fini(&d->r.block[i].text);
 		buf_fini(&d->r.block[i].signature);
@@ -203,6 +210,7 @@ model_decode_free(struct model_decode **d_p)
 	}
 	free(d->r.block);
 	free(d->own);
+	buf_fini(&d->plain);
 	buf_fini(&d->r.content);
 	buf_fini(&d->r.usage_raw);
 	buf_fini(&d->plain);

@@ -60,6 +60,10 @@ void model_decode_interrupt(struct model_decode *d);
  */
 struct model_result *model_decode_result(struct model_decode *d);
 
+/* The arguments of a call, as they came; "{}" if it runs without any. The
+ * block's, until it is freed. */
+const char *model_block_input(const struct model_block *b, size_t *len_r);
+
 /*
  * Appends what a decoder made of a stream as one JSON object, in the form of
  * the recorded streams' expect.json: blocks, tool_calls, text, thinking,

@@ -27,13 +27,13 @@ decode_keep(struct model_decode *d, struct buf *b, const char *text, size_t len,
 	return 0;
 }
 
-int
-decode_keep_json(struct model_decode *d, struct buf *b, const struct json *j,
-    struct err *err)
+static int
+keep_json(struct model_decode *d, struct buf *b, const char *name,
+    const struct json *j, struct err *err)
 {
 	size_t before = b->len;
 
-	json_add_json(b, NULL, j);
+	json_add_json(b, name, j);
 	if (b->len - before > d->room)
 		return err_set(err, ERR_TOO_LARGE, "the answer is too large");
 	d->room -= b->len - before;
@@ -45,6 +45,20 @@ decode_drop(struct model_decode *d, struct buf *b)
 {
 	d->room += b->len;
 	buf_clear(b);
+}
+
+int
+decode_keep_json(struct model_decode *d, struct buf *b, const struct json *j,
+    struct err *err)
+{
+	return keep_json(d, b, NULL, j, err);
+}
+
+int
+decode_keep_member(struct model_decode *d, struct buf *b,
+    const struct json *member, struct err *err)
+{
+	return keep_json(d, b, json_name(member), member, err);
 }
 
 int
@@ -145,6 +159,10 @@ decode_frame(struct model_decode *d, const char *data, size_t len, int *rc_r,
 	if (!text_frame_match(&d->frame, data, len, &d->plain, &text, &n) ||
 	    (d->api->framed != NULL && !d->api->framed(d, data, len)))
 		return 0;
-	*rc_r = decode_show(d, &d->r.block[d->frame_block], text, n, err);
+	if (d->api->text != NULL)
+		*rc_r = d->api->text(d, text, n, err);
+	else
+		*rc_r =
+		    decode_show(d, &d->r.block[d->frame_block], text, n, err);
 	return 1;
 }

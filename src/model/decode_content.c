@@ -15,7 +15,7 @@
 #include "base/json.h"
 #include "model/decode_priv.h"
 
-/* Nothing stands for {}, unless the answer was cut there. */
+/* Nothing, or null, stands for {}, unless the answer was cut there. */
 const struct json *
 decode_input(struct model_decode *d, int at)
 {
@@ -28,8 +28,21 @@ decode_input(struct model_decode *d, int at)
 	input = b->text.len == 0 ? json_parse(d->scratch, "{}", 2, 1, NULL)
 				 : json_parse(d->scratch, b->text.data,
 				       b->text.len, DECODE_EVENT_DEPTH, NULL);
-	b->valid = json_is(input, JSON_OBJECT);
-	return b->valid && !b->cut ? input : NULL;
+	b->valid = json_is(input, JSON_OBJECT) || json_is(input, JSON_NULL);
+	return json_is(input, JSON_OBJECT) && !b->cut ? input : NULL;
+}
+
+const char *
+model_block_input(const struct model_block *b, size_t *len_r)
+{
+	const char *text = buf_str(&b->text);
+
+	*len_r = b->text.len;
+	if (b->valid && !b->cut && text[strspn(text, " \t\r\n")] != '{') {
+		*len_r = 2;
+		return "{}";
+	}
+	return text;
 }
 
 /* Whether a later block is the result of the provider's tool call. */

@@ -7,6 +7,7 @@
 
 #include "model/complaint.h"
 #include "model/decode.h"
+#include "model/decode_api.h"
 #include "model/text_frame.h"
 #include "net/sse.h"
 
@@ -19,46 +20,6 @@ struct json;
 #define DECODE_EVENT_DEPTH 48
 
 #define DECODE_TOKENS_MAX INT64_C(1000000000000)
-
-/* What is an API's own: a row of the table in decode.c. */
-struct decode_api {
-	const char *name;
-	size_t own_bytes;          /* of model_decode.own, zeroed */
-	const char *terminal;      /* what ends an answer, for people */
-	int reads_on;              /* something may follow a whole answer */
-	int refusal_apart;         /* the document's blocks leave refusals out */
-	const char *const *varies; /* in text events (text_frame_learn) */
-
-	/*
-	 * An event: 0, or -1 and err. It sets r.complete when the answer is
-	 * whole. doc is gone with the next event. event is SSE's name.
-	 */
-	int (*event)(struct model_decode *d, const char *event,
-	    const struct json *doc, struct err *err);
-
-	/* The stream has ended, before anything is made of it; or NULL. */
-	void (*end)(struct model_decode *d);
-
-	/* An event told by d->frame, before its text is taken: d->frame.number
-	 * has what varies. 1, or 0: parse it instead. NULL: 1. */
-	int (*framed)(struct model_decode *d, const char *data, size_t len);
-
-	/*
-	 * Writes block at to r.content, as the history has it: how many
-	 * blocks it is there, 0 if it cannot be sent back. NULL: decode_write.
-	 */
-	int (*write)(struct model_decode *d, int at);
-
-	/* Members of a block and of the document that only it has; or NULL.
-	 * native is b->native parsed, or NULL. */
-	void (*print_block)(struct buf *b, const struct model_block *blk,
-	    const struct json *native);
-	void (*print)(struct buf *b, struct model_decode *d);
-};
-
-extern const struct decode_api decode_anthropic;
-extern const struct decode_api decode_gemini;
-extern const struct decode_api decode_responses;
 
 struct model_decode {
 	const struct decode_api *api;
@@ -112,6 +73,9 @@ int decode_keep_json(struct model_decode *d, struct buf *b,
 
 /* What was kept in b is wanted no longer: there is room for other. */
 void decode_drop(struct model_decode *d, struct buf *b);
+/* The same with its name, in an object that is open in b. */
+int decode_keep_member(struct model_decode *d, struct buf *b,
+    const struct json *member, struct err *err);
 
 /* Text of a block, kept and shown at once. 0 or -1. */
 int decode_show(struct model_decode *d, struct model_block *b, const char *text,
@@ -137,8 +101,8 @@ void decode_content_make(struct model_decode *d);
 /* A block in the neutral form: see struct decode_api. */
 int decode_write(struct model_decode *d, int at);
 
-/* The arguments as they run: NULL, with b->valid and b->cut set, if they are
- * no whole object. In the scratch arena. */
+/* The arguments as they run, in the scratch arena: NULL if there are none or
+ * they are no whole object. Sets b->valid and b->cut. */
 const struct json *decode_input(struct model_decode *d, int at);
 
 /* Names a call for the history, if the caller wants that. 1 if it did. */
