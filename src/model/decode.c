@@ -32,6 +32,7 @@ static const struct decode_api *const apis[MODEL_APIS] = {
 	[MODEL_API_ANTHROPIC] = &decode_anthropic,
 	[MODEL_API_GEMINI] = &decode_gemini,
 	[MODEL_API_RESPONSES] = &decode_responses,
+	[MODEL_API_CHAT] = &decode_chat,
 };
 
 enum model_api

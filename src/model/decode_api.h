@@ -57,5 +57,6 @@ struct decode_api {
 extern const struct decode_api decode_anthropic;
 extern const struct decode_api decode_gemini;
 extern const struct decode_api decode_responses;
+extern const struct decode_api decode_chat;
 
 #endif
