@@ -143,7 +143,7 @@ on_event(
 	d->r.events++;
 	if (is_done_marker(data, len)) {
 		d->r.done_marker = 1;
-		d->frame.len = 0;
+		text_frame_forget(&d->frame);
 		return 0;
 	}
 	if (d->r.complete && !d->api->reads_on)

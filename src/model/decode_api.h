@@ -13,10 +13,10 @@ struct model_decode;
 /* What is an API's own: a row of the table in decode.c. */
 struct decode_api {
 	const char *name;
-	size_t own_bytes;          /* of model_decode.own, zeroed */
-	const char *terminal;      /* what ends an answer, for people */
-	int reads_on;              /* something may follow a whole answer */
-	int refusal_apart;         /* the document's blocks leave refusals out */
+	size_t own_bytes;     /* of model_decode.own, zeroed */
+	const char *terminal; /* what ends an answer, for people */
+	int reads_on;         /* something may follow a whole answer */
+	int refusal_apart;    /* the document's blocks leave refusals out */
 	const char *const *varies; /* in text events (text_frame_learn) */
 
 	/*

@@ -70,11 +70,11 @@ struct model_block {
 	int64_t index; /* the provider's */
 	int closed;    /* the provider said that it is whole */
 	int has_input; /* it has arguments: a call, or the provider's own */
-	int valid;     /* they are a JSON object, or none; set with the content */
-	int cut;       /* by length before any of them came: must not run */
-	int parsed;    /* they came as an object, not as text */
-	int seeded;    /* text came with the start, not in deltas */
-	int unsent;    /* its native form must not be sent back */
+	int valid;  /* they are a JSON object, or none; set with the content */
+	int cut;    /* by length before any of them came: must not run */
+	int parsed; /* they came as an object, not as text */
+	int seeded; /* text came with the start, not in deltas */
+	int unsent; /* its native form must not be sent back */
 	int citations; /* how many */
 	char type[64];
 	char id[160]; /* of the call; of the call that a result answers;
