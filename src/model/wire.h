@@ -25,12 +25,22 @@ struct wire_text {
 	struct buf *out;
 	int64_t shown; /* entries of the API's list in out */
 
-	/* Members of this round (since the user spoke) that the provider does
-	 * not want back in the next one: from, to in out; in order. */
-	struct wire_cut {
-		size_t from, to;
-	} cuts[WIRE_CUTS_MAX];
-	int cut_count;
+	union {
+		/* Members of this round (since the user spoke) that the
+		 * provider does not want back in the next one: from, to in
+		 * out; in order. */
+		struct wire_cut {
+			size_t from, to;
+		} cuts[WIRE_CUTS_MAX];
+
+		/* Calls of the last message that the provider has given an id
+		 * of its own: where in out that is, as a string. */
+		struct wire_call {
+			uint64_t id; /* of ours, a hash */
+			size_t at;
+		} calls[WIRE_CUTS_MAX];
+	};
+	int cut_count; /* of either */
 };
 
 /*
