@@ -27,7 +27,7 @@ set_id(struct model *m, struct err *err)
 {
 	const char *id = m->conf->id;
 
-	if (*id == '\0')
+	if (*id == '\0' && m->profile->model_id != NULL)
 		id = m->profile->model_id;
 	if (*id == '\0' && m->conf != &m->models->conf->model)
 		id = m->conf->label;

@@ -10,7 +10,7 @@ struct err;
 
 /*
  * A provider: data, no code. Those that are built in are rows of a table,
- * others come from [provider NAME].
+ * others come from [provider NAME]. A string that says nothing is NULL or "".
  */
 struct model_profile {
 	const char *name;
