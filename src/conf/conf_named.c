@@ -169,6 +169,9 @@ model_make(struct conf *c, const struct named *n, const struct mistakes *m)
 	    provider != NULL && strcmp(provider, c->model.provider) != 0;
 
 	begin_as(model, c, offsetof(struct conf, model), sizeof(*model), other);
+	if (other || value_of(n, "model.id") != NULL)
+		model->price_input = model->price_cached =
+		    model->price_cache_write = model->price_output = -1;
 	model->label = copy(n->label);
 	apply(n, model, offsetof(struct conf, model), m);
 }

@@ -79,7 +79,8 @@ int named_label_is_good(const char *label);
 /*
  * The end of the file: makes the models and providers of c. A model begins as
  * a copy of [model], but with another provider without what goes with that
- * one. why is called for each mistake.
+ * one, and with another id without its prices. complain is called for each
+ * mistake.
  */
 void named_resolve(struct conf *c, const struct named *first,
     void (*complain)(void *ctx, int line, const char *text), void *ctx);
