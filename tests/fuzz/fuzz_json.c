@@ -112,15 +112,17 @@ framed(struct arena *a, const char *text, size_t len)
 {
 	const char *line = memchr(text, '\n', len), *found;
 	struct text_frame f = { 0 };
+	struct buf plain;
 	size_t first = line == NULL ? len : (size_t)(line - text), n;
 	const struct json *j = json_parse(a, text, first, DEPTH, NULL);
 
 	if (line == NULL || j == NULL ||
-	    !text_frame_learn(&f, text, first, "text", text_of(j)))
+	    !text_frame_learn(&f, text, first, "text", text_of(j), NULL))
 		return;
 	line++;
 	len -= first + 1;
-	if (!text_frame_match(&f, line, len, &found, &n))
+	buf_init(&plain, a);
+	if (!text_frame_match(&f, line, len, &plain, &found, &n))
 		return;
 	j = json_parse(a, line, len, DEPTH, NULL);
 	must(j != NULL && strlen(text_of(j)) == n);
