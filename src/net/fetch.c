@@ -73,6 +73,11 @@ struct fetch {
 	int waits;      /* for curl to return */
 	struct err err; /* why on_body gave up, or no socket was opened */
 	const struct networks *networks;
+	struct piece {
+		const char *data;
+		size_t len;
+	} piece[2]; /* of the request's body, if it has two */
+	size_t read;
 	struct fetch_head head;
 	int (*on_body)(void *, const struct fetch_head *, const char *, size_t,
 	    struct err *);
@@ -496,6 +501,59 @@ handle_set_tls(CURL *e, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_SSLKEY, spec->key_file);
 }
 
+/* A body of two pieces, so that nobody has to put them together. */
+static size_t
+on_read(char *to, size_t size, size_t n, void *arg)
+{
+	struct fetch *r = arg;
+	size_t room = size * n, done = 0, at, part;
+
+	for (int i = 0; i < 2; i++) {
+		at = r->read - (i == 0 ? 0 : r->piece[0].len);
+		if (at >= r->piece[i].len)
+			continue;
+		part = r->piece[i].len - at;
+		if (part > room - done)
+			part = room - done;
+		memcpy(to + done, r->piece[i].data + at, part);
+		done += part;
+		r->read += part;
+	}
+	return done;
+}
+
+/* Before it is sent once more. */
+static int
+on_seek(void *arg, curl_off_t offset, int origin)
+{
+	struct fetch *r = arg;
+
+	if (origin != SEEK_SET)
+		return CURL_SEEKFUNC_CANTSEEK;
+	r->read = (size_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+static void
+body_set(struct fetch *r, const struct fetch_spec *spec)
+{
+	CURL *e = r->easy;
+
+	curl_easy_setopt(e, CURLOPT_POST, 1L);
+	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)(spec->head_len + spec->body_len));
+	if (spec->head_len == 0) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
+		return;
+	}
+	r->piece[0] = (struct piece){ spec->head, spec->head_len };
+	r->piece[1] = (struct piece){ spec->body, spec->body_len };
+	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+	curl_easy_setopt(e, CURLOPT_READDATA, r);
+	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+	curl_easy_setopt(e, CURLOPT_SEEKDATA, r);
+}
+
 static void
 handle_set(struct fetch *r, const struct fetch_spec *spec)
 {
@@ -510,13 +568,10 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	    (long)(spec->alone ? CURL_HTTP_VERSION_1_1
 			       : CURL_HTTP_VERSION_2TLS));
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
-	if (spec->method == NULL) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
-		curl_easy_setopt(
-		    e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_len);
-	} else {
+	if (spec->method == NULL)
+		body_set(r, spec);
+	else
 		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, spec->method);
-	}
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)spec->total_ms);
 	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);

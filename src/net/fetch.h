@@ -45,6 +45,8 @@ struct fetch_spec {
 	const char *method; /* "GET" or "DELETE", without body; NULL: POST */
 	const char *body;   /* must stay until the end */
 	size_t body_len;
+	const char *head; /* what of the body stands before that; the same */
+	size_t head_len;
 	const char *ca_file; /* "" the system's */
 	const char *proxy;   /* URL; "none"; "" or NULL: the environment's */
 	const char *certificate_file, *key_file; /* the client's; "" none */

@@ -636,6 +636,60 @@ test_large_body(void **state)
 	free(body);
 }
 
+static void
+expect_body(const char *head, const char *rest, size_t rest_len)
+{
+	const char *p = strstr(buf_str(&last_request), "\r\n\r\n");
+	size_t len = strlen(head);
+
+	assert_non_null(p);
+	p += 4;
+	assert_int_equal(
+	    buf_str(&last_request) + last_request.len - p, len + rest_len);
+	assert_memory_equal(p, head, len);
+	assert_memory_equal(p + len, rest, rest_len);
+}
+
+/* A body of two pieces arrives as one, at once, and whole when it is sent
+ * again. */
+static void
+test_two_pieces(void **state)
+{
+	char *body = malloc(BIG_BYTES);
+	struct run a, b;
+	int before;
+
+	(void)state;
+	assert_non_null(body);
+	for (size_t i = 0; i < BIG_BYTES; i++)
+		body[i] = (char)('a' + i % 23);
+	run_init(&a, "/length");
+	a.spec.head = "what is before";
+	a.spec.head_len = strlen(a.spec.head);
+	a.spec.body = body;
+	a.spec.body_len = BIG_BYTES;
+	run_all(&a);
+	assert_int_equal(a.end.code, ERR_NONE);
+	assert_int_equal(GET(expects), 0);
+	expect_took(&a, 0, 900);
+	expect_body("what is before", body, BIG_BYTES);
+	assert_null(strcasestr(buf_str(&last_request), "urlencoded"));
+	buf_fini(&a.body);
+	free(body);
+	loop_renew();
+	before = GET(requests);
+	run_init(&a, "/length");
+	run_init(&b, "/vanish");
+	b.spec.head = "ab";
+	b.spec.head_len = 2;
+	a.next = &b;
+	run_all(&a);
+	assert_int_equal(GET(requests) - before, 3);
+	expect_body("ab", "{}", 2);
+	buf_fini(&a.body);
+	buf_fini(&b.body);
+}
+
 /* curl takes nothing while it calls back: such a request waits for it. */
 static void
 test_start_within_body(void **state)
@@ -972,6 +1026,7 @@ main(void)
 		TEST(test_sent_once),
 		TEST(test_handle_is_clean),
 		TEST(test_large_body),
+		TEST(test_two_pieces),
 		TEST(test_start_within_body),
 		TEST(test_start_within_body_and_end),
 		TEST(test_many_at_once),
