@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,29 +76,58 @@ fit(struct arena *a, const struct model *model, struct wire_message *m)
 	m->doc = json_parse(a, other, m->len, JSON_DEPTH_MAX, NULL);
 }
 
+/* 0, or -1 if it is damaged. */
+static int
+form_read(const struct form *f, struct arena *a, const struct history_doc *doc,
+    struct wire_message *m)
+{
+	char *copy = arena_alloc(a, doc->len + 2);
+
+	memset(m, 0, sizeof(*m));
+	m->len = doc->len + 1;
+	copy[0] = '{';
+	memcpy(copy + 1, doc->text, doc->len);
+	copy[m->len] = '\0';
+	m->text = copy;
+	m->own = !is_assistant(doc) || head_has(doc, f->by);
+	if (f->wire->parses || !m->own ||
+	    memmem(copy, m->len, "\"source\":", 9) != NULL) {
+		m->doc = json_parse(a, copy, m->len, JSON_DEPTH_MAX, NULL);
+		m->calls = head_calls(a, doc);
+		fit(a, f->model, m);
+	}
+	return m->doc == NULL && f->wire->parses ? -1 : 0;
+}
+
+static void
+form_cut(const struct history_form *base, void *state, struct buf *text,
+    const struct history_doc *doc)
+{
+	const struct form *f = (const struct form *)(const void *)base;
+	struct wire_text *t = state;
+	struct wire_message m;
+	struct arena *a;
+
+	if (t->cut_count == 0 || f->wire->cut == NULL)
+		return;
+	a = arena_open(doc->len + 256);
+	t->out = text;
+	if (form_read(f, a, doc, &m) == 0)
+		f->wire->cut(t, model_on_wire(f->model), &m);
+	arena_close(&a);
+}
+
 static void
 form_add(const struct history_form *base, void *state, struct buf *text,
     const struct history_doc *doc)
 {
 	const struct form *f = (const struct form *)(const void *)base;
-	struct wire_text *t = state;
 	struct arena *a = arena_open(doc->len + 256);
-	struct wire_message m = { .len = doc->len + 1 };
-	char *copy = arena_alloc(a, m.len + 1);
+	struct wire_text *t = state;
+	struct wire_message m;
 
-	copy[0] = '{';
-	memcpy(copy + 1, doc->text, doc->len);
-	copy[m.len] = '\0';
-	m.text = copy;
-	m.own = !is_assistant(doc) || head_has(doc, f->by);
-	if (f->wire->parses || !m.own ||
-	    memmem(copy, m.len, "\"source\":", 9) != NULL) {
-		m.doc = json_parse(a, copy, m.len, JSON_DEPTH_MAX, NULL);
-		m.calls = head_calls(a, doc);
-		fit(a, f->model, &m);
-	}
 	t->out = text;
-	if (m.doc != NULL || !f->wire->parses)
+	if (form_read(f, a, doc, &m) == 0)
 		f->wire->add(t, model_on_wire(f->model), &m);
 	arena_close(&a);
 }
@@ -127,7 +157,10 @@ forms_new(const struct models *models)
 		form->wire = model_wire_of(m);
 		form->base.start = form->wire->start;
 		form->base.plain = !form->wire->parses;
-		form->base.state_bytes = sizeof(struct wire_text);
+		form->base.state_bytes =
+		    form->wire->keeps ? sizeof(struct wire_text)
+				      : offsetof(struct wire_text, cuts);
+		form->base.before = form_cut;
 		form->base.add = form_add;
 		buf_init(&by, NULL);
 		json_add_str(&by, "by", model_by(m));

@@ -4,8 +4,10 @@
  *
  * The body is the history's own buffer, to which the other members are added
  * behind: their order does not matter, and nothing of a long history is
- * copied. Bytes of the answer go to the decoder from within libcurl. A body
- * that is not a 200 is collected, bounded, and read as an error.
+ * copied. An API that has the system prompt among the messages gets it in a
+ * piece of its own before that. Bytes of the answer go to the decoder from
+ * within libcurl. A body that is not a 200 is collected, bounded, and read as
+ * an error.
  */
 #include "config.h"
 
@@ -34,7 +36,8 @@ struct http_call {
 	struct fetch *fetch;
 	struct loop_timer *grace; /* the answer is whole: for what follows */
 	int over;                 /* and that was waited for */
-	struct arena *arena;      /* the headers */
+	struct arena *arena; /* the headers, and what is before the messages */
+	struct buf before;
 	struct buf error_body;
 	const char *headers[FETCH_HEADERS_MAX];
 	int header_count;
@@ -85,10 +88,13 @@ headers_build(struct http_call *c)
 	add_configured_headers(c, m->conf->headers);
 }
 
-/* Puts the rest of the body behind the messages. */
+/* Puts the rest of the body behind the messages, and makes what is before. */
 static void
-body_finish(const struct model *m, const struct model_request *rq)
+body_finish(struct http_call *c)
 {
+	const struct model *m = c->call.model;
+	const struct model_request *rq = c->call.rq;
+	const struct model_wire *wire = model_wire_of(m);
 	struct wire_text text = { .out = rq->messages,
 		.shown = rq->message_count };
 	struct wire_model model = m->on_wire;
@@ -105,7 +111,9 @@ body_finish(const struct model *m, const struct model_request *rq)
 		model.max_tokens = rq->max_tokens;
 		model.thinking = 0;
 	}
-	model_wire_of(m)->finish(&text, &on_wire);
+	if (wire->head != NULL)
+		wire->head(&c->before, &text, &on_wire);
+	wire->finish(&text, &on_wire);
 }
 
 /* ---- the answer ---- */
@@ -223,6 +231,7 @@ http_call_new(const struct model *m, const struct model_request *rq)
 	c->arena = arena_open(512);
 	c->decode = model_decode_new(
 	    m->profile->api, m->profile->quirks, &rq->sink, rq->ctx, &bounds);
+	buf_init(&c->before, c->arena);
 	buf_init(&c->error_body, NULL);
 	return &c->call;
 }
@@ -272,7 +281,9 @@ http_start(struct model_call *call)
 	memcpy(spec.headers, c->headers, sizeof(spec.headers));
 	if (m->key_header.len > 0)
 		spec.headers[c->header_count] = buf_str(&m->key_header);
-	body_finish(m, call->rq);
+	body_finish(c);
+	spec.head = c->before.data;
+	spec.head_len = c->before.len;
 	spec.body = call->rq->messages->data;
 	spec.body_len = call->rq->messages->len;
 	c->fetch = fetch_start(m->models->fetcher, &spec);

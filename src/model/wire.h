@@ -25,6 +25,12 @@ struct wire_text {
 	struct buf *out;
 	int64_t shown; /* entries of the API's list in out */
 
+	/* Where in out the entry begins whose calls have no results yet; 0:
+	 * there is none. */
+	size_t calls_at;
+
+	/* The rest is there for wires that say so (keeps). */
+	int cut_count; /* of either */
 	union {
 		/* Members of this round (since the user spoke) that the
 		 * provider does not want back in the next one: from, to in
@@ -40,7 +46,6 @@ struct wire_text {
 			size_t at;
 		} calls[WIRE_CUTS_MAX];
 	};
-	int cut_count; /* of either */
 };
 
 /*
@@ -83,8 +88,10 @@ struct wire_request {
 };
 
 struct model_wire {
-	const char *start; /* of a text: up to the first message */
+	const char *start; /* of a text: up to the first message; at least
+			      MODEL_TAIL bytes */
 	int parses;        /* add needs doc, whoever made the message */
+	int keeps;         /* all of struct wire_text */
 
 	/*
 	 * Appends a message (with commas, and as many entries of the API's
@@ -93,6 +100,21 @@ struct model_wire {
 	 */
 	void (*add)(struct wire_text *t, const struct wire_model *model,
 	    const struct wire_message *m);
+
+	/*
+	 * Before add, where t has cuts: takes them out if the message begins
+	 * a round. That stays so when the message is taken back, which is why
+	 * add does not do it. NULL: there are never any.
+	 */
+	void (*cut)(struct wire_text *t, const struct wire_model *model,
+	    const struct wire_message *m);
+
+	/*
+	 * What of the body stands before the text; t is as finish gets it.
+	 * NULL: nothing does.
+	 */
+	void (*head)(struct buf *out, const struct wire_text *t,
+	    const struct wire_request *rq);
 
 	/*
 	 * Appends all that follows the messages: the body is whole then.

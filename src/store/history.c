@@ -303,6 +303,8 @@ history_show(struct history *h, const char *doc, const char *role, size_t len)
 		.head_len = (size_t)(role - doc) - 1, /* without the comma */
 	};
 
+	if (h->form->before != NULL)
+		h->form->before(h->form, h->state, &h->text, &d);
 	h->last_at = h->text.len;
 	memcpy(h->state_before, h->state, h->form->state_bytes);
 	h->form->add(h->form, h->state, &h->text, &d);

@@ -26,6 +26,11 @@ struct history_form {
 	int plain;         /* the text has the documents as they are */
 	size_t state_bytes;
 
+	/* Before add, for what a document changes of those before it; it
+	 * stays changed if the document is withdrawn. NULL: nothing. */
+	void (*before)(const struct history_form *f, void *state,
+	    struct buf *text, const struct history_doc *doc);
+
 	/* Appends one to the text. state is the history's for this form:
 	 * state_bytes, zero at first; of plain types. */
 	void (*add)(const struct history_form *f, void *state, struct buf *text,

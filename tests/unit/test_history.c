@@ -102,6 +102,69 @@ test_withdrawn(void **state)
 	history_cache_free(&hc);
 }
 
+/* A form that has a letter of each message, and takes the model's out when the
+ * user speaks. */
+static void
+letters_before(const struct history_form *f, void *state, struct buf *text,
+    const struct history_doc *doc)
+{
+	int64_t *models = state;
+	size_t kept = 0;
+
+	(void)f;
+	if (memmem(doc->text, doc->len, "\"user\"", 6) == NULL)
+		return;
+	*models = 0;
+	for (size_t i = 0; i < text->len; i++)
+		if (text->data[i] != 'm')
+			text->data[kept++] = text->data[i];
+	buf_truncate(text, kept);
+}
+
+static void
+letters_add(const struct history_form *f, void *state, struct buf *text,
+    const struct history_doc *doc)
+{
+	int64_t *models = state;
+	int user = memmem(doc->text, doc->len, "\"user\"", 6) != NULL;
+
+	(void)f;
+	*models += !user;
+	buf_putc(text, user ? 'u' : 'm');
+}
+
+static const struct history_form letters = {
+	.start = "-",
+	.state_bytes = sizeof(int64_t),
+	.before = letters_before,
+	.add = letters_add,
+};
+
+/* What a message has taken out stays out when it is taken back. */
+static void
+test_withdrawn_after_cut(void **state)
+{
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
+	struct history *h = history_take(hc, "agt_1");
+
+	(void)state;
+	history_use(h, &letters);
+	add(h, DOC("user", "\"1\""));
+	add(h, DOC("assistant", "\"2\""));
+	add(h, DOC("assistant", "\"3\""));
+	assert_string_equal(buf_str(&h->text), "-umm");
+	add(h, DOC("user", "\"4\""));
+	assert_string_equal(buf_str(&h->text), "-uu");
+	add(h, FAILED("\"withdrawn\":true,"));
+	assert_string_equal(buf_str(&h->text), "-u");
+	assert_int_equal(*(int64_t *)h->state, 0);
+	add(h, DOC("assistant", "\"5\""));
+	assert_string_equal(buf_str(&h->text), "-um");
+	assert_int_equal(*(int64_t *)h->state, 1);
+	history_give(hc, h, 0);
+	history_cache_free(&hc);
+}
+
 /* The only message is taken back, and the next one is the first. */
 static void
 test_withdrawn_first(void **state)
@@ -328,6 +391,7 @@ main(void)
 		cmocka_unit_test(test_add),
 		cmocka_unit_test(test_error_is_not_shown),
 		cmocka_unit_test(test_withdrawn),
+		cmocka_unit_test(test_withdrawn_after_cut),
 		cmocka_unit_test(test_withdrawn_first),
 		cmocka_unit_test(test_is_json),
 		cmocka_unit_test(test_take_and_give),

@@ -54,6 +54,8 @@ wire_text_make(struct arena *a, struct wire_text *t, const struct model_wire *w,
 			.own = !docs[i].foreign,
 		};
 
+		if (w->cut != NULL && t->cut_count > 0)
+			w->cut(t, m, &message);
 		w->add(t, m, &message);
 	}
 }
@@ -71,6 +73,7 @@ wire_body(struct arena *a, const struct model_wire *w,
 	struct wire_request whole = *rq;
 	struct wire_text t;
 	const char *before;
+	struct buf body;
 	size_t len;
 
 	whole.system = or_empty(rq->system);
@@ -81,10 +84,14 @@ wire_body(struct arena *a, const struct model_wire *w,
 	wire_text_make(a, &t, w, rq->model, docs, count);
 	len = t.out->len - MODEL_TAIL;
 	before = arena_memdup(a, t.out->data, len);
+	buf_init(&body, a);
+	if (w->head != NULL)
+		w->head(&body, &t, &whole);
 	w->finish(&t, &whole);
 	assert_true(t.out->len > len);
 	assert_memory_equal(t.out->data, before, len);
-	return parse(a, buf_str(t.out));
+	buf_add(&body, t.out->data, t.out->len);
+	return parse(a, buf_str(&body));
 }
 
 void
