@@ -32,7 +32,12 @@ enum model_quirk {
 	MODEL_QUIRK_THINKING_TYPE = 1 << 9,      /* thinking: {type} does */
 	MODEL_QUIRK_TEMPLATE_THINKING = 1 << 10, /* chat_template_kwargs do */
 	MODEL_QUIRK_FREE_CHOICE = 1 << 11, /* no forced tool while it thinks */
-	MODEL_QUIRK_NO_SCHEMA = 1 << 12    /* JSON, but by no schema */
+	MODEL_QUIRK_NO_SCHEMA = 1 << 12,   /* JSON, but by no schema */
+	MODEL_QUIRK_NO_IMAGES = 1 << 13,   /* takes none */
+	MODEL_QUIRK_NO_FILES = 1 << 14,    /* takes no PDFs */
+	MODEL_QUIRK_SHORT_IDS = 1 << 15,   /* of calls: [a-zA-Z0-9], 9 */
+	MODEL_QUIRK_ANSWER_RESULTS = 1 << 16 /* the user may not speak behind
+						results: the model must first */
 };
 
 #endif

@@ -31,24 +31,6 @@ is_of(const char *word, const char *const *words, size_t n)
 	return 0;
 }
 
-static int
-has(int64_t choice, int usually)
-{
-	return choice == CONF_AUTO ? usually : choice == CONF_YES;
-}
-
-static int
-takes_images(const struct model *m)
-{
-	return has(m->conf->images, !m->profile->text_only);
-}
-
-static int
-takes_documents(const struct model *m)
-{
-	return has(m->conf->documents, m->profile->documents);
-}
-
 /* Where the bytes are. */
 static int
 source_check(const struct model *m, const char *what, const struct json *source,
@@ -79,7 +61,7 @@ image_check(const struct model *m, const struct json *block, struct err *err)
 	const struct json *source = json_get(block, "source");
 	const char *type = json_get_str(source, "media_type");
 
-	if (!takes_images(m))
+	if (m->on_wire.quirks & MODEL_QUIRK_NO_IMAGES)
 		return err_set(err, ERR_INVALID,
 		    "message: the model %s takes no images", m->conf->label);
 	if (type != NULL && !is_of(type, image_types, COUNT(image_types)))
@@ -107,7 +89,7 @@ document_check(const struct model *m, const struct json *block, struct err *err)
 
 	if (is_text(block))
 		return 0;
-	if (!takes_documents(m))
+	if (m->on_wire.quirks & MODEL_QUIRK_NO_FILES)
 		return err_set(err, ERR_INVALID,
 		    "message: the model %s takes no documents", m->conf->label);
 	if (type != NULL && strcmp(type, "application/pdf") != 0)

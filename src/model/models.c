@@ -171,6 +171,16 @@ set_script(struct model *m, struct err *err)
 	return m->script == NULL ? -1 : 0;
 }
 
+/* What the configuration says of images or documents. */
+static void
+set_taken(struct model *m, int64_t choice, enum model_quirk quirk)
+{
+	if (choice == CONF_YES)
+		m->on_wire.quirks &= ~(unsigned)quirk;
+	else if (choice == CONF_NO)
+		m->on_wire.quirks |= (unsigned)quirk;
+}
+
 static int
 model_init(struct model *m, struct models *all, const struct conf_model *c,
     struct err *err)
@@ -183,6 +193,8 @@ model_init(struct model *m, struct models *all, const struct conf_model *c,
 		return -1;
 	m->engine = m->profile->is_script ? &engine_script : &engine_http;
 	m->on_wire.quirks = m->profile->quirks;
+	set_taken(m, c->images, MODEL_QUIRK_NO_IMAGES);
+	set_taken(m, c->documents, MODEL_QUIRK_NO_FILES);
 	m->on_wire.max_tokens = c->max_tokens;
 	m->on_wire.thinking = c->thinking;
 	m->on_wire.effort = c->effort;

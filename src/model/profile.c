@@ -20,9 +20,11 @@
 /* Of servers that take max_tokens, which OpenAI has given another name. */
 #define OTHERS MODEL_QUIRK_MAX_TOKENS
 
+/* Of providers whose models know text only. */
+#define NO_MEDIA (MODEL_QUIRK_NO_IMAGES | MODEL_QUIRK_NO_FILES)
+
 static const struct model_profile profiles[] = {
 	{ .name = "anthropic",
-	    .documents = 1,
 	    .api = MODEL_API_ANTHROPIC,
 	    .url = "https://api.anthropic.com",
 	    .path = "/v1/messages",
@@ -31,7 +33,6 @@ static const struct model_profile profiles[] = {
 	    .model_id = "claude-sonnet-4-6",
 	    .version = "2023-06-01" },
 	{ .name = "openai",
-	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://api.openai.com/v1",
 	    .path = CHAT,
@@ -39,34 +40,29 @@ static const struct model_profile profiles[] = {
 	    .key_variable = "OPENAI_API_KEY",
 	    .quirks = MODEL_QUIRK_OBFUSCATION },
 	{ .name = "openai-responses",
-	    .documents = 1,
 	    .api = MODEL_API_RESPONSES,
 	    .url = "https://api.openai.com/v1",
 	    .path = "/responses",
 	    .key_header = BEARER,
 	    .key_variable = "OPENAI_API_KEY" },
 	{ .name = "gemini",
-	    .documents = 1,
 	    .api = MODEL_API_GEMINI,
 	    .url = "https://generativelanguage.googleapis.com/v1beta",
 	    .path = "/models/{id}:streamGenerateContent?alt=sse",
 	    .key_header = "x-goog-api-key: ",
 	    .key_variable = "GEMINI_API_KEY" },
 	{ .name = "azure",
-	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .path = "/openai/v1" CHAT,
 	    .key_header = "api-key: ",
 	    .key_variable = "AZURE_OPENAI_API_KEY" },
 	{ .name = "azure-deployment",
-	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .path = "/openai/deployments/{id}" CHAT "?api-version={version}",
 	    .key_header = "api-key: ",
 	    .key_variable = "AZURE_OPENAI_API_KEY",
 	    .version = "2024-10-21" },
 	{ .name = "deepseek",
-	    .text_only = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://api.deepseek.com",
 	    .path = CHAT,
@@ -74,7 +70,7 @@ static const struct model_profile profiles[] = {
 	    .key_variable = "DEEPSEEK_API_KEY",
 	    .quirks = OTHERS | MODEL_QUIRK_ECHO_CALLS |
 		      MODEL_QUIRK_THINKING_TYPE | MODEL_QUIRK_FREE_CHOICE |
-		      MODEL_QUIRK_NO_SCHEMA },
+		      MODEL_QUIRK_NO_SCHEMA | NO_MEDIA },
 	{ .name = "qwen",
 	    .api = MODEL_API_CHAT,
 	    .url = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
@@ -82,24 +78,25 @@ static const struct model_profile profiles[] = {
 	    .key_header = BEARER,
 	    .key_variable = "DASHSCOPE_API_KEY",
 	    .quirks = OTHERS | MODEL_QUIRK_ECHO_ROUND |
-		      MODEL_QUIRK_ENABLE_THINKING | MODEL_QUIRK_FREE_CHOICE },
+		      MODEL_QUIRK_ENABLE_THINKING | MODEL_QUIRK_FREE_CHOICE |
+		      MODEL_QUIRK_NO_FILES },
 	{ .name = "groq",
 	    .api = MODEL_API_CHAT,
 	    .url = "https://api.groq.com/openai/v1",
 	    .path = CHAT,
 	    .key_header = BEARER,
 	    .key_variable = "GROQ_API_KEY",
-	    .quirks = MODEL_QUIRK_REASONING | MODEL_QUIRK_ECHO_ROUND },
+	    .quirks = MODEL_QUIRK_REASONING | MODEL_QUIRK_ECHO_ROUND |
+		      MODEL_QUIRK_NO_FILES },
 	{ .name = "cerebras",
-	    .text_only = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://api.cerebras.ai/v1",
 	    .path = CHAT,
 	    .key_header = BEARER,
 	    .key_variable = "CEREBRAS_API_KEY",
-	    .quirks = MODEL_QUIRK_REASONING | MODEL_QUIRK_ECHO_ROUND },
+	    .quirks =
+		MODEL_QUIRK_REASONING | MODEL_QUIRK_ECHO_ROUND | NO_MEDIA },
 	{ .name = "openrouter",
-	    .documents = 1,
 	    .api = MODEL_API_CHAT,
 	    .url = "https://openrouter.ai/api/v1",
 	    .path = CHAT,
@@ -113,7 +110,9 @@ static const struct model_profile profiles[] = {
 	    .path = CHAT,
 	    .key_header = BEARER,
 	    .key_variable = "MISTRAL_API_KEY",
-	    .quirks = OTHERS | MODEL_QUIRK_NO_STREAM_OPTIONS },
+	    .quirks = OTHERS | MODEL_QUIRK_NO_STREAM_OPTIONS |
+		      MODEL_QUIRK_NO_FILES | MODEL_QUIRK_SHORT_IDS |
+		      MODEL_QUIRK_ANSWER_RESULTS },
 	{ .name = "vllm",
 	    .api = MODEL_API_CHAT,
 	    .url = "http://127.0.0.1:8000/v1",
@@ -122,7 +121,7 @@ static const struct model_profile profiles[] = {
 	    .key_variable = "VLLM_API_KEY",
 	    .key_optional = 1,
 	    .quirks = OTHERS | MODEL_QUIRK_REASONING |
-		      MODEL_QUIRK_TEMPLATE_THINKING },
+		      MODEL_QUIRK_TEMPLATE_THINKING | MODEL_QUIRK_NO_FILES },
 	{ .name = "llamacpp",
 	    .api = MODEL_API_CHAT,
 	    .url = "http://127.0.0.1:8080/v1",
@@ -130,16 +129,16 @@ static const struct model_profile profiles[] = {
 	    .key_header = BEARER,
 	    .key_variable = "LLAMA_API_KEY",
 	    .key_optional = 1,
-	    .quirks = OTHERS | MODEL_QUIRK_TEMPLATE_THINKING },
+	    .quirks =
+		OTHERS | MODEL_QUIRK_TEMPLATE_THINKING | MODEL_QUIRK_NO_FILES },
 	{ .name = "ollama",
 	    .api = MODEL_API_CHAT,
 	    .url = "http://127.0.0.1:11434/v1",
 	    .path = CHAT,
 	    .key_header = BEARER,
 	    .key_optional = 1,
-	    .quirks = OTHERS },
+	    .quirks = OTHERS | MODEL_QUIRK_NO_FILES },
 	{ .name = "script",
-	    .documents = 1,
 	    .api = MODEL_API_ANTHROPIC,
 	    .key_optional = 1,
 	    .is_script = 1,
@@ -164,6 +163,10 @@ static const struct {
 	{ "template-thinking", MODEL_QUIRK_TEMPLATE_THINKING },
 	{ "free-choice", MODEL_QUIRK_FREE_CHOICE },
 	{ "no-schema", MODEL_QUIRK_NO_SCHEMA },
+	{ "no-images", MODEL_QUIRK_NO_IMAGES },
+	{ "no-files", MODEL_QUIRK_NO_FILES },
+	{ "short-ids", MODEL_QUIRK_SHORT_IDS },
+	{ "answer-results", MODEL_QUIRK_ANSWER_RESULTS },
 };
 
 const struct model_profile *

@@ -22,8 +22,6 @@ struct model_profile {
 	const char *key_variable; /* of the environment, or "" */
 	unsigned quirks;          /* of enum model_quirk */
 	int key_optional;
-	int text_only;        /* usually: no images */
-	int documents;        /* PDFs too */
 	int is_script;        /* scenarios of a file, no HTTP */
 	const char *model_id; /* if the configuration says none, or "" */
 	const char *version;  /* the same */

@@ -13,6 +13,7 @@ static const struct model_wire *const wires[MODEL_APIS] = {
 	[MODEL_API_ANTHROPIC] = &wire_anthropic,
 	[MODEL_API_RESPONSES] = &wire_responses,
 	[MODEL_API_GEMINI] = &wire_gemini,
+	[MODEL_API_CHAT] = &wire_chat,
 };
 
 const struct model_wire *
