@@ -157,9 +157,9 @@ forms_new(const struct models *models)
 		form->wire = model_wire_of(m);
 		form->base.start = form->wire->start;
 		form->base.plain = !form->wire->parses;
-		form->base.state_bytes =
-		    form->wire->keeps ? sizeof(struct wire_text)
-				      : offsetof(struct wire_text, cuts);
+		form->base.state_bytes = form->wire->keeps
+					     ? sizeof(struct wire_text)
+					     : offsetof(struct wire_text, cuts);
 		form->base.before = form_cut;
 		form->base.add = form_add;
 		buf_init(&by, NULL);

@@ -295,6 +295,7 @@ tools(struct buf *out, const char *tools, unsigned quirks)
 const struct model_wire wire_chat = {
 	.start = "    ", /* blanks, the rest is in the head */
 	.parses = 1,
+	.keeps = 1,
 	.add = chat_add,
 	.cut = chat_cut,
 	.head = head,

@@ -196,6 +196,7 @@ finish(struct wire_text *t, const struct wire_request *rq)
 const struct model_wire wire_gemini = {
 	.start = "{\"contents\":[",
 	.parses = 1,
+	.keeps = 1,
 	.add = gemini_add,
 	.finish = finish,
 	.tools = tools,
