@@ -21,7 +21,7 @@ def place():
     server = RecordedServer()
     models = {name: {"provider": name, "url": server.url, "id": "m", "retries": "0", "breaker_failures": "0", "context_window": "0"}
               for name in sorted(PROFILES | set(BY_API.values()))}
-    keys = {f"{p}_API_KEY": "k" for p in ("OPENAI", "GEMINI", "DEEPSEEK", "DASHSCOPE", "GROQ", "CEREBRAS", "OPENROUTER")}
+    keys = {f"{p}_API_KEY": "key-of-the-test" for p in ("OPENAI", "GEMINI", "DEEPSEEK", "DASHSCOPE", "GROQ", "CEREBRAS", "OPENROUTER")}
     stack = Stack(workers=1, models=models, env=keys)
     stack.server = server
     yield stack
