@@ -69,6 +69,10 @@ image_check(const struct model *m, const struct json *block, struct err *err)
 		    "message: an image is image/jpeg, image/png, image/gif or "
 		    "image/webp, not %.64s",
 		    type);
+	if (type != NULL && strcmp(type, "image/gif") == 0 &&
+	    m->profile->api == MODEL_API_GEMINI)
+		return err_set(err, ERR_INVALID,
+		    "message: the model %s takes no GIF", m->conf->label);
 	return source_check(m, "image", source, err);
 }
 
