@@ -133,6 +133,20 @@ def test_cost(place):
     assert user.get("/api/usage?days=0").status == 400
 
 
+def test_cost_of_what_is_resumed(stack_factory):
+    """Workers that are killed in the middle lose and double no count: one for each answer that was kept."""
+    stack = stack_factory(workers=2, scenarios=[{"match": "", "steps": [{"text": "one two three four", "pace_ms": 15, "by": "word"}]}])
+    user = stack.user()
+    agents = [user.agent() for _ in range(6)]
+    for n in range(4):
+        for agent in agents:
+            agent.say(f"message {n}")
+        stack.kill_workers()
+    wait_for(lambda: not any(a.info()["busy"] for a in agents), 30, "turns still run")
+    counted = sum(f["kind"] == "token_usage" for a in agents for f in a.page()["events"])
+    assert user.get("/api/usage").json["today"]["calls"] == counted == sum(m["role"] == "assistant" for a in agents for m in a.history())
+
+
 def test_no_price(place):
     """Without prices no cost is shown."""
     usage = next(f.json for f in place.user().agent().ask("cost") if f.kind == "token_usage")
