@@ -125,10 +125,12 @@ add_system(struct buf *b, const char *system, int mark)
 	buf_lit(b, "}]");
 }
 
+/* A model that thinks takes no forced tool. */
 static void
-add_choice(struct buf *b, const char *choice)
+add_choice(struct buf *b, const char *choice, int thinks)
 {
-	if (*choice == '\0')
+	if (*choice == '\0' ||
+	    (thinks && (*choice == '=' || strcmp(choice, "any") == 0)))
 		return;
 	json_open(b, "tool_choice", '{');
 	json_add_str(b, "type", *choice == '=' ? "tool" : choice);
@@ -170,7 +172,7 @@ finish(struct wire_text *t, const struct wire_request *rq)
 	    (long long)m->max_tokens);
 	if (*rq->tools != '\0') {
 		json_add_raw(b, "tools", rq->tools, strlen(rq->tools));
-		add_choice(b, rq->tool_choice);
+		add_choice(b, rq->tool_choice, m->thinking > 0);
 	}
 	add_system(b, rq->system, m->cache_markers);
 	if (m->thinking > 0)

@@ -97,8 +97,7 @@ normalised(struct arena *a, const struct json *body)
 		if (strcmp(json_name(m), "system") == 0) {
 			if (*system_of(m) != '\0')
 				json_add_str(&b, "system", system_of(m));
-		} else if (has_tools ||
-			   strncmp(json_name(m), "tool", 4) != 0) {
+		} else if (has_tools || strncmp(json_name(m), "tool", 4) != 0) {
 			add_plain(&b, json_name(m), m);
 		}
 	}

@@ -107,12 +107,46 @@ test_rest(void **state)
 	    "\"cache_control\":{\"type\":\"ephemeral\"}},{\"type\":\"text\","
 	    "\"text\":\"more\"}]}],\"model\":\"m\",\"max_tokens\":5000,"
 	    "\"stream\":true,\"tools\":[{\"name\":\"f\",\"description\":\"d\","
-	    "\"input_schema\":{}}],\"tool_choice\":{\"type\":\"tool\","
-	    "\"name\":\"f\"},\"system\":[{\"type\":\"text\",\"text\":\"S\","
+	    "\"input_schema\":{}}],\"system\":[{\"type\":\"text\",\"text\":"
+	    "\"S\","
 	    "\"cache_control\":{\"type\":\"ephemeral\"}}],\"thinking\":"
 	    "{\"type\":\"enabled\",\"budget_tokens\":2000},\"output_config\":"
 	    "{\"effort\":\"high\",\"format\":{\"type\":\"json_schema\","
 	    "\"schema\":{\"type\":\"object\"}}},\"temperature\":1}");
+	arena_close(&a);
+}
+
+/* A tool is forced, but not while the model thinks. */
+static void
+test_choice(void **state)
+{
+	static const struct {
+		const char *choice, *wanted;
+	} rows[] = {
+		{ "auto", "{\"type\":\"auto\"}" },
+		{ "none", "{\"type\":\"none\"}" },
+		{ "any", "{\"type\":\"any\"}" },
+		{ "=f", "{\"type\":\"tool\",\"name\":\"f\"}" },
+	};
+	struct arena *a = arena_open(4096);
+	struct wire_model m = wire_model_of("m");
+	struct wire_request rq = { .model = &m,
+		.tools = "[{\"name\":\"f\",\"input_schema\":{}}]" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		rq.tool_choice = rows[i].choice;
+		m.thinking = 0;
+		expect_json("choice",
+		    json_get(wire_body(a, &wire_anthropic, &rq, docs, 1),
+			"tool_choice"),
+		    rows[i].wanted);
+		m.thinking = 1024;
+		assert_int_equal(
+		    json_get(wire_body(a, &wire_anthropic, &rq, docs, 1),
+			"tool_choice") == NULL,
+		    i > 1);
+	}
 	arena_close(&a);
 }
 
@@ -123,6 +157,7 @@ main(void)
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_choice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
