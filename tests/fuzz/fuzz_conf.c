@@ -43,10 +43,19 @@ check_conf(const struct conf *c)
 		memcpy(&v, at, sizeof(v));
 		if (s->type == SETTING_CHOICE)
 			must(v >= 0 && v < (int64_t)strlen(s->choices));
+		else if (s->type == SETTING_PRICE)
+			must(v >= -1);
 		else
 			must(v >= s->min && v <= s->max);
 	}
 	must(c->listen[0] == '/');
+	for (size_t i = 0; i < c->model_count; i++) {
+		must(named_label_is_good(c->models[i].label));
+		must(strlen(c->models[i].provider) < SIZE_MAX);
+		must(conf_model_find(c, c->models[i].label) == &c->models[i]);
+	}
+	for (size_t i = 0; i < c->provider_count; i++)
+		must(c->providers[i].url != c->provider.url);
 }
 
 static void
