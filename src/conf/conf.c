@@ -259,7 +259,7 @@ named_now(const struct reader *r, const char *section, const char *word)
 		return NULL;
 	while (n != NULL && n->next != NULL)
 		n = n->next;
-	return n;
+	return n != NULL && n->is_model == (*word == 'm') ? n : NULL;
 }
 
 /* A line below [model NAME] or [provider NAME]. */
@@ -275,7 +275,7 @@ handle_named(struct reader *r, struct named *n, const char *word,
 	    strncmp(key, word, strlen(word)) == 0 ? "" : word,
 	    strncmp(key, word, strlen(word)) == 0 ? "" : ".", key);
 	s = setting_find(name);
-	if (s == NULL || named_origin(s) == 0) {
+	if (s == NULL || strncmp(s->name, word, strlen(word)) != 0) {
 		complain_unknown(r, name);
 		return;
 	}
