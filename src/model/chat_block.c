@@ -130,12 +130,14 @@ get_word(const struct json *j, const char *name)
 static struct model_block *
 call_at(struct model_decode *d, int64_t index, const char *id)
 {
-	struct model_block *b = d->r.block + d->r.block_count;
+	struct model_block *b;
 
-	while (b-- > d->r.block)
+	for (int i = d->r.block_count - 1; i >= 0; i--) {
+		b = &d->r.block[i];
 		if (b->kind == MODEL_BLOCK_CALL && b->index == index &&
 		    (id == NULL || strcmp(b->id, id) == 0))
 			return b;
+	}
 	return NULL;
 }
 
