@@ -2,16 +2,25 @@
 # SPDX-License-Identifier: MIT
 """A model that says what its script says, over real HTTP.
 
-It answers POST /v1/messages on 127.0.0.1 with an Anthropic Messages stream,
-refuses requests that the real API would refuse, and remembers every request
+It answers on 127.0.0.1 with the stream of the API that the path is of:
+
+    POST /v1/messages                                   anthropic
+    POST /v1/chat/completions                           openai-chat
+    POST /v1/responses                                  openai-responses
+    POST /v1beta/models/ID:streamGenerateContent?alt=sse    gemini
+
+It refuses requests that the real API would refuse, and remembers every request
 and every connection that the client closed early. It needs nothing but the
-standard library.
+standard library. Scenarios are the same for all; their words are Anthropic's,
+and scripted_chat.py, scripted_responses.py and scripted_gemini.py say what
+becomes of them.
 
 From a test:
 
     with ScriptedModel() as model:              # or a path, a dict, a list
         ...  model.url, model.port
         model.requests[-1].body["messages"]     # what was asked
+        model.requests[-1].conversation         # the same, for all APIs
         model.invalid                           # what was refused, with why
         model.connections.open, .accepted       # now, ever
         model.closes[-1].ended_at               # time.monotonic() of a hang-up
@@ -55,12 +64,12 @@ Steps run in order. Each is an object known by one member:
         pieces of at most N characters (default: one piece).
     {"wait_ms": N}      pause.
     {"stall": true}     sends nothing more and keeps the connection open.
-    {"ping": true}      a ping event.
+    {"ping": true}      a ping event, or where there is none a comment.
     {"error": {"type": T, "message": T}}
         An error event inside the 200 stream, which ends there, properly.
     {"status": 529, "headers": {}, "body": {}, "times": K}
         Answers with this status, and no stream, if it stands before anything
-        was sent. body may be left out (a fitting Anthropic error) or be a
+        was sent. body may be left out (a fitting error of the API) or be a
         string (sent as it is). With times, only K times: counted per step and
         per conversation (the messages array), so that a retry counts up and
         another conversation starts anew. Then the next step follows. With
@@ -71,12 +80,14 @@ Steps run in order. Each is an object known by one member:
                         is one byte, U+0000 to U+00FF.
     {"split": N}        from here at most N bytes to a TCP segment.
     {"stop_reason": "max_tokens"}       instead of end_turn.
-    {"usage": {...}}    "measured": true makes input_tokens of the request's length; else members for the usage of message_delta; what comes
+    {"usage": {...}}    members for the usage of message_delta; what comes
                         before the first output is in message_start too.
+                        "measured": true makes input_tokens of the request's
+                        length.
 
-Headers and message_start are sent with the first output. So a wait or stall
+Headers and the first event are sent with the first output. So a wait or stall
 in front delays the status line; put {"ping": true} before it if the client
-shall see the 200 first. An error event in front comes without message_start.
+shall see the 200 first. An error event in front comes without that.
 
 In texts (T, and times) these are replaced, once, from the inside out; what
 was put in is not looked at again:
@@ -100,7 +111,13 @@ import threading
 import time
 import traceback
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from scripted_answer import Gone, Refused, need
+from scripted_anthropic import AnthropicAnswer
+from scripted_chat import ChatAnswer
+from scripted_gemini import GeminiAnswer
+from scripted_responses import ResponsesAnswer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_SCENARIOS = os.path.join(HERE, "scenarios.json")
@@ -109,33 +126,14 @@ FALLBACK = {"match": "", "steps": [{"text": "echo: ${last}"}]}
 HEAD_MAX = 64 << 10
 BODY_MAX = 32 << 20
 WORDS_MAX = 1_000_000
-FLUSH_BYTES = 16 << 10
 
-ERROR_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    405: "invalid_request_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
-
-
-class Refused(Exception):
-    """The request is not one that the API would take."""
-
-    def __init__(self, status, text):
-        super().__init__(text)
-        self.status = status
-
-
-class Gone(Exception):
-    """The client closed, or the script did."""
+# The path of a request, and who answers it.
+APIS = [(re.compile(path), answer) for path, answer in (
+    (r"/v1/messages(\?.*)?", AnthropicAnswer),
+    (r"/v1/chat/completions(\?.*)?", ChatAnswer),
+    (r"/v1/responses", ResponsesAnswer),
+    (r"/v1beta/models/([^/:?]+):streamGenerateContent\?alt=sse", GeminiAnswer),
+)]
 
 
 @dataclass
@@ -156,6 +154,8 @@ class Request:
     events: int = 0  # sent so far
     chars: int = 0  # of text and thinking
     connection: int = 0  # the how-manieth
+    api: str = ""  # as a provider's is called
+    conversation: list = field(default_factory=list)  # of Said
 
     def end(self, how):
         if not self.ended:
@@ -165,7 +165,7 @@ class Request:
     @property
     def last(self):
         """The last user text."""
-        return "".join(user_texts(self.body)[-1:])
+        return "".join(user_texts(self.conversation)[-1:])
 
 
 @dataclass
@@ -174,204 +174,19 @@ class Connections:
     accepted: int = 0
 
 
-# ---------------------------------------------------------------------------
-# What the API accepts
-
-BODY_MEMBERS = {
-    "model", "max_tokens", "messages", "system", "stream", "tools",
-    "tool_choice", "thinking", "output_config", "stop_sequences",
-    "cache_control", "metadata", "service_tier", "container",
-    "inference_geo", "temperature", "top_p", "top_k",
-}
-
-
-def need(ok, text, status=400):
-    if not ok:
-        raise Refused(status, text)
-
-
-def is_text(value):
-    return isinstance(value, str) and value.strip() != ""
-
-
-def check_text(block, at):
-    need(is_text(block.get("text")),
-         f"{at}: text content blocks must contain non-whitespace text")
-
-
-def check_source(block, at):
-    source = block.get("source")
-    need(isinstance(source, dict) and
-         source.get("type") in ("base64", "url", "file", "text", "content"),
-         f"{at}.source: invalid")
-
-
-def check_tool_use(block, at):
-    for name in ("id", "name"):
-        need(isinstance(block.get(name), str) and
-             re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", block[name]),
-             f"{at}.{name}: invalid")
-    need(isinstance(block.get("input"), dict),
-         f"{at}.input: must be an object")
-
-
-def check_tool_result(block, at):
-    need(isinstance(block.get("tool_use_id"), str),
-         f"{at}.tool_use_id: field required")
-    content = block.get("content", "")
-    need(isinstance(content, (str, list)), f"{at}.content: invalid")
-    if isinstance(content, list):
-        for i, part in enumerate(content):
-            need(isinstance(part, dict) and
-                 part.get("type") in ("text", "image", "document"),
-                 f"{at}.content.{i}: invalid")
-
-
-def check_thinking(block, at):
-    need(isinstance(block.get("thinking"), str),
-         f"{at}.thinking: field required")
-    need(isinstance(block.get("signature"), str) and block["signature"],
-         f"{at}.signature: field required")
-
-
-def check_redacted(block, at):
-    need(isinstance(block.get("data"), str), f"{at}.data: field required")
-
-
-# type -> (who may say it, check)
-BLOCKS = {
-    "text": (("user", "assistant"), check_text),
-    "image": (("user",), check_source),
-    "document": (("user",), check_source),
-    "tool_use": (("assistant",), check_tool_use),
-    "tool_result": (("user",), check_tool_result),
-    "thinking": (("assistant",), check_thinking),
-    "redacted_thinking": (("assistant",), check_redacted),
-}
-
-
-def check_block(block, role, at):
-    need(isinstance(block, dict), f"{at}: must be an object")
-    kind = block.get("type")
-    need(isinstance(kind, str) and kind in BLOCKS,
-         f"{at}.type: unknown block type {kind!r}")
-    roles, check = BLOCKS[kind]
-    need(role in roles, f"{at}: `{kind}` blocks are not allowed for {role}")
-    check(block, at)
-
-
-def check_message(message, at):
-    need(isinstance(message, dict), f"{at}: must be an object")
-    role, content = message.get("role"), message.get("content")
-    need(role in ("user", "assistant"), f"{at}.role: invalid")
-    need(set(message) <= {"role", "content"}, f"{at}: extra members")
-    if isinstance(content, str):
-        need(content.strip(), f"{at}.content: must not be empty")
-        return role, [{"type": "text", "text": content}]
-    need(isinstance(content, list) and content,
-         f"{at}.content: must be a non-empty array or string")
-    for i, block in enumerate(content):
-        check_block(block, role, f"{at}.content.{i}")
-    return role, content
-
-
-def check_results(i, calls, blocks):
-    """The user message after an assistant's tool calls."""
-    results = [b for b in blocks if b["type"] == "tool_result"]
-    ids = [b["tool_use_id"] for b in results]
-    need(len(set(ids)) == len(ids),
-         f"messages.{i}: more than one tool_result for a tool_use id")
-    for one in ids:
-        need(one in calls, f"messages.{i}: unexpected `tool_use_id` {one}: "
-             "no such tool_use in the previous message")
-    missing = [c for c in calls if c not in ids]
-    need(not missing, f"messages.{i}: `tool_use` ids were found without "
-         f"`tool_result` blocks immediately after: {', '.join(missing)}")
-    need(blocks[:len(results)] == results,
-         f"messages.{i}: tool_result blocks must come first")
-
-
-def check_messages(messages):
-    need(isinstance(messages, list) and messages,
-         "messages: at least one message is required")
-    turns, seen = [], set()
-    for i, message in enumerate(messages):
-        role, blocks = check_message(message, f"messages.{i}")
-        if turns and turns[-1][1] == role:
-            turns[-1][2].extend(blocks)  # the API merges them
-        else:
-            turns.append((i, role, list(blocks)))
-    need(turns[0][1] == "user", "messages: first message must use the "
-         "\"user\" role")
-    need(turns[-1][1] == "user", "messages: the conversation must end with "
-         "a user message")
-    calls = []
-    for i, role, blocks in turns:
-        if role == "user":
-            check_results(i, calls, blocks)
-            continue
-        calls = [b["id"] for b in blocks if b["type"] == "tool_use"]
-        need(len(set(calls)) == len(calls) and not seen & set(calls),
-             f"messages.{i}: `tool_use` ids must be unique")
-        seen |= set(calls)
-
-
-def check_system(system):
-    if isinstance(system, str):
-        return
-    need(isinstance(system, list), "system: must be a string or an array")
-    for i, block in enumerate(system):
-        need(isinstance(block, dict) and block.get("type") == "text",
-             f"system.{i}.type: must be text")
-        check_text(block, f"system.{i}")
-
-
-def check_tools(tools):
-    need(isinstance(tools, list), "tools: must be an array")
-    for i, tool in enumerate(tools):
-        need(isinstance(tool, dict) and isinstance(tool.get("name"), str) and
-             re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", tool["name"]),
-             f"tools.{i}.name: invalid")
-        if tool.get("type", "custom") == "custom":
-            schema = tool.get("input_schema")
-            need(isinstance(schema, dict) and schema.get("type") == "object",
-                 f"tools.{i}.input_schema.type: must be object")
-
-
-def count_markers(value):
-    if isinstance(value, dict):
-        mine = isinstance(value.get("cache_control"), dict)
-        return mine + sum(count_markers(v) for k, v in value.items()
-                          if k not in ("input", "input_schema"))
-    if isinstance(value, list):
-        return sum(count_markers(v) for v in value)
-    return 0
-
-
-def check_body(body):
-    need(isinstance(body, dict), "the body must be a JSON object")
-    extra = sorted(set(body) - BODY_MEMBERS)
-    need(not extra, f"{', '.join(extra)}: extra inputs are not permitted")
-    need(is_text(body.get("model")), "model: field required")
-    limit = body.get("max_tokens")
-    need(isinstance(limit, int) and not isinstance(limit, bool) and limit > 0,
-         "max_tokens: a positive integer is required")
-    check_messages(body.get("messages"))
-    if "system" in body:
-        check_system(body["system"])
-    if "tools" in body:
-        check_tools(body["tools"])
-    need(body.get("stream") is True,
-         "stream: this model only answers with a stream")
-    need(count_markers(body) <= 4,
-         "a maximum of 4 blocks with cache_control may be provided")
-
-
 def no_constant(name):
     raise ValueError(name)
 
 
-def check_request(request):
+def find_api(path):
+    """(match of the path, class of the answer); an answer of Anthropic's says that there is nothing."""
+    for regex, answer in APIS:
+        if match := regex.fullmatch(path):
+            return match, answer
+    return None, AnthropicAnswer
+
+
+def check_request(request, api, match, quirks):
     """Raises Refused, or leaves the parsed body in the request."""
     problem = ""
     try:
@@ -379,79 +194,51 @@ def check_request(request):
                                   parse_constant=no_constant)
     except ValueError as e:
         problem = f"the body is not JSON: {e}"
-    path = request.path.partition("?")[0]
-    need(path == "/v1/messages", f"{path}: not found", 404)
+    need(match, f"{request.path}: not found", 404)
     need(request.method == "POST", "method not allowed", 405)
-    header = request.headers.get
-    need(header("x-api-key"), "x-api-key header is required", 401)
-    need(header("anthropic-version"), "anthropic-version: header is required")
-    need(header("content-type", "").partition(";")[0].strip().lower() ==
+    need(request.headers.get("content-type", "").partition(";")[0].strip().lower() ==
          "application/json", "content-type: must be application/json")
     need(not problem, problem)
-    check_body(request.body)
+    if isinstance(request.body, dict):
+        request.conversation = api.conversation(request.body)
+    api.check(request, match, quirks)
 
 
 # ---------------------------------------------------------------------------
 # Scenarios
 
-def user_messages(body):
-    messages = body.get("messages") if isinstance(body, dict) else None
-    return [m for m in messages or ()
-            if isinstance(m, dict) and m.get("role") == "user"]
+def user_messages(conversation):
+    """Without those that only have results."""
+    return [m for m in conversation if m.role == "user" and not m.results]
 
 
-def message_results(message):
-    content = message.get("content")
-    return [b for b in content if isinstance(b, dict) and
-            b.get("type") == "tool_result"] if isinstance(content, list) else []
+def user_texts(conversation):
+    """All texts of the user, in order."""
+    return [t for m in user_messages(conversation) for t in m.texts]
 
 
-def round_of(body):
+def round_of(conversation):
     """How many answers came since the user said something."""
     count = 0
-    for message in reversed(body["messages"]):
-        if message["role"] == "assistant":
+    for message in reversed(conversation):
+        if message.role == "model":
             count += 1
-        elif not message_results(message):
+        elif not message.results:
             break
     return count
-
-
-def result_text(block):
-    content = block.get("content", "")
-    if isinstance(content, str):
-        return content
-    return "".join(part.get("text", "") for part in content)
-
-
-def message_texts(message):
-    content = message.get("content")
-    if isinstance(content, str):
-        return [content]
-    if message_results(message):
-        return []
-    return [b.get("text", "") for b in content or ()
-            if isinstance(b, dict) and b.get("type") == "text"]
-
-
-def user_texts(body):
-    """All texts of the user, in order."""
-    return [t for m in user_messages(body) for t in message_texts(m)]
 
 
 class Texts:
     """What ${...} stands for in one request."""
 
-    def __init__(self, body, match):
-        texts = user_texts(body)
+    def __init__(self, conversation, match):
+        texts = user_texts(conversation)
         self.match = match
         self.names = {
             "last": texts[-1] if texts else "",
             "first": texts[0] if texts else "",
-            "count": str(len([m for m in user_messages(body)
-                              if not message_results(m)])),
-            "results": "\n".join(result_text(b) for b in message_results(
-                body["messages"][-1])),
+            "count": str(len(user_messages(conversation))),
+            "results": "\n".join(conversation[-1].results),
         }
 
     def value(self, name):
@@ -498,14 +285,6 @@ class Texts:
         return value
 
 
-def pieces(text, by):
-    if by == "whole":
-        return [text] if text else []
-    if by == "char":
-        return list(text)
-    return re.findall(r"\s*\S+\s*|\s+", text)
-
-
 def load_scenarios(source):
     """A path, a {"scenarios": ...}, or the list itself; checked."""
     if isinstance(source, (str, os.PathLike)):
@@ -529,185 +308,6 @@ def load_scenarios(source):
 
 
 # ---------------------------------------------------------------------------
-# An answer: the steps write events into it
-
-def compact(value):
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-class Answer:
-    def __init__(self, model, conn, request):
-        self.model = model
-        self.conn = conn
-        self.request = request
-        self.texts = None
-        self.key = ""  # the conversation
-        self.out = bytearray()
-        self.split = 0
-        self.headers_sent = False
-        self.message_sent = False
-        self.block = None  # "text", "thinking" or None
-        self.index = 0
-        self.pinged = False
-        self.words = 0
-        self.stop_reason = "end_turn"
-        self.usage = {
-            "input_tokens": 0,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-        }
-
-    async def run(self, match, steps):
-        """Plays the steps of a request that is valid."""
-        self.texts = Texts(self.request.body, match)
-        self.key = compact(self.request.body["messages"])
-        self.usage["input_tokens"] = len(re.findall(r"\w+", self.key))
-        for step in steps:
-            kind = next(name for name in step if name in STEPS)
-            if await STEPS[kind](self, step):
-                return
-        await self.finish()
-
-    async def flush(self):
-        data, self.out = bytes(self.out), bytearray()
-        size = self.split or len(data) or 1
-        for i in range(0, len(data), size):
-            await self.conn.write(data[i:i + size])
-            if self.split:
-                await asyncio.sleep(0)
-
-    async def add(self, data):
-        """Body bytes, as one HTTP chunk, with the header before the first."""
-        if not self.headers_sent:
-            self.headers_sent = True
-            self.request.status = 200
-            self.out += (
-                "HTTP/1.1 200 OK\r\n"
-                "Content-Type: text/event-stream; charset=utf-8\r\n"
-                "Cache-Control: no-cache\r\n"
-                f"request-id: req_{self.request.number:08d}\r\n"
-                "Transfer-Encoding: chunked\r\n"
-                "Connection: keep-alive\r\n\r\n").encode()
-        if data:
-            self.out += b"%x\r\n%b\r\n" % (len(data), data)
-        if len(self.out) >= FLUSH_BYTES:
-            await self.flush()
-
-    async def event(self, kind, padding="", **members):
-        data = compact({"type": kind, **members})
-        await self.add(f"event: {kind}\ndata: {data}{padding}\n\n".encode())
-        self.request.events += 1
-
-    async def start(self):
-        if self.message_sent:
-            return
-        self.message_sent = True
-        await self.event("message_start", message={
-            "id": f"msg_{self.request.number:08d}", "type": "message",
-            "role": "assistant", "model": self.request.body["model"],
-            "content": [], "stop_reason": None, "stop_sequence": None,
-            "usage": {**self.usage, "output_tokens": 1}})
-
-    async def ping(self):
-        await self.start()
-        self.pinged = True
-        await self.event("ping", padding="      ")
-
-    async def open_block(self, kind):
-        if self.block == kind:
-            return
-        await self.close_block()
-        await self.start()
-        empty = {"type": kind, kind: ""}
-        if kind == "thinking":
-            empty["signature"] = ""
-        await self.event("content_block_start", index=self.index,
-                         content_block=empty)
-        self.block = kind
-        if not self.pinged:
-            await self.ping()
-
-    async def close_block(self):
-        if self.block is not None:
-            await self.event("content_block_stop", index=self.index)
-            self.block = None
-            self.index += 1
-
-    async def delta(self, kind, text):
-        await self.event("content_block_delta", index=self.index,
-                         delta={"type": f"{kind}_delta", kind: text})
-
-    async def say(self, kind, step):
-        text = self.texts.expand(step[kind])
-        pace = step.get("pace_ms", 0) / 1000
-        begin = time.monotonic()
-        await self.open_block(kind)
-        for i, piece in enumerate(pieces(text, step.get("by", "word"))):
-            if pace and i:
-                await self.flush()
-                await self.conn.pause(begin + i * pace - time.monotonic())
-            await self.delta(kind, piece)
-            self.request.chars += len(piece)
-            self.words += 1
-
-    async def call(self, step):
-        raw = step.get("raw")
-        if raw is None:
-            raw = compact(self.texts.expand_all(step.get("input", {})))
-        await self.close_block()
-        await self.start()
-        number = f"toolu_{self.request.number:08d}_{self.index}"
-        await self.event("content_block_start", index=self.index,
-                         content_block={"type": "tool_use", "input": {},
-                                        "id": step.get("id", number),
-                                        "name": step["call"]})
-        self.block = "tool_use"
-        size = step.get("bytes", len(raw) or 1)
-        for i in range(0, len(raw), size):
-            await self.event("content_block_delta", index=self.index,
-                             delta={"type": "input_json_delta",
-                                    "partial_json": raw[i:i + size]})
-        await self.close_block()
-        if self.stop_reason == "end_turn":
-            self.stop_reason = "tool_use"
-
-    async def finish(self):
-        await self.start()
-        await self.close_block()
-        await self.event(
-            "message_delta",
-            delta={"stop_reason": self.stop_reason, "stop_sequence": None},
-            usage={"output_tokens": max(1, self.words), **self.usage})
-        await self.event("message_stop")
-        await self.end_body()
-
-    async def end_body(self):
-        self.out += b"0\r\n\r\n"
-        # Before the last byte: who has read it may look at the record.
-        self.request.end("complete")
-        await self.flush()
-
-    async def plain(self, status, headers, body):
-        """A response that is no stream."""
-        if not isinstance(body, str):
-            body = compact(body)
-        data = body.encode()
-        lines = {"Content-Type": "application/json",
-                 "request-id": f"req_{self.request.number:08d}", **headers}
-        head = "".join(f"{k}: {v}\r\n" for k, v in lines.items())
-        self.request.status = status
-        self.request.end("complete")
-        self.out += (f"HTTP/1.1 {status} Scripted\r\n{head}"
-                     f"Content-Length: {len(data)}\r\n\r\n").encode() + data
-        await self.flush()
-
-
-def error_body(status, text):
-    return {"type": "error",
-            "error": {"type": ERROR_TYPES.get(status, "api_error"),
-                      "message": text}}
-
-
 # Each step: an async function; true if the answer ends with it.
 
 async def step_text(answer, step):
@@ -718,7 +318,7 @@ async def step_thinking(answer, step):
     await answer.close_block()
     await answer.say("thinking", step)
     if "signature" in step:
-        await answer.delta("signature", step["signature"])
+        await answer.sign(step["signature"])
     await answer.close_block()
 
 
@@ -742,8 +342,7 @@ async def step_ping(answer, _step):
 
 async def step_error(answer, step):
     error = {k: answer.texts.expand(v) for k, v in step["error"].items()}
-    await answer.event("error", error=error)
-    await answer.end_body()
+    await answer.fail(error["type"], error["message"])
     return True
 
 
@@ -759,7 +358,7 @@ async def step_status(answer, step):
         answer.model.counters[key] += 1
         if answer.model.counters[key] > times:
             return False
-    body = step.get("body", error_body(status, f"scripted {status}"))
+    body = step.get("body", answer.error_body(status, f"scripted {status}"))
     if isinstance(body, str):
         body = answer.texts.expand(body)
     await answer.plain(status, step.get("headers", {}), body)
@@ -793,8 +392,10 @@ async def step_stop_reason(answer, step):
 
 
 async def step_usage(answer, step):
-    measured = {"input_tokens": len(answer.request.raw) // 4} if step["usage"].get("measured") else {}
-    answer.usage.update({**measured, **{k: v for k, v in step["usage"].items() if k != "measured"}})
+    usage = dict(step["usage"])
+    if usage.pop("measured", False):
+        usage = {"input_tokens": len(answer.request.raw) // 4, **usage}
+    answer.usage.update(usage)
 
 
 STEPS = {
@@ -986,6 +587,7 @@ class ScriptedModel:
         self.failures = []  # tracebacks: a test should find none
         self.connections = Connections()
         self.counters = Counter()
+        self.quirks = {}  # id of a model -> what check_chat is to ask of it
         self._number = 0
         self._conns = set()
         self._loop = None
@@ -1080,12 +682,11 @@ class ScriptedModel:
         self._number += 1
         return self._number
 
-    def find(self, body):
+    def find(self, conversation):
         """The match and the steps for a request."""
-        texts = user_texts(body)
-        said = [m for m in user_messages(body) if not message_results(m)]
-        here = "first" if len(said) < 2 else "later"
-        now = round_of(body)
+        texts = user_texts(conversation)
+        here = "first" if len(user_messages(conversation)) < 2 else "later"
+        now = round_of(conversation)
         for regex, count, number, steps in self.scenarios:
             match = regex.search(texts[-1] if texts else "")
             if (match is not None and count in (None, here) and
@@ -1095,14 +696,17 @@ class ScriptedModel:
 
     async def answer(self, conn, request):
         self.requests.append(request)
-        answer = Answer(self, conn, request)
+        match, api = find_api(request.path)
+        request.api = api.api if match else ""
+        answer = api(self, conn, request)
         try:
-            check_request(request)
+            check_request(request, api, match, self.quirks)
         except Refused as e:
             self.invalid.append((request, str(e)))
-            await answer.plain(e.status, {}, error_body(e.status, str(e)))
+            await answer.plain(e.status, {}, answer.error_body(e.status, str(e)))
             return
-        await answer.run(*self.find(request.body))
+        match, steps = self.find(request.conversation)
+        await answer.run(Texts(request.conversation, match), steps, STEPS)
 
 
 def main():
