@@ -216,6 +216,12 @@ form_entries(const struct history *h)
 	return ((const struct wire_text *)h->state)->shown;
 }
 
+unsigned
+form_round(const struct history *h)
+{
+	return ((const struct wire_text *)h->state)->round;
+}
+
 int64_t
 form_message(
     struct arena *a, const struct model *m, struct buf *out, const char *text)

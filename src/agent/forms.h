@@ -30,6 +30,9 @@ const struct model *form_model(const struct history_form *form);
 /* How many entries of the model's list are in the history's text. */
 int64_t form_entries(const struct history *h);
 
+/* What the model's wire knows of the round that runs. */
+unsigned form_round(const struct history *h);
+
 /* The start of a request and one user's message in it, in the model's form.
  * Returns its entries. */
 int64_t form_message(

@@ -114,6 +114,7 @@ step_pre_model(struct turn *t)
 		.extra = t->extra,
 		.messages = &h->text,
 		.message_count = form_entries(h),
+		.round = form_round(h),
 		.sink = { on_text, on_thinking, on_call_id },
 	};
 	turn_output_ask(t, &t->rq);

@@ -16,6 +16,52 @@
 static const char cache_marker[] =
     ",\"cache_control\":{\"type\":\"ephemeral\"}";
 
+/* ---- the round that runs ---- */
+
+/*
+ * The answers since the user spoke are one turn of the model's for the API. If
+ * that does not begin with thinking, a request that asks for more is refused:
+ * another model has begun it, or this one was not asked to think then. A
+ * message of the user's behind results does not end it, as the API makes one
+ * of both.
+ */
+enum round {
+	ROUND_ANSWERED = 1,
+	ROUND_UNTHOUGHT = 2, /* its first answer begins otherwise */
+	ROUND_RESULTS = 4,   /* they came behind the last answer */
+};
+
+/* How messages begin; we have written those ourselves. */
+#define FIRST(role, type)                                                      \
+	"{\"role\":\"" role "\",\"content\":[{\"type\":\"" type "\""
+#define THINKING FIRST("assistant", "thinking")
+#define REDACTED FIRST("assistant", "redacted_thinking")
+#define RESULTS FIRST("user", "tool_result")
+
+static int
+begins(const struct wire_message *m, const char *start)
+{
+	size_t n = strlen(start);
+
+	return m->len > n && memcmp(m->text, start, n) == 0;
+}
+
+static void
+round_add(struct wire_text *t, const struct wire_message *m)
+{
+	if (begins(m, "{\"role\":\"assistant\"")) {
+		if (!(t->round & ROUND_ANSWERED) &&
+		    (!m->own || !(begins(m, THINKING) || begins(m, REDACTED))))
+			t->round |= ROUND_UNTHOUGHT;
+		t->round |= ROUND_ANSWERED;
+		t->round &= ~(unsigned)ROUND_RESULTS;
+	} else if (begins(m, RESULTS)) {
+		t->round |= ROUND_RESULTS;
+	} else if (!(t->round & ROUND_RESULTS)) {
+		t->round = 0;
+	}
+}
+
 /* ---- messages ---- */
 
 static const char *const block_types[] = { "text", "image", "document",
@@ -77,6 +123,7 @@ add(struct wire_text *t, const struct wire_model *model,
     const struct wire_message *m)
 {
 	(void)model;
+	round_add(t, m);
 	if (m->own || !json_is(json_get(m->doc, "content"), JSON_ARRAY)) {
 		wire_entry(t);
 		buf_add(t->out, m->text, m->len);
@@ -125,13 +172,14 @@ add_system(struct buf *b, const char *system, int mark)
 	buf_lit(b, "}]");
 }
 
-/* A model that thinks takes no forced tool. */
+/* While it thinks no tool can be forced on it. */
 static void
-add_choice(struct buf *b, const char *choice, int thinks)
+add_choice(struct buf *b, const char *choice, int64_t thinking)
 {
-	if (*choice == '\0' ||
-	    (thinks && (*choice == '=' || strcmp(choice, "any") == 0)))
+	if (*choice == '\0')
 		return;
+	if (thinking > 0 && (*choice == '=' || strcmp(choice, "any") == 0))
+		choice = "auto";
 	json_open(b, "tool_choice", '{');
 	json_add_str(b, "type", *choice == '=' ? "tool" : choice);
 	if (*choice == '=')
@@ -161,6 +209,7 @@ static void
 finish(struct wire_text *t, const struct wire_request *rq)
 {
 	const struct wire_model *m = rq->model;
+	int64_t thinking = t->round & ROUND_UNTHOUGHT ? 0 : m->thinking;
 	struct buf *b = t->out;
 
 	if (m->cache_markers)
@@ -172,14 +221,14 @@ finish(struct wire_text *t, const struct wire_request *rq)
 	    (long long)m->max_tokens);
 	if (*rq->tools != '\0') {
 		json_add_raw(b, "tools", rq->tools, strlen(rq->tools));
-		add_choice(b, rq->tool_choice, m->thinking > 0);
+		add_choice(b, rq->tool_choice, thinking);
 	}
 	add_system(b, rq->system, m->cache_markers);
-	if (m->thinking > 0)
+	if (thinking > 0)
 		buf_printf(b,
 		    ",\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":"
 		    "%lld}",
-		    (long long)m->thinking);
+		    (long long)thinking);
 	add_output(b, rq);
 	wire_members(b, m->members);
 	buf_putc(b, '}');

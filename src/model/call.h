@@ -39,13 +39,14 @@ struct model_request {
 			      alone, or "" */
 
 	/*
-	 * All messages, in the form of the model's wire, and how many entries
-	 * that are. The rest of the body is put behind them and may change
-	 * the last MODEL_TAIL bytes; whoever owns the buffer puts it right
-	 * again.
+	 * All messages, in the form of the model's wire, how many entries that
+	 * are, and what it knows of the last of them. The rest of the body is
+	 * put behind them and may change the last MODEL_TAIL bytes; whoever
+	 * owns the buffer puts it right again.
 	 */
 	struct buf *messages;
 	int64_t message_count;
+	unsigned round; /* see struct wire_text */
 
 	struct model_sink sink;
 	void (*on_end)(void *ctx, struct model_call *call);

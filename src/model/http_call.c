@@ -96,7 +96,8 @@ body_finish(struct http_call *c)
 	const struct model_request *rq = c->call.rq;
 	const struct model_wire *wire = model_wire_of(m);
 	struct wire_text text = { .out = rq->messages,
-		.shown = rq->message_count };
+		.shown = rq->message_count,
+		.round = rq->round };
 	struct wire_model model = m->on_wire;
 	const struct wire_request on_wire = {
 		.model = &model,

@@ -29,6 +29,10 @@ struct wire_text {
 	 * there is none. */
 	size_t calls_at;
 
+	/* What the wire must know of the round that runs: the answers since
+	 * the user spoke. Of the wire's own words; 0 at the beginning. */
+	unsigned round;
+
 	/* The rest is there for wires that say so (keeps). */
 	int cut_count; /* of either */
 	union {

@@ -141,6 +141,29 @@ def check_messages(messages):
         seen |= set(calls)
 
 
+def check_thinking_turn(body):
+    """While it thinks no tool is forced, and a turn that goes on after results has begun with thinking."""
+    if body.get("thinking", {}).get("type") != "enabled":
+        return
+    need(body.get("tool_choice", {}).get("type") not in ("any", "tool"), "Thinking may not be enabled when tool_choice forces tool use.")
+    first = None  # of the turn that runs
+    after_results = False
+    for i, message in enumerate(body["messages"]):
+        if message["role"] == "assistant":
+            first = (i, message["content"]) if first is None else first
+            after_results = False
+        elif results_of(message):
+            after_results = True
+        elif not after_results:
+            first = None
+    if first is not None:
+        i, content = first
+        kind = content[0]["type"] if isinstance(content, list) else "text"
+        need(kind in ("thinking", "redacted_thinking"),
+             f"messages.{i}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{kind}`. When `thinking` is enabled, "
+             "a final `assistant` message must start with a thinking block")
+
+
 def check_system(system):
     if isinstance(system, str):
         return
@@ -182,6 +205,7 @@ def check_body(body):
     need(isinstance(limit, int) and not isinstance(limit, bool) and limit > 0,
          "max_tokens: a positive integer is required")
     check_messages(body.get("messages"))
+    check_thinking_turn(body)
     if "system" in body:
         check_system(body["system"])
     if "tools" in body:

@@ -107,8 +107,8 @@ test_rest(void **state)
 	    "\"cache_control\":{\"type\":\"ephemeral\"}},{\"type\":\"text\","
 	    "\"text\":\"more\"}]}],\"model\":\"m\",\"max_tokens\":5000,"
 	    "\"stream\":true,\"tools\":[{\"name\":\"f\",\"description\":\"d\","
-	    "\"input_schema\":{}}],\"system\":[{\"type\":\"text\",\"text\":"
-	    "\"S\","
+	    "\"input_schema\":{}}],\"tool_choice\":{\"type\":\"auto\"},"
+	    "\"system\":[{\"type\":\"text\",\"text\":\"S\","
 	    "\"cache_control\":{\"type\":\"ephemeral\"}}],\"thinking\":"
 	    "{\"type\":\"enabled\",\"budget_tokens\":2000},\"output_config\":"
 	    "{\"effort\":\"high\",\"format\":{\"type\":\"json_schema\","
@@ -116,38 +116,91 @@ test_rest(void **state)
 	arena_close(&a);
 }
 
-/* A tool is forced, but not while the model thinks. */
+/* While it thinks no tool is forced; without, it is. */
 static void
 test_choice(void **state)
 {
 	static const struct {
-		const char *choice, *wanted;
-	} rows[] = {
-		{ "auto", "{\"type\":\"auto\"}" },
-		{ "none", "{\"type\":\"none\"}" },
-		{ "any", "{\"type\":\"any\"}" },
-		{ "=f", "{\"type\":\"tool\",\"name\":\"f\"}" },
+		const char *choice;
+		int64_t thinking;
+		const char *wanted;
+	} cases[] = {
+		{ "=f", 0, "{\"type\":\"tool\",\"name\":\"f\"}" },
+		{ "any", 0, "{\"type\":\"any\"}" },
+		{ "=f", 2000, "{\"type\":\"auto\"}" },
+		{ "any", 2000, "{\"type\":\"auto\"}" },
+		{ "none", 2000, "{\"type\":\"none\"}" },
 	};
-	struct arena *a = arena_open(4096);
-	struct wire_model m = wire_model_of("m");
-	struct wire_request rq = { .model = &m,
-		.tools = "[{\"name\":\"f\",\"input_schema\":{}}]" };
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		rq.tool_choice = rows[i].choice;
-		m.thinking = 0;
-		expect_json("choice",
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct arena *a = arena_open(4096);
+		struct wire_model m = wire_model_of("m");
+		const struct wire_request rq = { .model = &m,
+			.tools = "[{\"name\":\"f\"}]",
+			.tool_choice = cases[i].choice };
+
+		m.thinking = cases[i].thinking;
+		expect_json(cases[i].choice,
 		    json_get(wire_body(a, &wire_anthropic, &rq, docs, 1),
 			"tool_choice"),
-		    rows[i].wanted);
-		m.thinking = 1024;
-		assert_int_equal(
-		    json_get(wire_body(a, &wire_anthropic, &rq, docs, 1),
-			"tool_choice") == NULL,
-		    i > 1);
+		    cases[i].wanted);
+		arena_close(&a);
 	}
-	arena_close(&a);
+}
+
+/* A turn that goes on after results is asked to think only if it has begun
+ * so; what the user says behind results is still of that turn. */
+static void
+test_thinking(void **state)
+{
+	static const struct {
+		const char *what; /* a message each: u what the user says, r
+				     results, t a thoughtful answer, f another
+				     model's, p one without thinking */
+		int thinks;
+	} cases[] = {
+		{ "u", 1 },
+		{ "utr", 1 },
+		{ "ufr", 0 },
+		{ "upr", 0 },
+		{ "utrpr", 1 },
+		{ "ufrtr", 0 },
+		{ "ufru", 0 },
+		{ "utru", 1 },
+		{ "ufruf", 0 },
+		{ "ufrfu", 1 },
+		{ "uputr", 1 },
+		{ "utrufr", 1 }, /* one turn, see above */
+		{ "utrfufr", 0 },
+	};
+	const struct wire_doc plain = { .text =
+					    "{\"role\":\"assistant\","
+					    "\"content\":[{\"type\":\"text\","
+					    "\"text\":\"p\"}]}" };
+	struct wire_doc foreign = docs[1], list[8];
+
+	(void)state;
+	foreign.foreign = 1;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct arena *a = arena_open(4096);
+		struct wire_model m = wire_model_of("m");
+		const struct wire_request rq = { .model = &m };
+		const char *p = cases[i].what;
+		size_t n = 0;
+
+		for (; *p != '\0'; p++)
+			list[n++] = *p == 'u'   ? docs[0]
+				    : *p == 't' ? docs[1]
+				    : *p == 'r' ? docs[2]
+				    : *p == 'f' ? foreign
+						: plain;
+		m.thinking = 2000;
+		if ((json_get(wire_body(a, &wire_anthropic, &rq, list, n),
+			 "thinking") != NULL) != cases[i].thinks)
+			fail_msg("%s", cases[i].what);
+		arena_close(&a);
+	}
 }
 
 int
@@ -158,6 +211,7 @@ main(void)
 		cmocka_unit_test(test_foreign),
 		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_choice),
+		cmocka_unit_test(test_thinking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
