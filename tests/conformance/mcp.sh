@@ -19,16 +19,8 @@ if [ -n "$MCP_CONFORMANCE_SCENARIO" ]; then
 	esac
 fi
 
-dir=${CONFORMANCE_DIR:-$(mktemp -d)}
-[ -n "$CONFORMANCE_DIR" ] || trap 'rm -rf "$dir"' EXIT
-npm install --prefix "$dir" --no-audit --no-fund --loglevel=error \
-	@modelcontextprotocol/conformance@0.1.16 >/dev/null
-node=node
-if ! node -e 'process.exit(process.versions.node.split(".")[0] < 22 ? 1 : 0)'; then
-	npm install --prefix "$dir" --no-audit --no-fund --loglevel=error \
-		node@22 >/dev/null
-	node=$dir/node_modules/node/bin/node
-fi
+. "$root/tests/conformance/npm.sh"
+npm_install 22 @modelcontextprotocol/conformance@0.1.16
 CONFORMANCE_CONF=$dir/agent-fpm.conf
 printf 'tool.networks = 127.0.0.1 ::1\n' >"$CONFORMANCE_CONF"
 AGENT_FPM=${AGENT_FPM:-$root/agent-fpm}
