@@ -9,7 +9,7 @@ sends-usage: it comes with the finish reason, unasked.
 from check_chat import check
 from scripted_answer import Answer, Said, check_bearer, objects, openai_error, own_texts, part_texts, refuse
 
-FINISH = {"end_turn": "stop", "tool_use": "tool_calls", "max_tokens": "length", "refusal": "content_filter"}
+FINISH = {"end_turn": "stop", "stop_sequence": "stop", "tool_use": "tool_calls", "max_tokens": "length", "refusal": "content_filter"}
 
 
 class ChatAnswer(Answer):
