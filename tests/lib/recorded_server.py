@@ -34,6 +34,7 @@ class RecordedServer:
 
     def __init__(self):
         self.queue, self.requests = [], []
+        self.choose = None  # or what answers a path
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -43,6 +44,7 @@ class RecordedServer:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 outer.requests.append((self.path, dict(self.headers), json.loads(body)))
                 status, answer, sizes, headers = outer.queue.pop(0)
+                answer = outer.choose(self.path) if outer.choose else answer
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
