@@ -315,7 +315,37 @@ history_show(struct history *h, const char *doc, const char *role, size_t len)
 	buf_add(&h->last, d.text, d.len);
 }
 
-/* What the user's last message wants of its turn. */
+static void
+set_text(char **at, const char *text)
+{
+	free(*at);
+	*at = strdup(text);
+	if (*at == NULL)
+		abort();
+}
+
+/* A message of another turn than the last: what that wanted is over. */
+static void
+check_options_turn(struct history *h, const char *doc, const char *role)
+{
+	static const char member[] = "\"turn\":\"";
+	const char *turn =
+	    memmem(doc, (size_t)(role - doc), member, sizeof(member) - 1);
+	char id[sizeof(h->options_turn)] = "";
+
+	if (turn != NULL)
+		snprintf(id, sizeof(id), "%.*s",
+		    (int)strcspn(turn + sizeof(member) - 1, "\""),
+		    turn + sizeof(member) - 1);
+	if (strcmp(id, h->options_turn) == 0)
+		return;
+	strcpy(h->options_turn, id);
+	free(h->options);
+	h->options = NULL;
+}
+
+/* What the user's messages want of their turn; of those of one turn the last
+ * that says something counts. */
 static void
 take_options(struct history *h, const char *doc, const char *role)
 {
@@ -327,8 +357,7 @@ take_options(struct history *h, const char *doc, const char *role)
 	if (strncmp(role, "\"role\":\"user\"", 13) != 0 ||
 	    head_has(doc, role, "\"kind\":"))
 		return;
-	free(h->options);
-	h->options = NULL;
+	check_options_turn(h, doc, role);
 	if (!head_has(doc, role, "\"options\":\""))
 		return;
 	a = arena_open(n + 64);
@@ -337,7 +366,7 @@ take_options(struct history *h, const char *doc, const char *role)
 	options = json_get_str(
 	    json_parse(a, head, n + 1, JSON_DEPTH_MAX, NULL), "options");
 	if (options != NULL)
-		h->options = strdup(options);
+		set_text(&h->options, options);
 	arena_close(&a);
 }
 
@@ -356,15 +385,6 @@ history_add(struct history *h, const char *doc, size_t len)
 		history_withdraw(h);
 	if (!head_has(doc, role, "\"error\":{"))
 		history_show(h, doc, role, len);
-}
-
-static void
-set_text(char **at, const char *text)
-{
-	free(*at);
-	*at = strdup(text);
-	if (*at == NULL)
-		abort();
 }
 
 static void

@@ -53,7 +53,8 @@ struct history {
 	char *tools;
 	char *permission;
 	char *workspace; /* whose files it works on; "" its own */
-	char *options;   /* JSON, of the user's last message; NULL: none */
+	char *options;   /* JSON, of the last turn's messages; NULL: none */
+	char options_turn[40];
 
 	/*
 	 * The messages as the model takes them: a request is this and a tail

@@ -101,3 +101,16 @@ def test_resumed(stack_factory):
         stack.kill_workers()
     with agent.events("0-0") as stream:
         assert done(stream.until("done"))["output"] == json.loads(GOOD)
+
+
+def test_steered(stack_factory):
+    """A message that steers the turn leaves what the first one wanted; the next turn has none of it."""
+    stack = stack_factory(workers=1, scenarios=[
+        {"match": "^go$", "steps": [{"wait_ms": 400}, {"call": "todo_read", "input": {}}]},
+        {"match": "^shorter$", "steps": [{"text": GOOD}]}, {"match": "^next$", "steps": [{"text": "free"}]}])
+    agent = stack.user().agent(tools=["todo_read"])
+    agent.say("go", outputSchema=SCHEMA)
+    agent.say("shorter", onBusy="steer")
+    with agent.events("0-0") as stream:
+        assert done(stream.until("done"))["output"] == json.loads(GOOD)
+    assert "output" not in done(agent.ask("next"))
