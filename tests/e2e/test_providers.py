@@ -19,6 +19,7 @@ SECRET = "a secret of the site, of enough bytes"
 THOUGHT = {"thinking": "What would a wise one say?", "signature": "c2lnbmVk"}
 LONG = "x" * 2000
 MEASURED = {"usage": {"measured": True}}
+SOON = {"retry-after-ms": "10"}
 TODOS = {"call": "todo_write", "input": {"todos": LIST}, "bytes": 7}
 READ = {"call": "todo_read", "input": {}}
 SCENARIOS = [
@@ -34,8 +35,8 @@ SCENARIOS = [
     {"match": "^slow$", "steps": [THOUGHT, {"text": words(400), "pace_ms": 20}]},
     {"match": "^stalled$", "steps": [THOUGHT, {"text": "I will. "}, TODOS, {"stall": True}]},
     {"match": "^half$", "steps": [{"text": "half of "}, {"stop_reason": "max_tokens"}]},
-    {"match": "^flaky ([0-9]+)$", "steps": [{"status": 503, "times": "${1}"}, {"text": "ok"}]},
-    *({"match": f"^refused {status}$", "steps": [{"status": status}]} for status in (400, 401, 429, 500)),
+    {"match": "^flaky ([0-9]+)$", "steps": [{"status": 503, "times": "${1}", "headers": SOON}, {"text": "ok"}]},
+    *({"match": f"^refused {status}$", "steps": [{"status": status, "headers": SOON}]} for status in (400, 401, 429, 500)),
     {"match": "^error$", "steps": [{"ping": True}, {"error": {"type": "overloaded_error", "message": "Overloaded."}}]},
     {"match": "^error late$", "steps": [{"text": "w1 w2 "}, {"error": {"type": "overloaded_error", "message": "Overloaded."}}]},
     {"match": "^cut$", "steps": [{"text": "w1 w2 "}, {"cut": True}]},
@@ -58,7 +59,6 @@ PROVIDERS = {
     "deepseek": ("/v1", "m-deep", {"thinking": "1024"}, ("echo-with-calls", "no-images", "no-files")),
     "mistral": ("/v1", "m-mistral", {}, ("short-ids", "answer-results", "no-files", "sends-usage")),
 }
-FAMILIES = ("anthropic", "openai", "openai-responses", "gemini")
 
 
 def settings(stack, provider, **more):
@@ -226,9 +226,9 @@ def test_interrupted(place, agent):
 
 
 @contextlib.contextmanager
-def at_the_gate(place, service):
+def at_the_gate(place, service, **fields):
     """An agent whose turn stands at a tool; on leaving it goes on."""
-    agent = place.user().agent(template="gate")
+    agent = place.user().agent(template="gate", **fields)
     gate = service.gates[agent.id] = threading.Event()
     sent = agent.say("gate")
     wait_for(lambda: "EXECUTING" in [c["state"] for c in agent.tool_calls()], 10, lambda: str(agent.tool_calls()))
