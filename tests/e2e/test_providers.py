@@ -25,6 +25,7 @@ READ = {"call": "todo_read", "input": {}}
 SCENARIOS = [
     {"match": "^think$", "steps": [{**THOUGHT, "pace_ms": 20}, {"text": words(10), "pace_ms": 20}]},
     *calls("^work$", THOUGHT, {"text": "I see to it. "}, TODOS, READ),
+    *calls("^unsigned$", {"thinking": "Who knows."}, READ, {"thinking": "Nobody."}, READ),
     *calls("^lists$", THOUGHT, READ, READ),
     *calls("^wrong$", {"call": "todo_write", "input": {"todos": "none"}}),
     *calls("^unknown$", {"call": "launch_rocket", "input": {}}, READ),
@@ -151,6 +152,15 @@ def test_parallel_calls(place, agent):
     assert agent.answer("hello") == "echo: hello"
     assert roles(place) == ["user", "model", "results", "model"] * 2 + ["user"]
     assert conversation(place)[2].results == given
+
+
+def test_thinking_without_a_signature(place, agent):
+    """What could not go back as it was goes back without, and so does what hangs on it."""
+    if place.provider == "anthropic":
+        pytest.skip("there is always one")
+    agent.ask("unsigned")
+    assert agent.answer("hello") == "echo: hello"
+    assert roles(place) == ["user", "model", "results", "model", "user"] and len(conversation(place)[2].results) == 2
 
 
 def test_wrong_calls(place, agent):

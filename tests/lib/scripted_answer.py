@@ -228,9 +228,9 @@ class Answer:
     id_header = "x-request-id"
 
     @staticmethod
-    def check(request, match, quirks):
+    def check(request, match, model):
         """Raises Refused if the API would not take the headers or the body; match is that of the path,
-        quirks those of models."""
+        model the ScriptedModel."""
         raise NotImplementedError
 
     @staticmethod

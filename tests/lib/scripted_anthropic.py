@@ -236,7 +236,7 @@ class AnthropicAnswer(Answer):
     pinged = False
 
     @staticmethod
-    def check(request, _match, _quirks):
+    def check(request, _match, _model):
         header = request.headers.get
         need(header("x-api-key"), "x-api-key header is required", 401)
         need(header("anthropic-version"), "anthropic-version: header is required")

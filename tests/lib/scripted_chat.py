@@ -16,10 +16,10 @@ class ChatAnswer(Answer):
     api = "openai-chat"
 
     @staticmethod
-    def check(request, _match, quirks):
+    def check(request, _match, model):
         check_bearer(request)
-        body = request.body
-        refuse(check(body, quirks.get(body.get("model"), ()) if isinstance(body, dict) else ()))
+        name = request.body.get("model") if isinstance(request.body, dict) else None
+        refuse(check(request.body, model.quirks.get(name, ())))
 
     @staticmethod
     def conversation(body):

@@ -26,7 +26,7 @@ class GeminiAnswer(Answer):
     calls = 0
 
     @staticmethod
-    def check(request, match, _quirks):
+    def check(request, match, _model):
         need(request.headers.get("x-goog-api-key"), "API key not valid. Please pass a valid API key.", 400)
         refuse(check(request.body, match[1]))
 

@@ -186,7 +186,7 @@ def find_api(path):
     return None, AnthropicAnswer
 
 
-def check_request(request, api, match, quirks):
+def check_request(request, api, match, model):
     """Raises Refused, or leaves the parsed body in the request."""
     problem = ""
     try:
@@ -201,7 +201,7 @@ def check_request(request, api, match, quirks):
     need(not problem, problem)
     if isinstance(request.body, dict):
         request.conversation = api.conversation(request.body)
-    api.check(request, match, quirks)
+    api.check(request, match, model)
 
 
 # ---------------------------------------------------------------------------
@@ -588,6 +588,7 @@ class ScriptedModel:
         self.connections = Connections()
         self.counters = Counter()
         self.quirks = {}  # id of a model -> what check_chat is to ask of it
+        self.reasoned = {}  # id of an item of a response -> of the reasoning before it
         self._number = 0
         self._conns = set()
         self._loop = None
@@ -700,7 +701,7 @@ class ScriptedModel:
         request.api = api.api if match else ""
         answer = api(self, conn, request)
         try:
-            check_request(request, api, match, self.quirks)
+            check_request(request, api, match, self)
         except Refused as e:
             self.invalid.append((request, str(e)))
             await answer.plain(e.status, {}, answer.error_body(e.status, str(e)))

@@ -6,7 +6,7 @@ content, which comes only to who asks for it.
 """
 
 from check_responses import check
-from scripted_answer import Answer, Said, check_bearer, is_object, objects, openai_error, own_texts, part_texts, refuse
+from scripted_answer import Answer, Said, check_bearer, is_object, need, objects, openai_error, own_texts, part_texts, refuse
 
 INCOMPLETE = {"max_tokens": "max_output_tokens", "refusal": "content_filter"}
 
@@ -32,9 +32,12 @@ class ResponsesAnswer(Answer):
         self.sequence = 0
 
     @staticmethod
-    def check(request, _match, _quirks):
+    def check(request, _match, model):
         check_bearer(request)
         refuse(check(request.body))
+        ids = {item.get("id") for item in objects(request.body["input"])}
+        for one in sorted(ids & set(model.reasoned)):
+            need(model.reasoned[one] in ids, f"Item '{one}' was provided without its required 'reasoning' item: '{model.reasoned[one]}'.")
 
     @staticmethod
     def conversation(body):
@@ -88,6 +91,8 @@ class ResponsesAnswer(Answer):
     async def close_item(self, **members):
         self.item = {**self.item, **members}
         await self.event("output_item.done", output_index=len(self.output), item=self.item)
+        if self.output and self.output[-1]["type"] == "reasoning" != self.item["type"]:
+            self.model.reasoned[self.item["id"]] = self.output[-1]["id"]
         self.output.append(self.item)
         self.item = None
 
