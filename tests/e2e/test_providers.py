@@ -35,6 +35,7 @@ SCENARIOS = [
     {"match": "^long work$", "steps": [{"text": words(100), "pace_ms": 20}]},
     {"match": "^slow$", "steps": [THOUGHT, {"text": words(400), "pace_ms": 20}]},
     {"match": "^stalled$", "steps": [THOUGHT, {"text": "I will. "}, TODOS, {"stall": True}]},
+    {"match": "^a hint$", "steps": [{"text": "noted"}]},
     {"match": "^half$", "steps": [{"text": "half of "}, {"stop_reason": "max_tokens"}]},
     {"match": "^flaky ([0-9]+)$", "steps": [{"status": 503, "times": "${1}", "headers": SOON}, {"text": "ok"}]},
     *({"match": f"^refused {status}$", "steps": [{"status": status, "headers": SOON}]} for status in (400, 401, 429, 500)),
@@ -86,6 +87,10 @@ def service():
         hooks.gates.setdefault(body["agent"], threading.Event()).wait(scaled(20))
         return "open"
 
+    @hooks.on("/hint")
+    def hint(body, _):
+        return {"text": "a hint"} if body["last"]["content"][0]["type"] == "tool_result" else {}
+
     yield hooks
     for one in hooks.gates.values():
         one.set()
@@ -97,7 +102,8 @@ def place(request, service):
     """An installation whose model is of that provider; "small" is the same with a small window."""
     gate = {"name": "gate", "description": "Waits.", "url": f"{service.url}/gate", "readOnly": True}
     stack = Stack(workers=1, scenarios=SCENARIOS, start=False, env={"AGENT_FPM_TOOL_SECRET": SECRET},
-                  templates={"gate": {"httpTools": [gate], "tools": ["gate", *TOOLS]}})
+                  templates={"gate": {"httpTools": [gate], "tools": ["gate", *TOOLS]},
+                             "hinted": {"tools": TOOLS, "hooks": {"preModel": {"url": f"{service.url}/hint"}}}})
     stack.provider = request.param
     own = settings(stack, request.param)
     stack.conf.update({f"model.{k}": v for k, v in own.items()})
@@ -289,6 +295,16 @@ def test_killed_while_it_speaks(place, agent):
         view.wait(turn)
     assert view.text(turn) == words(100) and view.dones == {turn: "completed"}
     assert place.model.requests[-1].body == before
+
+
+def test_hinted(place):
+    """What a hook puts behind the results is for one request; the text before it stays as it was."""
+    agent = place.user().agent(template="hinted")
+    assert agent.ask("work")[-1]["reason"] == "completed"
+    asked = place.model.requests[-1]
+    assert asked.raw.count(b'"a hint"') == 1 and len([m for m in asked.conversation if m.results][0].results) == 2
+    assert agent.answer("hello") == "echo: hello"
+    assert b"a hint" not in place.model.requests[-1].raw and roles(place) == ["user", "model", "results", "model", "user"]
 
 
 def shown(block):
