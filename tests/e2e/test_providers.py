@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from conftest import close
-from stack import Stack, scaled, text_of, wait_for, words
+from stack import Stack, scaled, wait_for, words
 from test_forks import checkpoint, fork
 from test_models import IMAGE, PDF, TEXT
 from test_output import GOOD, SCHEMA
@@ -52,21 +52,26 @@ SCENARIOS = [
     {"match": "^say ", "steps": [{"text": f"answer {LONG}", "by": "whole"}, MEASURED]},
 ]
 
-# What a model is, where its API is at the scripted model's, and what of a chat's rules is its own.
+# Providers, one with models of two kinds: where its API is at the scripted model's, the model, and what of a chat's rules is its own.
 PROVIDERS = {
     "anthropic": ("", "m-claude", {"thinking": "1024"}, ()),
     "openai": ("/v1", "m-gpt", {"effort": "low"}, ()),
     "openai-responses": ("/v1", "m-o", {"thinking": "1024", "effort": "low"}, ()),
     "gemini": ("/v1beta", "gemini-3-x", {"thinking": "1024"}, ()),
+    "gemini-2.5": ("/v1beta", "gemini-2.5-x", {"thinking": "1024"}, ()),
     "deepseek": ("/v1", "m-deep", {"thinking": "1024"}, ("echo-with-calls", "no-images", "no-files")),
     "mistral": ("/v1", "m-mistral", {}, ("short-ids", "answer-results", "no-files", "sends-usage")),
 }
 
 
+def family(provider):
+    return provider.partition("-2")[0]
+
+
 def settings(stack, provider, **more):
     path, name, own, _ = PROVIDERS[provider]
-    return {"provider": provider, "url": stack.model.url + path, "id": name, "api_key_file": stack.path("api.key"), "max_tokens": "2000",
-            "retries": "2", **own, **more}
+    return {"provider": family(provider), "url": stack.model.url + path, "id": name, "api_key_file": stack.path("api.key"),
+            "max_tokens": "2000", "retries": "2", **own, **more}
 
 
 def start(stack, **models):
@@ -104,7 +109,7 @@ def place(request, service):
     stack = Stack(workers=1, scenarios=SCENARIOS, start=False, env={"AGENT_FPM_TOOL_SECRET": SECRET},
                   templates={"gate": {"httpTools": [gate], "tools": ["gate", *TOOLS]},
                              "hinted": {"tools": TOOLS, "hooks": {"preModel": {"url": f"{service.url}/hint"}}}})
-    stack.provider = request.param
+    stack.provider = family(request.param)
     own = settings(stack, request.param)
     stack.conf.update({f"model.{k}": v for k, v in own.items()})
     stack.conf.update({"tool.networks": "127.0.0.1", "store.sweep": "200ms", "compact.keep_turns": "2"})
@@ -130,10 +135,6 @@ def roles(stack):
     """Of the last request: user, model, or results."""
     said = [m for m in conversation(stack) if m.texts != ["I have the results."]]  # of a provider that wants an answer to them
     return ["results" if m.results else m.role for m in said]
-
-
-def thinks(stack):
-    return stack.provider not in ("openai", "mistral")
 
 
 def test_text_and_thinking(place, agent):

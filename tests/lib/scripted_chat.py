@@ -32,8 +32,10 @@ class ChatAnswer(Answer):
                 said[-1].results.append("".join(part_texts(content)))
             elif role == "assistant":
                 said.append(Said("model", part_texts(content)))
-            elif role == "user" and (texts := own_texts(content)):
-                said.append(Said("user", texts))
+            elif role == "user":
+                texts = own_texts(content)
+                if texts or not (said and said[-1].results):  # else it is of the results
+                    said.append(Said("user", texts))
         return said
 
     error_body = staticmethod(openai_error)

@@ -42,7 +42,7 @@ class GeminiAnswer(Answer):
             responses = [p["functionResponse"].get("response") for p in parts if isinstance(p.get("functionResponse"), dict)]
             if responses:
                 said.append(Said("user", [], ["".join(map(str, r.values())) if isinstance(r, dict) else "" for r in responses]))
-            if texts:
+            if texts or not responses:
                 said.append(Said("user", texts))
         return said
 
