@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "model/wire.h"
@@ -172,13 +173,30 @@ add_system(struct buf *b, const char *system, int mark)
 	buf_lit(b, "}]");
 }
 
+/* Newer models are asked to by model.members, as they see fit. */
+static int
+members_think(const char *members)
+{
+	struct arena *a = arena_open(1024);
+	const struct json *all =
+	    json_parse(a, members, strlen(members), JSON_DEPTH_MAX, NULL);
+	const char *type = json_get_str(json_get(all, "thinking"), "type");
+	int thinks = type != NULL && strcmp(type, "disabled") != 0;
+
+	arena_close(&a);
+	return thinks;
+}
+
 /* While it thinks no tool can be forced on it. */
 static void
-add_choice(struct buf *b, const char *choice, int64_t thinking)
+add_choice(struct buf *b, const struct wire_request *rq, int64_t thinking)
 {
+	const char *choice = rq->tool_choice;
+
 	if (*choice == '\0')
 		return;
-	if (thinking > 0 && (*choice == '=' || strcmp(choice, "any") == 0))
+	if ((*choice == '=' || strcmp(choice, "any") == 0) &&
+	    (thinking > 0 || members_think(rq->model->members)))
 		choice = "auto";
 	json_open(b, "tool_choice", '{');
 	json_add_str(b, "type", *choice == '=' ? "tool" : choice);
@@ -221,7 +239,7 @@ finish(struct wire_text *t, const struct wire_request *rq)
 	    (long long)m->max_tokens);
 	if (*rq->tools != '\0') {
 		json_add_raw(b, "tools", rq->tools, strlen(rq->tools));
-		add_choice(b, rq->tool_choice, thinking);
+		add_choice(b, rq, thinking);
 	}
 	add_system(b, rq->system, m->cache_markers);
 	if (thinking > 0)

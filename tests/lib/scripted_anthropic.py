@@ -143,9 +143,11 @@ def check_messages(messages):
 
 def check_thinking_turn(body):
     """While it thinks no tool is forced, and a turn that goes on after results has begun with thinking."""
-    if body.get("thinking", {}).get("type") != "enabled":
+    thinking = body.get("thinking", {}).get("type", "disabled")
+    need(thinking == "disabled" or body.get("tool_choice", {}).get("type") not in ("any", "tool"),
+         "Thinking may not be enabled when tool_choice forces tool use.")
+    if thinking != "enabled":
         return
-    need(body.get("tool_choice", {}).get("type") not in ("any", "tool"), "Thinking may not be enabled when tool_choice forces tool use.")
     first = None  # of the turn that runs
     after_results = False
     for i, message in enumerate(body["messages"]):

@@ -123,13 +123,18 @@ test_choice(void **state)
 	static const struct {
 		const char *choice;
 		int64_t thinking;
+		const char *members;
 		const char *wanted;
 	} cases[] = {
-		{ "=f", 0, "{\"type\":\"tool\",\"name\":\"f\"}" },
-		{ "any", 0, "{\"type\":\"any\"}" },
-		{ "=f", 2000, "{\"type\":\"auto\"}" },
-		{ "any", 2000, "{\"type\":\"auto\"}" },
-		{ "none", 2000, "{\"type\":\"none\"}" },
+		{ "=f", 0, "", "{\"type\":\"tool\",\"name\":\"f\"}" },
+		{ "any", 0, "", "{\"type\":\"any\"}" },
+		{ "=f", 2000, "", "{\"type\":\"auto\"}" },
+		{ "any", 2000, "", "{\"type\":\"auto\"}" },
+		{ "any", 0, "{\"thinking\":{\"type\":\"adaptive\"}}",
+		    "{\"type\":\"auto\"}" },
+		{ "any", 0, "{\"thinking\":{\"type\":\"disabled\"}}",
+		    "{\"type\":\"any\"}" },
+		{ "none", 2000, "", "{\"type\":\"none\"}" },
 	};
 
 	(void)state;
@@ -141,6 +146,7 @@ test_choice(void **state)
 			.tool_choice = cases[i].choice };
 
 		m.thinking = cases[i].thinking;
+		m.members = cases[i].members;
 		expect_json(cases[i].choice,
 		    json_get(wire_body(a, &wire_anthropic, &rq, docs, 1),
 			"tool_choice"),
