@@ -8,6 +8,7 @@
 #include "store/event.h"
 
 /* What a turn writes together: into t->commit, and out with turn_commit. */
+struct model;
 struct turn;
 struct model_result;
 struct model_usage;
@@ -34,5 +35,9 @@ void turn_commit_usage(struct turn *t, const struct model_result *r);
 
 /* Adds to what the turn has used, in t->commit. */
 void turn_count_tokens(struct turn *t, const struct model_usage *u);
+
+/* For the user's day: a call of that model. */
+void turn_count_usage(
+    struct turn *t, const struct model *m, const struct model_usage *u);
 
 #endif

@@ -205,7 +205,7 @@ static enum turn_step
 give_up(struct turn *t)
 {
 	t->uncompactable = 1;
-	return was_refused(t) ? TURN_FAILED : TURN_PRE_MODEL;
+	return was_refused(t) ? turn_other_model(t) : TURN_PRE_MODEL;
 }
 
 enum turn_step
@@ -362,6 +362,9 @@ step_compacted(struct turn *t)
 	history_renew(t, segment, docs, n);
 	journal_commit_init(&t->commit, k->arena);
 	turn_count_tokens(t, &model_call_result(t->result)->usage);
+	if (!model_call_result(t->result)->failure.failed)
+		turn_count_usage(
+		    t, k->rq.model, &model_call_result(t->result)->usage);
 	commit_end_event(t, &text, (double)t->history->text.len / before);
 	turn_commit_context(t, (int64_t)((double)t->history->text.len / rate));
 	journal_op_window(&t->commit, segment, safe, docs, n);

@@ -40,8 +40,9 @@ add_cost(struct buf *b, int64_t cost)
 }
 
 /* For the user's day, by the model's name here. */
-static void
-count_usage(struct turn *t, const struct model_usage *u)
+void
+turn_count_usage(
+    struct turn *t, const struct model *m, const struct model_usage *u)
 {
 	const int64_t count[STORE_COUNTS] = {
 		[STORE_CALLS] = 1,
@@ -50,7 +51,7 @@ count_usage(struct turn *t, const struct model_usage *u)
 		[STORE_CACHED] = u->cached,
 		[STORE_CACHE_WRITE] = u->cache_write,
 		[STORE_REASONING] = u->reasoning,
-		[STORE_COST] = model_cost(t->model, u),
+		[STORE_COST] = model_cost(m, u),
 	};
 	char day[STORE_DAY_SIZE];
 
@@ -58,10 +59,10 @@ count_usage(struct turn *t, const struct model_usage *u)
 	journal_op_usage(&t->commit,
 	    store_usage_key(
 		t->runner->parts.store, t->commit.arena, t->lease.user, day),
-	    model_conf(t->model)->label, count);
+	    model_conf(m)->label, count);
 }
 
-/* Over all steps, for turn.max_tokens, kept with the turn; and for the user. */
+/* Over all steps and sub-agents, for turn.max_tokens; kept with the turn. */
 void
 turn_count_tokens(struct turn *t, const struct model_usage *u)
 {
@@ -71,7 +72,6 @@ turn_count_tokens(struct turn *t, const struct model_usage *u)
 	t->lease.tokens += u->output > 0 ? u->output : 0;
 	snprintf(text, sizeof(text), "%" PRId64, t->lease.tokens);
 	journal_op_set(&t->commit, "tokens", text);
-	count_usage(t, u);
 }
 
 void
@@ -91,6 +91,7 @@ turn_commit_usage(struct turn *t, const struct model_result *r)
 	buf_putc(&b, '"');
 	turn_commit_event(t, EVENT_TOKEN_USAGE, b.data);
 	turn_count_tokens(t, &r->usage);
+	turn_count_usage(t, t->model, &r->usage);
 	if (r->usage.input > 0)
 		turn_commit_context(
 		    t, r->usage.input +
@@ -207,6 +208,17 @@ seal_calls(struct turn *t, const char *note)
 	calls_commit_results(t);
 }
 
+/* An answer that is not kept whole was paid for all the same. */
+static void
+commit_paid(struct turn *t)
+{
+	const struct model_result *r =
+	    t->result == NULL ? NULL : model_call_result(t->result);
+
+	if (r != NULL && (r->usage.input > 0 || r->usage.output > 0))
+		turn_commit_usage(t, r);
+}
+
 /* What a step has done when it is cut: text that was shown, and its calls. */
 static void
 commit_cut(struct turn *t, const char *note)
@@ -214,6 +226,7 @@ commit_cut(struct turn *t, const char *note)
 	const struct model_result *r =
 	    t->result == NULL ? NULL : model_call_result(t->result);
 
+	commit_paid(t);
 	if (r != NULL && r->blocks > 0 && t->shown) {
 		turn_commit_answer(t, ",\"interrupted\":true");
 		turn_tools_open(t);
@@ -254,6 +267,18 @@ step_interrupted(struct turn *t)
 	return turn_commit(t, TURN_NEXT);
 }
 
+/* The calls before them would stand without. */
+static int
+ends_with_results(const struct turn *t)
+{
+	static const char type[] = "\"type\":\"tool_result\"";
+	size_t len = 0;
+	const char *last = history_last(t->history, &len);
+
+	return last != NULL &&
+	       memmem(last, len, type, sizeof(type) - 1) != NULL;
+}
+
 /* How the history says that a turn failed. */
 static const char *
 failure_marks(struct turn *t, const struct model_failure *f)
@@ -261,7 +286,7 @@ failure_marks(struct turn *t, const struct model_failure *f)
 	struct buf b;
 
 	buf_init(&b, t->arena);
-	if (f->rejected)
+	if (f->rejected && t->fallbacks == 0 && !ends_with_results(t))
 		buf_lit(&b, ",\"withdrawn\":true");
 	buf_lit(&b, ",\"error\":{");
 	turn_add_failure(&b, f);
@@ -300,6 +325,7 @@ step_failed(struct turn *t)
 	buf_putc(&b, ',');
 	turn_add_failure(&b, &f);
 	journal_commit_init(&t->commit, t->arena);
+	commit_paid(t);
 	seal_calls(t, "The turn has failed");
 	turn_commit_message(t, failure_marks(t, &f), "assistant", "[]", 2);
 	turn_commit_event(t, EVENT_ERROR, b.data);
@@ -331,12 +357,14 @@ begin_next(struct turn *t)
 	t->reported = 0;
 	t->children = 0;
 	t->failure.failed = 0;
+	t->repairs = 0;
 	t->step = 1;
 	t->attempt = 0;
 	t->lease.resumes = 0;
 	t->lease.tokens = 0;
 	turn_watch(t);
-	return turn_connect(t, TURN_PRE_MODEL);
+	return turn_connect(
+	    t, t->fallbacks > 0 ? turn_own_model(t) : TURN_PRE_MODEL);
 }
 
 enum turn_step

@@ -132,6 +132,12 @@ next_model(const struct turn *t)
 	return own == NULL ? NULL : model_fallback(own, t->fallbacks);
 }
 
+enum turn_step
+turn_other_model(struct turn *t)
+{
+	return next_model(t) != NULL ? TURN_FALLBACK : TURN_FAILED;
+}
+
 /* What is done about a failure (model/failure.c). What was shown is not taken
  * back. */
 static enum turn_step
@@ -146,9 +152,9 @@ step_after_failure(struct turn *t, const struct model_failure *f)
 	if (f->retry_once && retries > 1)
 		retries = 1;
 	if (f->retryable && t->attempt < retries &&
-	    (next_model(t) == NULL || strcmp(f->type, "circuit_open") != 0))
+	    strcmp(f->type, "circuit_open") != 0)
 		return TURN_RETRY;
-	return next_model(t) != NULL ? TURN_FALLBACK : TURN_FAILED;
+	return turn_other_model(t);
 }
 
 enum turn_step
@@ -231,7 +237,7 @@ step_retry(struct turn *t)
 	    f->retry_after_ms > 0 ? f->retry_after_ms : backoff_ms(t->attempt);
 
 	if (ms > model_conf(t->model)->total_timeout_ms)
-		return TURN_FAILED; /* the provider asks for too much */
+		return turn_other_model(t); /* it asks for too much */
 	t->attempt++;
 	show_retry(t, f, ms);
 	t->timer =
@@ -241,6 +247,15 @@ step_retry(struct turn *t)
 }
 
 /* ---- another model ---- */
+
+static enum turn_step
+use_model(struct turn *t, const struct model *m)
+{
+	t->model = m;
+	t->refill = t->history->count;
+	history_use(t->history, forms_of(t->runner->forms, m));
+	return TURN_REFILL;
+}
 
 enum turn_step
 step_fallback(struct turn *t)
@@ -261,10 +276,17 @@ step_fallback(struct turn *t)
 	    t->log, EVENT_MODEL_FALLBACK, t->step, rest.data, rest.len);
 	t->fallbacks++;
 	t->attempt = 0;
-	t->model = next;
-	t->refill = t->history->count;
-	history_use(t->history, forms_of(t->runner->forms, next));
-	return TURN_REFILL;
+	return use_model(t, next);
+}
+
+enum turn_step
+turn_own_model(struct turn *t)
+{
+	const struct model *own =
+	    models_find(t->runner->parts.models, t->history->model);
+
+	t->fallbacks = 0;
+	return use_model(t, own == NULL ? t->model : own);
 }
 
 /* The history in the other model's form. */
@@ -275,5 +297,7 @@ step_refill(struct turn *t)
 		t->refill, &t->load_err) == 0)
 		return TURN_PRE_MODEL;
 	t->history_bad = 1;
+	if (t->load_err.code == ERR_INVALID)
+		return turn_fail(t, "damaged", t->load_err.text);
 	return TURN_ABANDONED;
 }

@@ -16,6 +16,7 @@
 #include "tool/schema.h"
 
 #define DEPTH 48
+#define WHY_BYTES 1500
 
 /* ---- what is wanted ---- */
 
@@ -100,9 +101,12 @@ turn_output_wrong(struct turn *t)
 		buf_printf(&why, "it is no JSON: %s", err.text);
 	else if (schema_check(schema, value, &why) == 0)
 		return NULL;
+	if (why.len > WHY_BYTES)
+		buf_truncate(&why, json_utf8_whole(why.data, WHY_BYTES));
+	json_utf8_mend(why.data);
 	return arena_printf(t->arena,
-	    "Your answer is not valid: %.1500s. Answer again with nothing but "
-	    "one JSON document by this schema, without a code fence: ",
+	    "Your answer is not valid: %s. Answer again with nothing but one "
+	    "JSON document by this schema, without a code fence: ",
 	    buf_str(&why));
 }
 

@@ -48,6 +48,11 @@ enum turn_step step_retry(struct turn *t);
 enum turn_step step_fallback(struct turn *t);
 enum turn_step step_refill(struct turn *t);
 
+/* The next model of the list is tried, or it fails; and back to
+ * the agent's own for another turn. */
+enum turn_step turn_other_model(struct turn *t);
+enum turn_step turn_own_model(struct turn *t);
+
 /* turn_compact.c: reads the history, sums up, and writes */
 enum turn_step step_compact(struct turn *t);
 enum turn_step step_summarise(struct turn *t);

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 
 #include "base/err.h"
+#include "base/json.h"
 
 static const struct err_info infos[ERR_COUNT] = {
 	[ERR_NONE] = { 200, EX_OK, "OK", "ok" },
@@ -50,6 +51,7 @@ err_fill(struct err *err, enum err_code code, const char *limit,
 	err->retry_after_s = 0;
 	snprintf(err->limit, sizeof(err->limit), "%s", limit);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	json_utf8_mend(err->text);
 }
 
 int

@@ -105,4 +105,8 @@ void json_escape(struct buf *b, const char *s, size_t len);
  */
 size_t json_utf8_whole(const char *s, size_t len);
 
+/* Puts a ? in the place of every byte of a text that is no UTF-8: of foreign
+ * bytes, or where a character was cut. */
+void json_utf8_mend(char *s);
+
 #endif

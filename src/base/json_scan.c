@@ -402,3 +402,12 @@ json_check(const char *text, size_t len, int depth, struct err *err)
 {
 	return json_scan(NULL, text, len, depth, NULL, err);
 }
+
+void
+json_utf8_mend(char *s)
+{
+	size_t len = strlen(s), at = 0;
+
+	while ((at += json_utf8_whole(s + at, len - at)) < len)
+		s[at++] = '?';
+}

@@ -255,7 +255,7 @@ named_now(const struct reader *r, const char *section, const char *word)
 	struct named *n = r->named;
 
 	if (strncmp(section, word, strlen(word)) != 0 ||
-	    strpbrk(section, " \t") == NULL)
+	    (section[strlen(word)] != ' ' && section[strlen(word)] != '\t'))
 		return NULL;
 	while (n != NULL && n->next != NULL)
 		n = n->next;

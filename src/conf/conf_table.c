@@ -483,7 +483,8 @@ const struct setting settings[] = {
 	    "turns give way to a summary. So many of the last turns stay as "
 	    "they are, if they leave room."),
 	STRING("compact.model", compact_model, "",
-	    "The model that sums up. Empty: the agent's own."),
+	    "The model that sums up: the name of a section [model NAME], or "
+	    "default. Empty: the agent's own."),
 	STRING("compact.prompt", compact_prompt, "",
 	    "What it is told to do. Empty: a prompt that is built in."),
 

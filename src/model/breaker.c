@@ -18,8 +18,7 @@ static int
 is_down(enum model_class kind)
 {
 	return kind == MODEL_CLASS_OVERLOAD || kind == MODEL_CLASS_SERVER ||
-	       kind == MODEL_CLASS_NETWORK || kind == MODEL_CLASS_TIMEOUT ||
-	       kind == MODEL_CLASS_PROTOCOL;
+	       kind == MODEL_CLASS_NETWORK || kind == MODEL_CLASS_TIMEOUT;
 }
 
 int
@@ -47,11 +46,11 @@ static int64_t
 time_of(const struct conf_model *c, int64_t failures)
 {
 	int64_t ms = c->breaker_time_ms;
+	int64_t longest = ms > LONGEST_MS ? ms : LONGEST_MS;
 
-	for (int64_t i = c->breaker_failures; i < failures && ms < LONGEST_MS;
-	     i++)
+	for (int64_t i = c->breaker_failures; i < failures && ms < longest; i++)
 		ms *= 2;
-	return ms < LONGEST_MS ? ms : LONGEST_MS;
+	return ms < longest ? ms : longest;
 }
 
 void

@@ -47,9 +47,11 @@ source_check(const struct model *m, const char *what, const struct json *source,
 		    "message: %s of type file are Anthropic's; the model %s "
 		    "takes base64",
 		    what, m->conf->label);
-	if (strcmp(type, "url") == 0 && api == MODEL_API_GEMINI)
+	if (strcmp(type, "url") == 0 &&
+	    (api == MODEL_API_GEMINI ||
+		(api == MODEL_API_CHAT && strcmp(what, "document") == 0)))
 		return err_set(err, ERR_INVALID,
-		    "message: the model %s takes no URL of an %s; send it as "
+		    "message: the model %s takes no %s by URL; send it as "
 		    "base64",
 		    m->conf->label, what);
 	return 0;

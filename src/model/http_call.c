@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/clk.h"
+#include "base/json.h"
 #include "base/loop.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
@@ -176,6 +177,7 @@ fail_by_fetch(struct model_failure *f, const struct fetch_end *end)
 	else
 		model_failure_set(f, MODEL_CLASS_NETWORK, "network");
 	snprintf(f->message, sizeof(f->message), "%s", end->text);
+	json_utf8_mend(f->message);
 }
 
 static void
@@ -205,6 +207,7 @@ on_end(void *ctx, const struct fetch_end *end)
 	loop_timer_free(&c->grace);
 	snprintf(
 	    r->request_id, sizeof(r->request_id), "%s", end->head.request_id);
+	json_utf8_mend(r->request_id);
 	if (end->code == ERR_CANCELLED && !c->over)
 		model_decode_interrupt(c->decode);
 	else if (end->head.status != 200 && end->head.status != 0)

@@ -249,6 +249,11 @@ models_init(struct models *all, struct err *err)
 	for (size_t i = 0; i < all->count; i++)
 		if (set_fallbacks(all, &all->model[i], err) < 0)
 			return -1;
+	if (models_find(all, c->compact_model) == NULL)
+		return err_set(err, ERR_CONFIG,
+		    "compact.model: there is no model \"%s\"; write a section "
+		    "[model %s]",
+		    c->compact_model, c->compact_model);
 	return 0;
 }
 

@@ -202,6 +202,8 @@ history_give(struct history_cache *hc, struct history *h, int keep)
 		return;
 	}
 	e->bytes = sizeof(*e) + e->h.text.cap + e->h.last.cap +
+		   (e->h.form == NULL ? 0 : 2 * e->h.form->state_bytes) +
+		   (e->h.options == NULL ? 0 : strlen(e->h.options)) +
 		   (e->h.prompt == NULL ? 0 : strlen(e->h.prompt));
 	lck_take(&hc->lck);
 	HASH_FIND_STR(hc->by_agent, e->h.agent, same);
@@ -466,7 +468,8 @@ load_page(struct history *h, struct store *st, struct arena *a,
 void
 history_restart(struct history *h, const char *segment)
 {
-	snprintf(h->segment, sizeof(h->segment), "%s", segment);
+	if (segment != h->segment)
+		snprintf(h->segment, sizeof(h->segment), "%s", segment);
 	buf_truncate(&h->text, 0);
 	buf_puts(&h->text, h->form->start);
 	memset(h->state, 0, h->form->state_bytes);

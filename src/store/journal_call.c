@@ -388,6 +388,8 @@ journal_resend(struct journal *j)
 {
 	struct call *c, *next;
 
+	if (j->on_link == 0)
+		j->batch_began_ms = loop_now_ms(j->loop);
 	for (c = j->calls; c != NULL && redis_link_up(j->link); c = next) {
 		next = c->next;
 		if (c->log != NULL && !c->on_link)

@@ -225,3 +225,33 @@ def test_breaker(stack_factory):
     assert [e["type"] for e in errors[:3]] == ["network"] * 3 and [e["type"] for e in errors[3:]] == ["circuit_open"] * 9
     assert "3 times in a row" in errors[-1]["message"] and errors[-1]["class"] == "overload"
     wait_for(lambda: next(f.json for f in agents[0].ask("again") if f.kind == "error")["type"] == "network", 20, "never asked again")
+
+
+def test_a_fallback_is_for_its_turn(stack_factory):
+    """The next turn asks the agent's own model again, also when its message waited already."""
+    stack = stack_factory(workers=1, scenarios=[{"match": "^one$", "steps": [{"status": 500, "times": 1}, {"wait_ms": 300}, {"text": "ok"}]}, *SCENARIOS],
+                          models={"own": {"id": "m-own", "retries": "0", "fallback": "second"}, "second": {"id": "m-second"}})
+    agent = stack.user().agent(model="own")
+    agent.say("one")
+    agent.say("two")
+    with agent.events("0-0") as stream:
+        stream.until("done", 2)
+    assert [r.body["model"] for r in stack.model.requests] == ["m-own", "m-second", "m-own"]
+
+
+def test_an_unknown_model_for_summaries(stack_factory):
+    """compact.model is the name of a section: another is said at the start, not found out by a turn."""
+    said = stack_factory(start=False, conf={"compact.model": "claude-haiku-4-5"}).check_conf()
+    assert said.returncode == 78 and "[model claude-haiku-4-5]" in said.stderr
+
+
+def test_a_refusal_behind_results(stack_factory):
+    """What the provider refuses behind results of tools leaves calls and results together: the next turn is valid."""
+    stack = stack_factory(workers=1, scenarios=[
+        {"match": "^list$", "round": 1, "steps": [{"status": 400, "times": 1}, {"text": "late"}]},
+        {"match": "^list$", "steps": [{"call": "todo_read", "input": {}}]}, *SCENARIOS])
+    agent = stack.user().agent(tools=["todo_read"])
+    frames = agent.ask("list")
+    assert next(f.json for f in frames if f.kind == "error")["class"] == "invalid_request"
+    assert agent.answer("go on") == "ok"
+    assert [m["role"] for m in asked(stack)["messages"]][:3] == ["user", "assistant", "user"]
