@@ -37,6 +37,7 @@ static char path[] = "/tmp/test_script.XXXXXX";
 static char none[] = "", script_name[] = "script", label[] = "default";
 
 static struct conf conf = {
+	.compact_model = none,
 	.model = { .label = label,
 	    .provider = script_name,
 	    .url = none,
