@@ -106,18 +106,24 @@ is_orphan(const char *pid)
 	return is_inner(status) && has_outer(status) == 0;
 }
 
-/* And waits until it has gone. */
-static void
-end_process(pid_t pid)
+/* Ends it and waits until it has gone: by a descriptor, for in the time since
+ * it was looked at its number may have become another's. 1 if it did. */
+static int
+end_orphan(const char *pid)
 {
-	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0),
+	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, atoi(pid), 0),
 		.events = POLLIN };
+	int ended = 0;
 
-	kill(pid, SIGKILL);
 	if (p.fd < 0)
-		return;
-	poll(&p, 1, WAIT_MS);
+		return 0;
+	if (is_orphan(pid) &&
+	    syscall(SYS_pidfd_send_signal, p.fd, SIGKILL, NULL, 0) == 0) {
+		poll(&p, 1, WAIT_MS);
+		ended = 1;
+	}
 	close(p.fd);
+	return ended;
 }
 
 int
@@ -131,8 +137,7 @@ orphans_end(void)
 		if (!isdigit((unsigned char)de->d_name[0]) ||
 		    !is_orphan(de->d_name))
 			continue;
-		end_process((pid_t)atoi(de->d_name));
-		n++;
+		n += end_orphan(de->d_name);
 	}
 	if (d != NULL)
 		closedir(d);
