@@ -36,7 +36,7 @@ breaker_admits(struct board_endpoint *e, const struct conf_model *c,
 	if (until <= now_ms &&
 	    atomic_compare_exchange_strong(
 		&e->closed_until_ms, &until, now_ms + c->breaker_time_ms))
-		return 1;
+		return 2;
 	*wait_ms_r = until - now_ms > 0 ? until - now_ms : 1;
 	return 0;
 }
@@ -54,7 +54,7 @@ time_of(const struct conf_model *c, int64_t failures)
 }
 
 void
-breaker_note(struct board_endpoint *e, const struct conf_model *c,
+breaker_note(struct board_endpoint *e, const struct conf_model *c, int admitted,
     enum model_class kind, int64_t now_ms)
 {
 	int64_t failures;
@@ -65,6 +65,9 @@ breaker_note(struct board_endpoint *e, const struct conf_model *c,
 		atomic_store(&e->failures, 0);
 		return;
 	}
+	/* Of those that were under way when it was closed none counts more. */
+	if (admitted == 1 && atomic_load(&e->failures) >= c->breaker_failures)
+		return;
 	failures = atomic_fetch_add(&e->failures, 1) + 1;
 	if (failures >= c->breaker_failures)
 		atomic_store(

@@ -15,12 +15,13 @@ struct conf_model;
  * back. Any thread; e NULL: there is none, and all calls go through.
  */
 
-/* 1 if a call may be made at that monotonic time. 0: not for *wait_ms_r. */
+/* 1 if a call may be made at that monotonic time, 2 if it is the one that finds
+ * out. 0: not for *wait_ms_r. */
 int breaker_admits(struct board_endpoint *e, const struct conf_model *c,
     int64_t now_ms, int64_t *wait_ms_r);
 
-/* What came of a call. MODEL_CLASS_NONE: an answer. */
+/* What came of a call that was admitted so. MODEL_CLASS_NONE: an answer. */
 void breaker_note(struct board_endpoint *e, const struct conf_model *c,
-    enum model_class kind, int64_t now_ms);
+    int admitted, enum model_class kind, int64_t now_ms);
 
 #endif

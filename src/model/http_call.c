@@ -37,6 +37,7 @@ struct http_call {
 	struct fetch *fetch;
 	struct loop_timer *grace; /* the answer is whole: for what follows */
 	int over;                 /* and that was waited for */
+	int admitted;             /* by the breaker */
 	struct arena *arena; /* the headers, and what is before the messages */
 	struct buf before;
 	struct buf error_body;
@@ -219,6 +220,7 @@ on_end(void *ctx, const struct fetch_end *end)
 		model_decode_finish(c->decode, NULL);
 	if (end->code != ERR_CANCELLED || c->over)
 		breaker_note(c->call.model->endpoint, c->call.model->conf,
+		    c->admitted,
 		    r->failure.failed ? r->failure.kind : MODEL_CLASS_NONE,
 		    clk_mono_ms());
 	model_call_end(&c->call);
@@ -248,7 +250,9 @@ is_left_alone(struct http_call *c)
 	struct model_failure *f = &model_decode_result(c->decode)->failure;
 	int64_t wait_ms;
 
-	if (breaker_admits(m->endpoint, m->conf, clk_mono_ms(), &wait_ms))
+	c->admitted =
+	    breaker_admits(m->endpoint, m->conf, clk_mono_ms(), &wait_ms);
+	if (c->admitted)
 		return 0;
 	model_failure_set(f, MODEL_CLASS_OVERLOAD, "circuit_open");
 	f->retry_after_ms = (int)wait_ms;

@@ -120,6 +120,26 @@ journal_batch_ended(struct journal *j)
 	j->batch_us += (us - j->batch_us) / BATCHES_OF_LATE;
 }
 
+/* By due_ms: nearly always at the end, as the wait changes little. */
+static void
+due_insert(struct journal *j, struct journal_log *log)
+{
+	struct journal_log **p = &j->due.first;
+
+	if (*p == NULL || log->due_ms >= j->due_last_ms) {
+		j->due_last_ms = log->due_ms;
+		queue_push(&j->due, log, QUEUED_DUE);
+		return;
+	}
+	while (*p != NULL && (*p)->due_ms <= log->due_ms)
+		p = &(*p)->queue_next;
+	log->queued = QUEUED_DUE;
+	log->queue_next = *p;
+	*p = log;
+	if (log->queue_next == NULL)
+		j->due.tail = &log->queue_next;
+}
+
 /* Text waits its time; the first of a turn is due at once. */
 static void
 log_make_due(struct journal_log *log)
@@ -134,9 +154,9 @@ log_make_due(struct journal_log *log)
 		log_make_ready(log);
 		return;
 	}
-	if (j->due.first == NULL)
+	due_insert(j, log);
+	if (j->due.first == log)
 		loop_timer_start(j->due_timer, log->due_ms - now, 0);
-	queue_push(&j->due, log, QUEUED_DUE);
 }
 
 /*

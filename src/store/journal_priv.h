@@ -66,7 +66,8 @@ struct journal {
 	struct redis_link *link;
 	struct journal_log *logs;
 	struct log_queue ready; /* to be sent as soon as may be */
-	struct log_queue due;   /* text that waits for its time, in order */
+	struct log_queue due;   /* text that waits for its time, by that */
+	int64_t due_last_ms;    /* of the last in due, or later */
 	struct loop_timer *due_timer;
 	struct loop_timer *renew_timer;
 	struct loop_timer *check_timer;
