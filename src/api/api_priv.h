@@ -28,10 +28,13 @@ struct api_call {
 	struct arena *arena;
 	const char *user;
 	const char *tenant;      /* "": none */
-	int decides;             /* for the tenant's other users */
+	unsigned roles;          /* bits: 1 << IDENTITY_... */
 	const struct json *body; /* API_JSON */
 	int wants_json;          /* API_BOTH: Accept prefers it */
 };
+
+/* Whether the caller has a role. */
+int api_has_role(const struct api_call *c, enum identity_role role);
 
 /* Who asks: from the token or ticket. 0, or -1 and ERR_UNAUTHORIZED. */
 int api_authenticate(struct api_call *c, int ticket_allowed, struct err *err);

@@ -81,7 +81,11 @@ app_auth_init(struct app *app, const struct conf *c, struct err *err)
 		.user_claim = c->jwt_user_claim,
 		.tenant_claim = c->jwt_tenant_claim,
 		.roles_claim = c->jwt_roles_claim,
-		.decider_role = c->approval_role,
+		.role = {
+			[IDENTITY_APPROVER] = c->approval_role,
+			[IDENTITY_BUDGET] = c->budget_role,
+			[IDENTITY_ADMIN] = c->admin_role,
+		},
 		.leeway_s = (int)(c->jwt_leeway_ms / 1000),
 	};
 	if (add_secret(app, c, err) < 0 || add_public_key(app, c, err) < 0)
@@ -105,6 +109,12 @@ app_auth_fini(struct app *app)
 		jws_key_free(&key);
 	}
 	token_cache_free(&app->tokens);
+}
+
+int
+api_has_role(const struct api_call *c, enum identity_role role)
+{
+	return (c->roles >> role & 1) != 0;
 }
 
 static int
@@ -158,6 +168,6 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 		return -1;
 	c->user = arena_strdup(c->arena, id.user);
 	c->tenant = arena_strdup(c->arena, id.tenant);
-	c->decides = id.decides;
+	c->roles = id.roles;
 	return 0;
 }

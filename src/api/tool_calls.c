@@ -44,7 +44,8 @@ tool_calls_get(void *call, struct err *err)
 static struct store_caller
 caller_of(const struct api_call *c)
 {
-	return (struct store_caller){ c->user, c->decides ? c->tenant : "" };
+	return (struct store_caller){ c->user,
+		api_has_role(c, IDENTITY_APPROVER) ? c->tenant : "" };
 }
 
 int

@@ -7,6 +7,14 @@
 #define IDENTITY_USER_MAX_BYTES 255
 #define IDENTITY_TENANT_MAX_BYTES 127
 
+/* What a user may do for others: bits of identity.roles. */
+enum identity_role {
+	IDENTITY_APPROVER, /* answers questions of the tenant's agents */
+	IDENTITY_BUDGET,   /* lets the tenant's turns pass their budgets */
+	IDENTITY_ADMIN,    /* sees and does what concerns the whole pool */
+	IDENTITY_ROLES
+};
+
 /*
  * Who a request is from, as its token proved. The user is printable ASCII
  * without spaces (0x21 to 0x7e), 1 to 255 bytes, so it can stand in a log
@@ -16,8 +24,8 @@
 struct identity {
 	char user[IDENTITY_USER_MAX_BYTES + 1];
 	char tenant[IDENTITY_TENANT_MAX_BYTES + 1]; /* "": none */
-	int decides;       /* for the other users of the tenant */
-	int64_t expires_s; /* wall clock, Unix time */
+	unsigned roles;                             /* 1 << IDENTITY_... */
+	int64_t expires_s;                          /* wall clock, Unix time */
 };
 
 #endif

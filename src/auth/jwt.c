@@ -227,24 +227,35 @@ has_word(const char *text, const char *word)
 	return 0;
 }
 
+/* Whether the roles claim names one. */
+static int
+has_role(const struct json *claim, const char *role)
+{
+	const struct json *e =
+	    json_is(claim, JSON_ARRAY) ? json_first(claim) : NULL;
+
+	if (json_str(claim) != NULL)
+		return has_word(json_str(claim), role);
+	for (; e != NULL; e = json_next(e))
+		if (json_str(e) != NULL && strcmp(json_str(e), role) == 0)
+			return 1;
+	return 0;
+}
+
 /* Never an error: who has no role has none. */
 static int
-check_role(const struct check *c, struct err *err)
+check_roles(const struct check *c, struct err *err)
 {
-	const char *role = c->options->decider_role;
-	const struct json *j;
+	const char *const *role = c->options->role;
+	const struct json *claim;
 
 	(void)err;
-	if (!is_set(role) || !is_set(c->options->roles_claim))
+	if (!is_set(c->options->roles_claim))
 		return 0;
-	j = json_get(c->claims, c->options->roles_claim);
-	if (json_str(j) != NULL)
-		c->out->decides = has_word(json_str(j), role);
-	for (const struct json *e = json_is(j, JSON_ARRAY) ? json_first(j)
-							   : NULL;
-	     e != NULL; e = json_next(e))
-		if (json_str(e) != NULL && strcmp(json_str(e), role) == 0)
-			c->out->decides = 1;
+	claim = json_get(c->claims, c->options->roles_claim);
+	for (int i = 0; i < IDENTITY_ROLES; i++)
+		if (is_set(role[i]) && has_role(claim, role[i]))
+			c->out->roles |= 1u << i;
 	return 0;
 }
 
@@ -256,7 +267,7 @@ static int (*const checks[])(const struct check *, struct err *) = {
 	check_iss,
 	check_user,
 	check_tenant,
-	check_role,
+	check_roles,
 };
 
 /* Why a payload is not a strict JSON object. Returns -1. */

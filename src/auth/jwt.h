@@ -24,10 +24,11 @@ struct jwt_options {
 	const char *audience;   /* aud must name it; NULL or "": unchecked */
 	const char *user_claim; /* who it is; NULL or "": sub */
 	/* Optional; NULL or "": unchecked. Who has the role, a member of the
-	 * roles claim (a list, or words of a text), decides for the tenant. */
+	 * roles claim (a list, or words of a text), may do what it stands for.
+	 */
 	const char *tenant_claim;
 	const char *roles_claim;
-	const char *decider_role;
+	const char *role[IDENTITY_ROLES];
 	int leeway_s;           /* how far clocks may differ */
 	int64_t lifetime_max_s; /* exp at most so far ahead; 0: unchecked */
 };

@@ -135,6 +135,8 @@ struct conf {
 	char *compact_model, *compact_prompt;
 
 	char *approval_role;
+	char *budget_role;
+	char *admin_role;
 	int64_t approval_timeout_ms;
 
 	int64_t limits_body_bytes, limits_json_depth;

@@ -45,6 +45,8 @@ const struct setting_section setting_sections[] = {
 	{ "sandbox", "Workspaces: agent-fpm-sandbox", 0 },
 	{ "compact", "Long conversations", 0 },
 	{ "approval", "Questions to a human", 0 },
+	{ "budget", "What turns may cost", 0 },
+	{ "admin", "Who runs this server", 0 },
 	{ "limits", "Bounds", 0 },
 };
 
@@ -495,6 +497,14 @@ const struct setting settings[] = {
 	    366 * 24 * HOUR_MS,
 	    "How long a tool call waits for its answer; then it is denied. 0 "
 	    "waits for ever. A turn that waits costs nothing."),
+
+	STRING("budget.role", budget_role, "",
+	    "Who has this role may let turns of the own tenant pass their "
+	    "budget. Empty: nobody."),
+
+	STRING("admin.role", admin_role, "",
+	    "Who has this role may see what concerns the whole server. "
+	    "Empty: nobody."),
 
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,

@@ -102,7 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.user_claim = "sub",
 		.tenant_claim = "tenant",
 		.roles_claim = "roles",
-		.decider_role = "admin",
+		.role = { [IDENTITY_ADMIN] = "admin" },
 		.leeway_s = 30 };
 	struct arena *a = arena_open(16384);
 	const char *text = arena_memdup(a, data, size);
