@@ -56,6 +56,23 @@ turn_commit_answer(struct turn *t, const char *marks)
 	    t, buf_str(&b), "assistant", r->content.data, r->content.len);
 }
 
+void
+turn_commit_hidden(struct turn *t, const struct buf *content)
+{
+	turn_commit_message(
+	    t, ",\"kind\":\"reminder\"", "user", content->data, content->len);
+}
+
+void
+turn_commit_step(struct turn *t)
+{
+	t->step++;
+	t->attempt = 0;
+	journal_op_set(
+	    &t->commit, "step", arena_printf(t->commit.arena, "%d", t->step));
+	journal_op_set(&t->commit, "state", "PRE_MODEL");
+}
+
 /* The turn that a document of the inbox names: its second member. */
 static void
 turn_of_doc(const char *doc, char *out, size_t size)

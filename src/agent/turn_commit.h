@@ -8,6 +8,7 @@
 #include "store/event.h"
 
 /* What a turn writes together: into t->commit, and out with turn_commit. */
+struct buf;
 struct model;
 struct turn;
 struct model_result;
@@ -21,6 +22,13 @@ void turn_commit_message(struct turn *t, const char *marks, const char *role,
 
 /* The answer of the model, and by whom it was said. */
 void turn_commit_answer(struct turn *t, const char *marks);
+
+/* A message to the model that its user does not see as one: a JSON array of
+ * blocks. */
+void turn_commit_hidden(struct turn *t, const struct buf *content);
+
+/* The step is over: the model is asked again, after this commit. */
+void turn_commit_step(struct turn *t);
 
 /* turn_todo.c: the list that a call has made, and a reminder of it. */
 struct turn_call;

@@ -119,6 +119,21 @@ stop_member(struct turn *t)
 	return arena_printf(t->arena, ",\"stop\":\"%s\"", stops[r->stop]);
 }
 
+/* The answer and what it cost. It is written once: whatever ends the turn
+ * later finds no result. */
+static void
+commit_answered(struct turn *t)
+{
+	const struct model_result *r = model_call_result(t->result);
+
+	/* A refusal is shown, but must not be sent back (providers.md 1). */
+	if (r->blocks > 0 && r->stop != MODEL_STOP_REFUSAL)
+		turn_commit_answer(t, "");
+	turn_commit_usage(t, r);
+	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
+	model_call_free(&t->result);
+}
+
 /* The answer, when it is to be reported before the turn is done. */
 static enum turn_step
 commit_answer_alone(struct turn *t)
@@ -132,13 +147,10 @@ commit_answer_alone(struct turn *t)
 static enum turn_step
 go_on(struct turn *t, const char *wrong)
 {
-	char step[16];
 	struct buf b;
 
 	journal_commit_init(&t->commit, t->arena);
-	turn_commit_answer(t, "");
-	turn_commit_usage(t, model_call_result(t->result));
-	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
+	commit_answered(t);
 	if (wrong != NULL) {
 		buf_init(&b, t->arena);
 		json_open(&b, NULL, '[');
@@ -147,14 +159,9 @@ go_on(struct turn *t, const char *wrong)
 		json_add_str(&b, "text",
 		    arena_printf(t->arena, "%s%s", wrong, t->rq.schema));
 		buf_puts(&b, "}]");
-		turn_commit_message(
-		    t, ",\"kind\":\"reminder\"", "user", b.data, b.len);
+		turn_commit_hidden(t, &b);
 	}
-	t->step++;
-	t->attempt = 0;
-	snprintf(step, sizeof(step), "%d", t->step);
-	journal_op_set(&t->commit, "step", step);
-	journal_op_set(&t->commit, "state", "PRE_MODEL");
+	turn_commit_step(t);
 	return turn_commit(t, TURN_PRE_MODEL);
 }
 
@@ -162,7 +169,7 @@ enum turn_step
 step_answered(struct turn *t)
 {
 	const struct model_result *r = model_call_result(t->result);
-	const char *wrong = turn_output_wrong(t);
+	const char *wrong = turn_output_wrong(t), *more;
 
 	if (r->stop == MODEL_STOP_PAUSE && r->blocks > 0)
 		return go_on(t, NULL);
@@ -172,18 +179,13 @@ step_answered(struct turn *t)
 		return turn_fail(
 		    t, "schema", "the model gave no answer by outputSchema");
 	t->repairs = 0;
+	more = arena_printf(
+	    t->arena, "%s%s", stop_member(t), turn_output_member(t));
 	journal_commit_init(&t->commit, t->arena);
-	/* A refusal is shown, but must not be sent back (providers.md 1). */
-	if (r->blocks > 0 && r->stop != MODEL_STOP_REFUSAL)
-		turn_commit_answer(t, "");
-	turn_commit_usage(t, r);
-	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
+	commit_answered(t);
 	if (turn_must_report(t))
 		return commit_answer_alone(t);
-	commit_done(t, "completed",
-	    arena_printf(
-		t->arena, "%s%s", stop_member(t), turn_output_member(t)),
-	    1);
+	commit_done(t, "completed", more, 1);
 	return turn_commit(t, TURN_NEXT);
 }
 

@@ -20,27 +20,30 @@
 
 /* ---- what is wanted ---- */
 
-/* The message's options, or the template's. */
 static const struct json *
-option(struct turn *t, const char *name)
+options_of(struct turn *t)
 {
 	const char *text = t->history->options;
-	const struct agent_template *own = turn_tools(t)->template;
-	const struct json *j = NULL;
 
-	if (text != NULL)
-		j = json_get(json_parse(t->arena, text, strlen(text),
-				 JSON_DEPTH_MAX, NULL),
-		    name);
-	if (j == NULL && own != NULL)
-		j = json_get(own->output, name);
-	return j;
+	return text == NULL ? NULL
+			    : json_parse(t->arena, text, strlen(text),
+				  JSON_DEPTH_MAX, NULL);
+}
+
+/* The message's, or the template's. */
+static const struct json *
+option(struct turn *t, const struct json *options, const char *name)
+{
+	const struct agent_template *own = turn_tools(t)->template;
+	const struct json *j = json_get(options, name);
+
+	return j == NULL && own != NULL ? json_get(own->output, name) : j;
 }
 
 static const char *
-choice_of(struct turn *t)
+choice_of(struct turn *t, const struct json *options)
 {
-	const struct json *j = option(t, "toolChoice");
+	const struct json *j = option(t, options, "toolChoice");
 	const char *word = json_str(j), *name = json_get_str(j, "name");
 
 	if (name != NULL)
@@ -56,15 +59,16 @@ choice_of(struct turn *t)
 void
 turn_output_ask(struct turn *t, struct model_request *rq)
 {
-	const struct json *schema = option(t, "outputSchema");
+	const struct json *options = options_of(t);
 	struct buf b;
 
-	rq->tool_choice = *rq->tools == '\0' ? "" : choice_of(t);
+	rq->tool_choice = *rq->tools == '\0' ? "" : choice_of(t, options);
 	rq->schema = "";
-	if (schema == NULL)
+	t->schema = option(t, options, "outputSchema");
+	if (t->schema == NULL)
 		return;
 	buf_init(&b, t->arena);
-	json_print(&b, schema);
+	json_print(&b, t->schema);
 	rq->schema = buf_str(&b);
 }
 
@@ -87,11 +91,11 @@ answer_value(struct turn *t, struct err *err)
 const char *
 turn_output_wrong(struct turn *t)
 {
-	const struct json *schema = option(t, "outputSchema"), *value;
+	const struct json *value;
 	struct err err;
 	struct buf why;
 
-	if (schema == NULL ||
+	if (t->schema == NULL ||
 	    model_call_result(t->result)->stop == MODEL_STOP_REFUSAL)
 		return NULL;
 	buf_init(&why, t->arena);
@@ -99,7 +103,7 @@ turn_output_wrong(struct turn *t)
 	value = answer_value(t, &err);
 	if (value == NULL)
 		buf_printf(&why, "it is no JSON: %s", err.text);
-	else if (schema_check(schema, value, &why) == 0)
+	else if (schema_check(t->schema, value, &why) == 0)
 		return NULL;
 	if (why.len > WHY_BYTES)
 		buf_truncate(&why, json_utf8_whole(why.data, WHY_BYTES));
@@ -116,8 +120,7 @@ turn_output_member(struct turn *t)
 	const struct json *value;
 	struct buf b;
 
-	if (option(t, "outputSchema") == NULL ||
-	    (value = answer_value(t, NULL)) == NULL)
+	if (t->schema == NULL || (value = answer_value(t, NULL)) == NULL)
 		return "";
 	buf_init(&b, t->arena);
 	buf_lit(&b, ",\"output\":");

@@ -56,7 +56,8 @@ struct turn {
 	const struct model *model; /* that is asked; NULL before it is known */
 	size_t fallbacks; /* of the agent's that were tried in this turn */
 	int64_t refill;   /* documents, for another model */
-	int repairs;      /* answers in a row that were not by the schema */
+	const struct json *schema; /* of the answer that is asked for; NULL */
+	int repairs; /* answers in a row that were not by the schema */
 	struct err load_err;
 	int history_bad;   /* it has what was not written */
 	const char *limit; /* the setting that ends it */

@@ -74,7 +74,6 @@ list_open(struct buf *b, const struct json *items)
 	return n;
 }
 
-/* A message to the model that its user does not see as one. */
 static void
 commit_reminder(struct turn *t, const struct buf *text)
 {
@@ -82,7 +81,7 @@ commit_reminder(struct turn *t, const struct buf *text)
 
 	buf_init(&b, t->round);
 	reminder_content(&b, text->data);
-	turn_commit_message(t, ",\"kind\":\"reminder\"", "user", b.data, b.len);
+	turn_commit_hidden(t, &b);
 }
 
 static void

@@ -258,18 +258,12 @@ call_ids(struct turn *t)
 static enum turn_step
 finish_round(struct turn *t)
 {
-	char step[16];
-
 	journal_commit_init(&t->commit, t->round);
 	calls_commit(t);
 	turn_commit_event(t, EVENT_STEP_COMPLETE, "");
 	calls_commit_results(t);
 	turn_commit_reminder(t);
-	t->step++;
-	t->attempt = 0;
-	snprintf(step, sizeof(step), "%d", t->step);
-	journal_op_set(&t->commit, "step", step);
-	journal_op_set(&t->commit, "state", "PRE_MODEL");
+	turn_commit_step(t);
 	journal_op_steer(&t->commit);
 	return turn_commit(t, TURN_PRE_MODEL);
 }

@@ -60,6 +60,15 @@ def test_repaired(place, message, says):
     assert says in text_of(history[2]["content"]) and json.dumps(SCHEMA, separators=(",", ":")) in text_of(history[2]["content"])
 
 
+def test_limit_behind_a_repair(stack_factory):
+    """The turn ends right behind a wrong answer: what was written is not written again."""
+    stack = stack_factory(workers=1, scenarios=NEVER, conf={"tool.rounds": "1"})
+    agent = stack.user().agent()
+    frames = agent.ask("x", outputSchema=SCHEMA)
+    assert done(frames)["reason"] == "limit" and [f.kind for f in frames].count("token_usage") == 1
+    assert [m["role"] for m in agent.history()] == ["user", "assistant", "user"]
+
+
 def test_never(stack_factory):
     """After two more answers that are wrong the turn fails."""
     stack = stack_factory(workers=1, scenarios=NEVER)
