@@ -277,8 +277,9 @@ const struct setting settings[] = {
 	    "it is more, up to 200ms, so that new turns come first."),
 	NUMBER("events.keep", SETTING_INT, events_keep, "10000", 100,
 	    10 * 1000 * 1000,
-	    "Events that are kept for each agent, about. A viewer whose "
-	    "cursor is older gets a gap event."),
+	    "Entries that are kept of each agent's log, about; an entry is an "
+	    "event, or a few that came together. A viewer whose cursor is "
+	    "older gets a gap event."),
 	NUMBER("events.heartbeat", SETTING_TIME, events_heartbeat_ms, "15s",
 	    100, HOUR_MS,
 	    "A silent stream gets a comment line this often. Keep it well "

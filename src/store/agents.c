@@ -494,6 +494,36 @@ store_messages(struct store *st, struct arena *a, const char *user,
 	return 0;
 }
 
+/*
+ * The events of entries that are newer than after, limit of them. An entry
+ * may hold several, and a cursor may stand between them.
+ */
+static void
+page_of_entries(struct arena *a, const struct redis_reply *r,
+    struct event_id after, int limit, struct store_page *out)
+{
+	struct event_id last = after, id;
+	char text[EVENT_ID_SIZE];
+
+	out->docs = arena_alloc(a, (size_t)limit * sizeof(*out->docs));
+	for (size_t i = 0; i < r->count; i++) {
+		const struct redis_reply *entry = &r->items[i].items[1];
+
+		for (size_t k = 1; k < entry->count; k += 2) {
+			const struct redis_reply *e = &entry->items[k];
+
+			if (out->count == (size_t)limit ||
+			    event_json_id(e->text, e->len, &id) < 0 ||
+			    event_id_cmp(id, after) <= 0)
+				continue;
+			out->docs[out->count++] = redis_text(e);
+			last = id;
+		}
+	}
+	event_id_print(text, last);
+	out->last = arena_strdup(a, text);
+}
+
 int
 store_events(struct store *st, struct arena *a, const char *user,
     const char *id, struct event_id after, int limit, struct store_page *out,
@@ -517,17 +547,10 @@ store_events(struct store *st, struct arena *a, const char *user,
 		return -1;
 	memset(out, 0, sizeof(*out));
 	if (r[0].count > 0) {
-		e = &r[0].items[0].items[0];
-		out->gap = event_id_parse(e->text, e->len, &oldest) == 0 &&
+		e = &r[0].items[0].items[1].items[1];
+		out->gap = event_json_id(e->text, e->len, &oldest) == 0 &&
 			   event_id_gap(after, oldest);
 	}
-	out->count = r[1].count;
-	out->docs = arena_alloc(a, (r[1].count + 1) * sizeof(*out->docs));
-	for (size_t i = 0; i < r[1].count; i++)
-		out->docs[i] = redis_text(&r[1].items[i].items[1].items[1]);
-	out->last = out->count == 0
-			? from + 1
-			: redis_text(&r[1].items[out->count - 1].items[0]);
-	out->last = arena_strdup(a, out->last);
+	page_of_entries(a, &r[1], after, limit, out);
 	return 0;
 }

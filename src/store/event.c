@@ -180,33 +180,60 @@ frame_alloc(size_t len)
 	return f;
 }
 
+/* The members that every event starts with. */
+struct head {
+	const char *channel, *kind, *id, *turn;
+	size_t channel_len, kind_len, id_len, turn_len;
+	struct event_id eid;
+};
+
+static int
+take_head(const char *json, size_t len, struct head *h)
+{
+	size_t at = 0;
+
+	if (take_string(json, len, &at, "{\"channel\":\"", &h->channel,
+		&h->channel_len) < 0 ||
+	    take_string(
+		json, len, &at, ",\"kind\":\"", &h->kind, &h->kind_len) < 0 ||
+	    take_string(json, len, &at, ",\"id\":\"", &h->id, &h->id_len) < 0 ||
+	    take_string(
+		json, len, &at, ",\"turn\":\"", &h->turn, &h->turn_len) < 0)
+		return -1;
+	return event_id_parse(h->id, h->id_len, &h->eid);
+}
+
+int
+event_json_id(const char *json, size_t len, struct event_id *out)
+{
+	struct head h;
+
+	if (take_head(json, len, &h) < 0)
+		return -1;
+	*out = h.eid;
+	return 0;
+}
+
 struct frame *
 frame_new(const char *json, size_t len)
 {
-	const char *channel, *kind, *id, *turn;
-	size_t channel_len, kind_len, id_len, turn_len, at = 0;
-	struct event_id eid;
+	struct head h;
 	struct frame *f;
 
-	if (take_string(json, len, &at, "{\"channel\":\"", &channel,
-		&channel_len) < 0 ||
-	    take_string(json, len, &at, ",\"kind\":\"", &kind, &kind_len) < 0 ||
-	    take_string(json, len, &at, ",\"id\":\"", &id, &id_len) < 0 ||
-	    take_string(json, len, &at, ",\"turn\":\"", &turn, &turn_len) < 0 ||
-	    event_id_parse(id, id_len, &eid) < 0)
+	if (take_head(json, len, &h) < 0)
 		return NULL;
-	f = frame_alloc(id_len + len + 16);
-	f->kind = kind_of(kind, kind_len);
-	f->channel = channel_of(channel, channel_len);
-	f->id = eid;
+	f = frame_alloc(h.id_len + len + 16);
+	f->kind = kind_of(h.kind, h.kind_len);
+	f->channel = channel_of(h.channel, h.channel_len);
+	f->id = h.eid;
 	f->json_at =
-	    (uint32_t)sprintf(f->text, "id: %.*s\ndata: ", (int)id_len, id);
+	    (uint32_t)sprintf(f->text, "id: %.*s\ndata: ", (int)h.id_len, h.id);
 	f->json_len = (uint32_t)len;
 	memcpy(f->text + f->json_at, json, len);
 	memcpy(f->text + f->json_at + len, "\n\n", 3);
 	f->len = f->json_at + f->json_len + 2;
-	f->turn_at = f->json_at + (uint32_t)(turn - json);
-	f->turn_len = (uint32_t)turn_len;
+	f->turn_at = f->json_at + (uint32_t)(h.turn - json);
+	f->turn_len = (uint32_t)h.turn_len;
 	return f;
 }
 

@@ -98,6 +98,9 @@ struct frame {
 	char text[]; /* "id: 7-42\ndata: {...}\n\n" */
 };
 
+/* The id of an event as stored. 0, or -1 if json does not start like one. */
+int event_json_id(const char *json, size_t len, struct event_id *out);
+
 /* A frame of an event as stored. NULL if json does not start like one. */
 struct frame *frame_new(const char *json, size_t len);
 

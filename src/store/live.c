@@ -180,15 +180,37 @@ struct replay {
 	int failed;
 };
 
-/* The id of the only entry of an answer; 0-0 if there is none. */
+/* An entry holds one event or more, a field and a value each. */
+static const redisReply *
+entry_fields(const redisReply *r, size_t i)
+{
+	return r->element[i]->element[1];
+}
+
+/* The newest event of the only entry of an answer, whose id that is; 0-0 if
+ * there is none. */
 static struct event_id
-entry_id(const redisReply *r)
+newest_id(const redisReply *r)
 {
 	struct event_id id = { 0, 0 };
 
-	if (r->type == REDIS_REPLY_ARRAY && r->elements > 0)
+	if (r->elements > 0)
 		event_id_parse(r->element[0]->element[0]->str,
 		    (size_t)r->element[0]->element[0]->len, &id);
+	return id;
+}
+
+/* And its oldest one. */
+static struct event_id
+oldest_id(const redisReply *r)
+{
+	struct event_id id = { 0, 0 };
+	const redisReply *json;
+
+	if (r->elements == 0)
+		return id;
+	json = entry_fields(r, 0)->element[1];
+	event_json_id(json->str, (size_t)json->len, &id);
 	return id;
 }
 
@@ -205,7 +227,7 @@ on_oldest(void *ctx, const redisReply *r)
 
 	p->failed |= answer_failed(r);
 	if (!p->failed)
-		p->oldest = entry_id(r);
+		p->oldest = oldest_id(r);
 }
 
 static void
@@ -215,29 +237,50 @@ on_newest(void *ctx, const redisReply *r)
 
 	p->failed |= answer_failed(r);
 	if (!p->failed)
-		p->newest = entry_id(r);
+		p->newest = newest_id(r);
+}
+
+/* Frames of all events of an answer; the caller's, as is the list. */
+static struct frame **
+frames_of(const redisReply *r, int *count_r)
+{
+	struct frame **frames;
+	size_t n = 1;
+
+	for (size_t i = 0; i < r->elements; i++)
+		n += entry_fields(r, i)->elements / 2;
+	frames = calloc(n, sizeof(struct frame *));
+	if (frames == NULL)
+		abort();
+	for (size_t i = 0; i < r->elements; i++) {
+		const redisReply *fields = entry_fields(r, i);
+
+		for (size_t k = 1; k < fields->elements; k += 2) {
+			frames[*count_r] = frame_new(fields->element[k]->str,
+			    (size_t)fields->element[k]->len);
+			*count_r += frames[*count_r] != NULL;
+		}
+	}
+	return frames;
 }
 
 static void
 on_page(void *ctx, const redisReply *r)
 {
 	struct replay *p = ctx;
-	struct frame *frames[PAGE];
-	struct live_page page = {
-		.oldest = p->oldest, .newest = p->newest, .frames = frames
-	};
+	struct frame **frames = NULL;
+	struct live_page page = { .oldest = p->oldest, .newest = p->newest };
 
 	page.failed = p->failed | answer_failed(r);
-	for (size_t i = 0; !page.failed && i < r->elements && i < PAGE; i++) {
-		const redisReply *json = r->element[i]->element[1]->element[1];
-
-		frames[page.count] = frame_new(json->str, (size_t)json->len);
-		page.count += frames[page.count] != NULL;
+	if (!page.failed) {
+		frames = frames_of(r, &page.count);
+		page.frames = frames;
+		page.more = r->elements == PAGE;
 	}
-	page.more = page.count == PAGE;
 	p->fn(p->ctx, &page);
 	while (page.count > 0)
 		frame_unref(&frames[--page.count]);
+	free(frames);
 	free(p);
 }
 

@@ -539,8 +539,19 @@ class Agent:
     def key(self, part):
         return f"{self.stack.conf.get('store.prefix', 'af:')}{{{self.id[4:10]}}}:{self.id}:{part}"
 
+    def log_entries(self):
+        """[(id, [event, ...])] of the log, events as their JSON. By a script: a client's own XRANGE makes a dict of the fields, of which an entry has many alike."""
+        entries = self.stack.redis().eval("return redis.call('XRANGE', KEYS[1], '-', '+')", 1, self.key("events"))
+        return [(entry.decode(), [e.decode() for e in fields[1::2]]) for entry, fields in entries]
+
+    def log(self):
+        """[(id, JSON)] of all events of the log; an entry has the id of its newest."""
+        entries = self.log_entries()
+        assert all(entry == json.loads(events[-1])["id"] for entry, events in entries)
+        return [(json.loads(e)["id"], e) for _, events in entries for e in events]
+
     def log_ids(self):
-        return [entry.decode() for entry, _ in self.stack.redis().xrange(self.key("events"))]
+        return [i for i, _ in self.log()]
 
     def lease(self):
         """(epoch, pid of the holder), or None."""

@@ -25,13 +25,9 @@ if before then
 	-- lease is the caller's already.
 	local m, t, after = string.match(before, '^(%S+) (%S+) (%S+)$')
 	if held == f.epoch .. ':' .. holder then
-		local first = redis.call('XRANGE', key('events'),
-		    f.epoch .. '-0', f.epoch)
-		local begun, events = f.turn == t, {}
-		for i, e in ipairs(first) do
-			events[i] = e[2][2]
-		end
-		return started(begun and 'BEGIN' or 'RESUME', f.epoch, after,
+		local events = events_of(redis.call('XRANGE', key('events'),
+		    f.epoch .. '-0', f.epoch))
+		return started(f.turn == t and 'BEGIN' or 'RESUME', f.epoch, after,
 		    f, f.turn, history_length(f.before, f.tail),
 		    nil, events, known)
 	end

@@ -28,26 +28,43 @@
 -- decision ... (after P: it need not wait).
 local n = tonumber(ARGV[5])
 
--- Events alone, which is all that most calls bring, need nothing of what
--- follows, not even the making of its functions. If the first is refused
--- nothing was written, and all goes its ordinary way.
-if #ARGV == 5 + 2 * n and redis.call('GET', KEYS[1] .. ':lease') == ARGV[1] then
-	local log, out = KEYS[1] .. ':events', { ARGV[2] }
-	for i = 1, n do
-		local add = i == 1 and redis.pcall or redis.call
-		local rc = add('XADD', log, 'MAXLEN', '~', ARGV[3],
-		    ARGV[4 + 2 * i], 'e', ARGV[5 + 2 * i])
-		if type(rc) == 'table' and rc.err then
-			out = nil
-			break
+-- The first so many events into the log: as few entries as can be, each under
+-- the id of its newest event. Redis refuses what was written before: then the
+-- error, and nothing is written.
+local function add_events(count)
+	local at = 1
+	while at <= count do
+		local last = math.min(count, at + 999) -- as unpack has a bound
+		local fields = {}
+		for i = at, last do
+			fields[#fields + 1] = 'e'
+			fields[#fields + 1] = ARGV[5 + 2 * i]
 		end
-		out[i + 1] = ARGV[5 + 2 * i]
+		local rc = redis.pcall('XADD', KEYS[1] .. ':events', 'MAXLEN',
+		    '~', ARGV[3], ARGV[4 + 2 * last], unpack(fields))
+		if type(rc) == 'table' and rc.err then
+			return rc
+		end
+		at = last + 1
 	end
-	if out then
-		redis.call('PUBLISH', KEYS[1] .. ':live',
-		    table.concat(out, '\n'))
-		return { 'OK' }
+end
+
+-- Their JSON.
+local function events_given(out, count)
+	for i = 1, count do
+		out[#out + 1] = ARGV[5 + 2 * i]
 	end
+	return out
+end
+
+-- Events alone, which is all that most calls bring, need nothing of what
+-- follows, not even the making of its functions. If they are refused all goes
+-- its ordinary way.
+if #ARGV == 5 + 2 * n and redis.call('GET', KEYS[1] .. ':lease') == ARGV[1] and
+    not add_events(n) then
+	redis.call('PUBLISH', KEYS[1] .. ':live',
+	    table.concat(events_given({ ARGV[2] }, n), '\n'))
+	return { 'OK' }
 end
 --+ common
 local events, info = key('events'), key('info')
@@ -76,17 +93,16 @@ local function why_not_park()
 end
 
 -- Events, and the messages that the newest of the history were.
-local function with_docs(word, list)
-	local out, n = {}, 0
-	for _, e in ipairs(list) do
-		out[#out + 1] = e[2][2]
-		if string.find(e[2][2], '"kind":"message_accepted"', 1, true) or
-		    string.find(e[2][2], '"kind":"reminder_sent"', 1, true) then
+local function with_docs(word, new)
+	local n = 0
+	for _, json in ipairs(new) do
+		if string.find(json, '"kind":"message_accepted"', 1, true) or
+		    string.find(json, '"kind":"reminder_sent"', 1, true) then
 			n = n + 1
 		end
 	end
 	local segment = segment_key(redis.call('HGET', info, 'tail'))
-	return { word, redis.call('LRANGE', segment, -n, -1), out }
+	return { word, redis.call('LRANGE', segment, -n, -1), new }
 end
 
 -- The answer to a commit that was applied before its connection broke.
@@ -103,20 +119,22 @@ local function repeated(held)
 		return why_not_park() or { 'DECIDED', 0 }
 	end
 	if op == 'F' then
+		-- Of the entry that ends with done the others are not new.
 		local from = redis.call('XRANGE', events, last, '+')
-		if string.find(from[1][2][2], '"kind":"done"', 1, true) then
+		local ends = from[1][2][#from[1][2]]
+		if string.find(ends, '"kind":"done"', 1, true) then
 			table.remove(from, 1)
-			return with_docs('NEXT', from)
+			return with_docs('NEXT', events_of(from))
 		end
-		return with_docs('STEERED', from)
+		return with_docs('STEERED', events_of(from))
 	end
 	local more = redis.call('XRANGE', events, '(' .. last, '+')
-	return more[1] and with_docs('STEERED', more) or { 'OK' }
+	return more[1] and with_docs('STEERED', events_of(more)) or { 'OK' }
 end
 
 local held = redis.call('GET', key('lease'))
 if held ~= ARGV[1] then
-	if redis.call('XRANGE', events, first, first)[1] then
+	if redis.call('XRANGE', events, first, last, 'COUNT', 1)[1] then
 		return repeated(held)
 	end
 	return { 'FENCED' }
@@ -159,19 +177,12 @@ if steered and op_at_end == 'F' then
 	written = n - 1
 end
 
-local out = {}
-for i = 1, written do
-	local id, json = ARGV[4 + 2 * i], ARGV[5 + 2 * i]
-	local rc = redis.pcall('XADD', events, 'MAXLEN', '~', ARGV[3], id, 'e',
-	    json)
-	if type(rc) == 'table' and rc.err then
-		if i == 1 and string.find(rc.err, 'equal or smaller') then
-			return repeated(held)
-		end
-		return rc
-	end
-	out[i] = json
+local refused = add_events(written)
+if refused then
+	return string.find(refused.err, 'equal or smaller') and
+	    repeated(held) or refused
 end
+local out = events_given({}, written)
 
 local function count_usage(day, seconds, model, at, words)
 	for k = at, at + words - 1, 2 do
@@ -247,6 +258,7 @@ if op_at_end == 'F' and steered then
 end
 
 local function tell(word, docs, new)
+	write_events(new, ARGV[3])
 	for _, json in ipairs(new) do
 		out[#out + 1] = json
 	end
@@ -261,14 +273,14 @@ if steered then
 	end
 	local at = op_at_end == 'F' and seq + 0 or seq + 1
 	local _, _, all =
-	    accept_all(new, ARGV[3], epoch, at, ARGV[4], f, steering, f.turn)
+	    accept_all(new, epoch, at, ARGV[4], f, steering, f.turn)
 	tell('STEERED', all, new)
 elseif op_at_end == 'F' then
 	local docs = waits and pop_next(f.turn)
 	if docs then
 		local new = {}
 		local _, _, all =
-		    begin(new, ARGV[3], epoch, seq + 1, ARGV[4], f, docs)
+		    begin(new, epoch, seq + 1, ARGV[4], f, docs)
 		tell('NEXT', all, new)
 	else
 		redis.call('DEL', key('lease'))

@@ -36,13 +36,36 @@ local function last_event_id_of(f)
 	return last_event_id()
 end
 
--- Writes one event, in the form that src/store/event.c writes too.
-local function emit(out, keep, id, channel, kind, turn, step, now, rest)
-	local json = '{"channel":"' .. channel .. '","kind":"' .. kind ..
+-- Puts one event behind out, in the form that src/store/event.c writes too;
+-- write_events() writes them.
+local function emit(out, id, channel, kind, turn, step, now, rest)
+	out[#out + 1] = '{"channel":"' .. channel .. '","kind":"' .. kind ..
 	    '","id":"' .. id .. '","turn":"' .. turn .. '","step":' .. step ..
 	    ',"time":' .. now .. rest .. '}'
-	redis.call('XADD', key('events'), 'MAXLEN', '~', keep, id, 'e', json)
-	out[#out + 1] = json
+	out.id = id
+end
+
+-- What was emitted into the log. Events that are written together are one
+-- entry: a field "e" each, under the id of the newest.
+local function write_events(out, keep)
+	local fields = {}
+	for _, json in ipairs(out) do
+		fields[#fields + 1] = 'e'
+		fields[#fields + 1] = json
+	end
+	redis.call('XADD', key('events'), 'MAXLEN', '~', keep, out.id,
+	    unpack(fields))
+end
+
+-- The events of entries, one behind the other.
+local function events_of(entries)
+	local all = {}
+	for _, entry in ipairs(entries) do
+		for i = 2, #entry[2], 2 do
+			all[#all + 1] = entry[2][i]
+		end
+	end
+	return all
 end
 
 -- Tells the viewers in other processes. prev is the id of the event before
@@ -68,9 +91,10 @@ local function emit_alone(f, keep, now, events)
 	local prev, out, epoch = last_event_id(), {}, f.epoch + 1
 	redis.call('HSET', key('info'), 'epoch', epoch)
 	for i, e in ipairs(events) do
-		emit(out, keep, epoch .. '-' .. (i - 1), e.channel, e.kind,
-		    e.turn, e.step, now, e.rest)
+		emit(out, epoch .. '-' .. (i - 1), e.channel, e.kind, e.turn,
+		    e.step, now, e.rest)
 	end
+	write_events(out, keep)
 	publish(prev, out)
 end
 
@@ -89,7 +113,7 @@ end
 -- them, into the history of their turn, with an event each from EPOCH-seq on.
 -- Returns the length of the segment, the sequence number behind, all
 -- documents, and the message of the first.
-local function accept_all(out, keep, epoch, seq, now, f, docs, turn)
+local function accept_all(out, epoch, seq, now, f, docs, turn)
 	local all, length, first = {}, 0, nil
 	if f.reminders ~= '' then
 		all = pop_reminders(turn)
@@ -102,7 +126,7 @@ local function accept_all(out, keep, epoch, seq, now, f, docs, turn)
 		local message, _, content = parts(doc)
 		local is_reminder = i <= reminders
 		length = redis.call('RPUSH', segment_key(f.tail), doc)
-		emit(out, keep, epoch .. '-' .. seq,
+		emit(out, epoch .. '-' .. seq,
 		    is_reminder and 'monitor' or 'progress',
 		    is_reminder and 'reminder_sent' or 'message_accepted', turn,
 		    0, now, ',"messageId":"' .. message .. '","content":' ..
@@ -122,16 +146,15 @@ end
 -- Begins the turn of messages that are in no inbox any more: they go into the
 -- history, and events EPOCH-seq and behind into the log. Returns the length
 -- of the history, the turn, and all that is new in the history.
-local function begin(out, keep, epoch, seq, now, f, docs)
+local function begin(out, epoch, seq, now, f, docs)
 	local _, turn = parts(docs[1])
 	local length, behind, all, message =
-	    accept_all(out, keep, epoch, seq, now, f, docs, turn)
+	    accept_all(out, epoch, seq, now, f, docs, turn)
 	length = length + f.before
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
 	    'step', '1', 'state', 'PRE_MODEL', 'resumes', '0', 'interrupt', '',
 	    'calls', '', 'tokens', '0', 'epoch', epoch, 'safe', length - #all)
-	emit(out, keep, epoch .. '-' .. behind, 'progress', 'turn_start',
-	    turn, 0, now, '')
+	emit(out, epoch .. '-' .. behind, 'progress', 'turn_start', turn, 0, now, '')
 	return length, turn, all
 end
 
@@ -173,23 +196,23 @@ end
 
 -- Resumes the turn that was cut short: event EPOCH-0, and EPOCH-1 if the model
 -- is called again: a viewer drops the partial text of the step.
-local function resume(out, keep, epoch, now, f)
+local function resume(out, epoch, now, f)
 	redis.call('HSET', key('info'), 'epoch', epoch)
 	redis.call('HINCRBY', key('info'), 'resumes', 1)
-	emit(out, keep, epoch .. '-0', 'monitor', 'agent_resumed', f.turn,
-	    f.step, now, ',"state":"' .. f.state .. '"')
+	emit(out, epoch .. '-0', 'monitor', 'agent_resumed', f.turn, f.step,
+	    now, ',"state":"' .. f.state .. '"')
 	if f.calls == '' and f.state ~= 'REPORTING' then
-		emit(out, keep, epoch .. '-1', 'progress', 'stream_reset',
-		    f.turn, f.step, now, '')
+		emit(out, epoch .. '-1', 'progress', 'stream_reset', f.turn,
+		    f.step, now, '')
 	end
 	return history_length(f.before, f.tail), f.turn
 end
 
 -- The turn waited for a human, without a lease; it goes on.
-local function unpark(out, keep, epoch, now, f)
+local function unpark(out, epoch, now, f)
 	redis.call('HSET', key('info'), 'epoch', epoch, 'state', 'PRE_TOOL')
-	emit(out, keep, epoch .. '-0', 'monitor', 'state_change', f.turn,
-	    f.step, now, ',"state":"PRE_TOOL"')
+	emit(out, epoch .. '-0', 'monitor', 'state_change', f.turn, f.step,
+	    now, ',"state":"PRE_TOOL"')
 	return history_length(f.before, f.tail), f.turn
 end
 
@@ -299,13 +322,14 @@ local function start(f, holder, ms, keep, now, prev, docs, known)
 		word = 'RESUME'
 		docs = nil
 		local go_on = is_parked(f, false) and unpark or resume
-		length, turn = go_on(out, keep, epoch, now, f)
+		length, turn = go_on(out, epoch, now, f)
 	else
 		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
 		f.tokens = 0
 		length, turn, docs =
-		    begin(out, keep, epoch, 0, now, f, docs)
+		    begin(out, epoch, 0, now, f, docs)
 	end
+	write_events(out, keep)
 	publish(prev, out)
 	return started(word, epoch, prev, f, turn, length, docs, out, known)
 end
