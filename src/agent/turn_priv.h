@@ -50,7 +50,6 @@ struct turn {
 	struct loop_deferred wake;
 	enum turn_stop stop;
 	struct err dead;
-
 	struct arena *arena; /* reset when the next turn begins */
 	struct history *history;
 	const struct model *model; /* that is asked; NULL before it is known */
