@@ -116,7 +116,7 @@ class Bench:
             f.write(f"listen = {self.path('s')}\nworkers = 2\ntemplates = {self.dir}/none\n"
                     f"jwt.secret_file = {self.path('secret')}\nstore.address = unix:{self.path('r')}\n"
                     f"model.url = http://127.0.0.1:{self.model_port}\nmodel.id = paced\n"
-                    "limits.viewers_per_user = 0\nlimits.turns_per_user = 0\nlimits.agents_per_user = 0\n")
+                    "limits.requests = off\nlimits.chats = off\nlimits.viewers_per_user = 0\nlimits.turns_per_user = 0\nlimits.agents_per_user = 0\n")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
                         "-nodes", "-subj", "/CN=localhost", "-keyout", self.path("key"), "-out",
                         self.path("cert")], check=True, capture_output=True)

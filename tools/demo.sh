@@ -348,6 +348,8 @@ EOF
 	cat <<EOF
 
 [limits]
+requests = off
+chats = off
 agents_per_user = 0
 viewers_per_user = 0
 turns_per_user = 0

@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "api/api_priv.h"
+#include "api/limits.h"
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/scoreboard.h"
@@ -29,8 +30,10 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/agents/:id", agents_get, 0 },
 	{ "PATCH", "/api/agents/:id", agents_patch, API_JSON },
 	{ "DELETE", "/api/agents/:id", agents_delete, 0 },
-	{ "POST", "/api/agents/:id/chat", chat_post, API_JSON | API_SSE },
-	{ "POST", "/api/agents/:id/messages", messages_post, API_JSON },
+	{ "POST", "/api/agents/:id/chat", chat_post,
+	    API_JSON | API_SSE | API_CHAT },
+	{ "POST", "/api/agents/:id/messages", messages_post,
+	    API_JSON | API_CHAT },
 	{ "GET", "/api/agents/:id/messages", messages_get, 0 },
 	{ "POST", "/api/agents/:id/interrupt", interrupt_post, 0 },
 	{ "GET", "/api/agents/:id/todos", todos_get, 0 },
@@ -257,8 +260,8 @@ add_cors(struct api_call *c)
 		return;
 	http_header_add(c->rs, "Access-Control-Allow-Origin", "%s", origin);
 	http_header_add(c->rs, "Access-Control-Expose-Headers",
-	    "ETag, Link, Location, Retry-After, X-Message-Id, X-Request-Id, "
-	    "X-Turn-Id");
+	    "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
+	    "X-Message-Id, X-Request-Id, X-Turn-Id");
 }
 
 /* OPTIONS, and with it the question that a browser asks before others. */
@@ -349,7 +352,8 @@ prepare(struct api_call *c, const struct http_route *r, struct err *err)
 	    0)
 		return -1;
 	if ((r->flags & API_OPEN) == 0 &&
-	    api_authenticate(c, (r->flags & API_TICKET) != 0, err) < 0)
+	    (api_authenticate(c, (r->flags & API_TICKET) != 0, err) < 0 ||
+		limits_check(c, (r->flags & API_CHAT) != 0, err) < 0))
 		return -1;
 	if (r->flags & API_RAW)
 		return http_read_body(

@@ -19,6 +19,7 @@ struct hub_viewer;
 #define API_BOTH 16  /* with API_SSE: JSON too, by Accept */
 #define API_RAW 32   /* a file: any type, and as large as one may be */
 #define API_TAR 64   /* JSON, or a tar archive by Accept or ?format=tar */
+#define API_CHAT 128 /* may begin a turn: it counts as a chat */
 
 /* One request being answered. */
 struct api_call {

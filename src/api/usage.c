@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /api/usage: what the caller has used. */
+/* GET /api/usage: what the caller has used, and may. */
 #include "config.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/limits.h"
 #include "base/clk.h"
 #include "store/usage.h"
 
@@ -97,6 +98,9 @@ usage_get(void *call, struct err *err)
 	for (int i = 0; i < (int)count; i++)
 		if (days[i].models != NULL)
 			add_day(b, &days[i]);
-	buf_puts(b, "]}");
+	json_close(b, ']');
+	if (limits_add(c, b, err) < 0)
+		return -1;
+	buf_putc(b, '}');
 	return 0;
 }

@@ -33,6 +33,14 @@ struct conf_model {
 	int64_t price_input, price_cached, price_cache_write, price_output;
 };
 
+/*
+ * How often something may happen: burst times at once, and count times in
+ * period_ms in the long run. count 0: there is no limit.
+ */
+struct conf_rate {
+	int64_t count, period_ms, burst;
+};
+
 /* A provider that is not built in. */
 struct conf_provider {
 	char *label;
@@ -145,6 +153,8 @@ struct conf {
 	int64_t limits_agents_per_user;
 	int64_t limits_viewers, limits_viewers_per_user;
 	int64_t limits_turns, limits_turns_per_user;
+	struct conf_rate limits_requests, limits_chats;
+	struct conf_rate limits_tenant_requests, limits_tenant_chats;
 };
 
 enum conf_choice { CONF_AUTO, CONF_NO, CONF_YES };

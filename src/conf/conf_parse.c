@@ -20,6 +20,8 @@
 #define NEAR_MAX 4 /* edits between a mistyped name and the meant one */
 #define NAME_MAX_CHARS 63
 #define PRICE_MAX INT64_C(1000000000000) /* a million */
+#define RATE_PERIOD_MIN_MS 1000
+#define RATE_PERIOD_MAX_MS (24 * 3600 * INT64_C(1000))
 
 struct unit {
 	const char *name;
@@ -162,6 +164,51 @@ parse_price(const struct setting *s, const char *text, int64_t *out)
 	return *text == '\0' && v <= PRICE_MAX ? 0 : -1;
 }
 
+/* The part of text before end, or all of it, as a number with a unit. */
+static int
+parse_part(
+    const char *text, const char *end, const struct unit *units, int64_t *out)
+{
+	char part[32];
+	size_t n = end == NULL ? strlen(text) : (size_t)(end - text);
+
+	if (n >= sizeof(part))
+		return -1;
+	memcpy(part, text, n);
+	part[n] = '\0';
+	return parse_with_units(part, units, out);
+}
+
+/* COUNT/TIME, and perhaps burst=COUNT. out is a struct conf_rate. */
+static int
+parse_rate(const struct setting *s, const char *text, int64_t *out)
+{
+	struct conf_rate *rate = (struct conf_rate *)(void *)out;
+	const char *time = strchr(text, '/'), *burst;
+
+	memset(rate, 0, sizeof(*rate));
+	if (strcmp(text, "off") == 0 || strcmp(text, "0") == 0)
+		return 0;
+	if (time == NULL || parse_part(text, time, no_units, &rate->count) < 0)
+		return -1;
+	burst = strchr(++time, ' ');
+	if (parse_part(time, burst, time_units, &rate->period_ms) < 0)
+		return -1;
+	rate->burst = rate->count;
+	if (burst != NULL) {
+		burst += strspn(burst, " ");
+		if (strncmp(burst, "burst=", 6) != 0 ||
+		    parse_with_units(burst + 6, no_units, &rate->burst) < 0)
+			return -1;
+	}
+	return rate->count > 0 && rate->burst > 0 &&
+		       (burst == NULL || rate->burst <= s->max) &&
+		       rate->period_ms >= RATE_PERIOD_MIN_MS &&
+		       rate->period_ms <= RATE_PERIOD_MAX_MS
+		   ? 0
+		   : -1;
+}
+
 static const struct {
 	int (*parse)(const struct setting *, const char *, int64_t *);
 	const char *wanted;
@@ -175,6 +222,8 @@ static const struct {
 	[SETTING_BOOL] = { parse_bool, "yes or no" },
 	[SETTING_CHOICE] = { parse_choice, NULL },
 	[SETTING_PRICE] = { parse_price, "a price such as 3 or 0.25" },
+	[SETTING_RATE] = { parse_rate,
+	    "off, or a rate such as 60/1m or 60/1m burst=10, of 1s to 1d" },
 };
 
 int
@@ -183,14 +232,14 @@ setting_parse(const struct setting *s, const char *text, void *base,
 {
 	void *field = (char *)base + (s->offset - origin);
 	char **str = field;
-	int64_t v;
+	int64_t v[3]; /* as many as a struct conf_rate */
 
 	if (s->type == SETTING_STRING) {
 		free(*str);
 		*str = strdup(text);
 		return *str == NULL ? -1 : 0;
 	}
-	if (types[s->type].parse(s, text, &v) < 0) {
+	if (types[s->type].parse(s, text, v) < 0) {
 		if (s->choices != NULL)
 			buf_printf(
 			    why, "\"%s\" is none of: %s", text, s->choices);
@@ -200,7 +249,7 @@ setting_parse(const struct setting *s, const char *text, void *base,
 		return -1;
 	}
 	if (s->choices == NULL && s->type != SETTING_PRICE &&
-	    (v < s->min || v > s->max)) {
+	    (v[0] < s->min || v[0] > s->max)) {
 		buf_printf(why,
 		    s->type == SETTING_MODE
 			? "\"%s\" is out of range: 0%" PRIo64 " to 0%" PRIo64
@@ -209,7 +258,8 @@ setting_parse(const struct setting *s, const char *text, void *base,
 		    text, s->min, s->max, s->type == SETTING_TIME ? " ms" : "");
 		return -1;
 	}
-	*(int64_t *)field = v;
+	memcpy(field, v,
+	    s->type == SETTING_RATE ? sizeof(struct conf_rate) : sizeof(*v));
 	return 0;
 }
 

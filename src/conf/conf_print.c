@@ -83,7 +83,8 @@ conf_print_sample(struct buf *out)
 	    "# Every setting is listed with its default; remove the # to "
 	    "change one.\n"
 	    "# What stands behind a blank and a ; is a comment.\n"
-	    "# Times are 15ms, 30s, 5m or 1h; sizes are 512, 64k or 1m.\n");
+	    "# Times are 15ms, 30s, 5m or 1h; sizes are 512, 64k or 1m; rates "
+	    "60/1m.\n");
 	for (size_t i = 0; i < setting_sections_count; i++)
 		print_sample_section(out, &setting_sections[i]);
 }

@@ -22,6 +22,11 @@
 		n, type, offsetof(struct conf, field), fallback, min, max,     \
 		    NULL, prose                                                \
 	}
+#define RATE(n, field, fallback, prose)                                        \
+	{                                                                      \
+		n, SETTING_RATE, offsetof(struct conf, field), fallback, 0,    \
+		    1000 * 1000, NULL, prose                                   \
+	}
 #define CHOICE(n, field, fallback, choices, prose)                             \
 	{                                                                      \
 		n, SETTING_CHOICE, offsetof(struct conf, field), fallback, 0,  \
@@ -534,6 +539,20 @@ const struct setting settings[] = {
 	NUMBER("limits.turns_per_user", SETTING_INT, limits_turns_per_user,
 	    "16", 0, 65535,
 	    "Running turns of a user in the pool. 0: no limit."),
+	RATE("limits.requests", limits_requests, "60/1m",
+	    "Requests of a user, counted in Redis for all pools that share "
+	    "it. COUNT/TIME: so many at once, and one more with each COUNTth "
+	    "part of TIME. With burst= behind it so many at once instead "
+	    "(60/1m burst=10). 0 or off: no limit. What is more gets 429 "
+	    "with Retry-After. nginx's limits stand before these."),
+	RATE("limits.chats", limits_chats, "20/1m",
+	    "The same for messages: POST chat and POST messages. They count "
+	    "as requests too."),
+	RATE("limits.tenant_requests", limits_tenant_requests, "off",
+	    "The same for the requests of all users of a tenant, see "
+	    "jwt.tenant_claim."),
+	RATE("limits.tenant_chats", limits_tenant_chats, "off",
+	    "The same for the messages of all users of a tenant."),
 };
 
 const size_t settings_count = sizeof(settings) / sizeof(settings[0]);

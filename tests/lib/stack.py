@@ -675,6 +675,8 @@ class Stack:
             "jwt.secret_file": self.write("jwt.secret", self.secret),
             "jwt.audience": AUDIENCE,
             "store.address": f"unix:{self.redis_path}",
+            "limits.requests": "off",
+            "limits.chats": "off",
             "model.url": self.model.url,
             "model.api_key_file": self.write("api.key", self.api_key),
             **(conf or {}),

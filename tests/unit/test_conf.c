@@ -145,7 +145,7 @@ test_every_fallback(void **state)
 		assert_int_equal(setting_parse(s, s->fallback, c, 0, &why), 0);
 		assert_int_equal(why.len, 0);
 		if (s->type != SETTING_STRING && s->type != SETTING_CHOICE &&
-		    s->type != SETTING_PRICE)
+		    s->type != SETTING_PRICE && s->type != SETTING_RATE)
 			assert_true(number_of(s, c) >= s->min &&
 				    number_of(s, c) <= s->max);
 		buf_fini(&why);
@@ -245,6 +245,13 @@ test_good_values(void **state)
 		ROW("model.price_input = 0.25", model.price_input, 250000),
 		ROW("model.price_input = 1.000001", model.price_input, 1000001),
 		ROW("model.price_input =", model.price_input, -1),
+		ROW("limits.chats = 7/2m", limits_chats.count, 7),
+		ROW("limits.chats = 7/2m", limits_chats.period_ms, 120000),
+		ROW("limits.chats = 7/2m", limits_chats.burst, 7),
+		ROW("limits.chats = 7/1D  burst=9", limits_chats.burst, 9),
+		ROW("limits.chats = 7/1s burst=1", limits_chats.count, 7),
+		ROW("limits.chats = off", limits_chats.count, 0),
+		ROW("limits.chats = 0", limits_chats.count, 0),
 	};
 
 	(void)state;
@@ -296,6 +303,22 @@ test_bad_values(void **state)
 		{ "model.price_input = 1.0000001", "is not a price" },
 		{ "model.price_input = 1.2.3", "is not a price" },
 		{ "model.price_input = 10000000", "is not a price" },
+		{ "limits.chats =",
+		    "\"\" is not off, or a rate such as 60/1m" },
+		{ "limits.chats = 60", "is not off, or a rate" },
+		{ "limits.chats = /1m", "is not off, or a rate" },
+		{ "limits.chats = 0/1m", "is not off, or a rate" },
+		{ "limits.chats = 60/m", "is not off, or a rate" },
+		{ "limits.chats = 60/60", "is not off, or a rate" },
+		{ "limits.chats = 60/999ms", "is not off, or a rate" },
+		{ "limits.chats = 60/25h", "is not off, or a rate" },
+		{ "limits.chats = 60/1m 10", "is not off, or a rate" },
+		{ "limits.chats = 60/1m burst=0", "is not off, or a rate" },
+		{ "limits.chats = 60/1m burst=", "is not off, or a rate" },
+		{ "limits.chats = 60/1m burst=1000001", "is not off, or a" },
+		{ "limits.chats = 1000001/1m", "out of range: 0 to 1000000" },
+		{ "limits.chats = 60/11111111111111111111111111111111s",
+		    "is not off, or a rate" },
 		{ "model.cache_markers = maybe", "is not yes or no" },
 		{ "model.cache_markers =", "is not yes or no" },
 		{ "model.cache_markers = 2", "is not yes or no" },

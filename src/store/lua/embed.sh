@@ -3,7 +3,7 @@
 #
 # embed.sh COMMON SCRIPT...: the scripts as a C file on standard output. Each
 # gets COMMON before it, or where it has a line "--+ common" there: what stands
-# above does without. Comments and indentation are left out.
+# above does without. One with a line "--+ alone" gets none. Comments and indentation are left out.
 set -eu
 common=$1
 mark='^--+ common$'
@@ -23,7 +23,9 @@ for f in "$@"; do
 	name=$(basename "$f" .lua)
 	echo "	[SCRIPT_$(echo "$name" | tr '[:lower:]' '[:upper:]')] = {"
 	echo "	    .name = \"$name\", .text ="
-	if grep -q "$mark" "$f"; then
+	if grep -q '^--+ alone$' "$f"; then
+		strip "$f"
+	elif grep -q "$mark" "$f"; then
 		sed "/$mark/,\$d" "$f" | strip
 		strip "$common"
 		sed "1,/$mark/d" "$f" | strip

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rates of requests, as clients see them: a request that is too many is
+ * refused when its token is known and before its body is read.
+ *
+ * The headers are those of draft-ietf-httpapi-ratelimit-headers-10: lists of
+ * items of RFC 9651, an item for each rate. q and w are the rate, r what may
+ * come at once now, and t the seconds until all of it may again.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+
+#include "api/api_priv.h"
+#include "api/limits.h"
+#include "store/limit.h"
+
+static int64_t
+seconds_up(int64_t us)
+{
+	return (us + 999999) / 1000000;
+}
+
+/* The window in whole seconds, of which there is at least one. */
+static int64_t
+window_s(const struct conf_rate *rate)
+{
+	return (rate->period_ms + 999) / 1000;
+}
+
+void
+limits_print_policy(struct buf *b, const struct limit_answer *la)
+{
+	for (size_t i = 0; i < la->count; i++)
+		buf_printf(b, "%s\"%s\";q=%" PRId64 ";w=%" PRId64,
+		    i == 0 ? "" : ", ", la->states[i].info->name,
+		    la->states[i].rate->count, window_s(la->states[i].rate));
+}
+
+void
+limits_print_state(struct buf *b, const struct limit_answer *la)
+{
+	for (size_t i = 0; i < la->count; i++)
+		buf_printf(b, "%s\"%s\";r=%" PRId64 ";t=%" PRId64,
+		    i == 0 ? "" : ", ", la->states[i].info->name,
+		    la->states[i].remaining,
+		    seconds_up(la->states[i].reset_us));
+}
+
+static void
+add_headers(struct api_call *c, const struct limit_answer *la)
+{
+	struct buf policy, state;
+
+	buf_init(&policy, c->arena);
+	buf_init(&state, c->arena);
+	limits_print_policy(&policy, la);
+	limits_print_state(&state, la);
+	http_header_add(c->rs, "RateLimit-Policy", "%s", buf_str(&policy));
+	http_header_add(c->rs, "RateLimit", "%s", buf_str(&state));
+}
+
+static int
+refuse(const struct limit_state *s, struct err *err)
+{
+	int64_t wait_s = seconds_up(s->wait_us);
+
+	err_limit(err, ERR_LIMIT, s->info->setting,
+	    "%" PRId64 " %s in %" PRId64 " s are allowed; ask again in %" PRId64
+	    " s",
+	    s->rate->count, s->info->what, window_s(s->rate), wait_s);
+	err->retry_after_s = (int)wait_s;
+	return -1;
+}
+
+int
+limits_check(struct api_call *c, int is_chat, struct err *err)
+{
+	struct limit_ask ask = { c->user, c->tenant, is_chat, 0 };
+	struct limit_answer la;
+
+	if (limit_take(c->app->store, c->arena, &ask, &la, err) < 0)
+		return -1;
+	if (la.count > 0)
+		add_headers(c, &la);
+	return la.refused == NULL ? 0 : refuse(la.refused, err);
+}
+
+int
+limits_add(struct api_call *c, struct buf *b, struct err *err)
+{
+	struct limit_ask ask = { c->user, c->tenant, 1, 1 };
+	struct limit_answer la;
+
+	if (limit_take(c->app->store, c->arena, &ask, &la, err) < 0)
+		return -1;
+	json_open(b, "limits", '{');
+	for (size_t i = 0; i < la.count; i++) {
+		const struct limit_state *s = &la.states[i];
+
+		json_open(b, s->info->name, '{');
+		json_add_int(b, "limit", s->rate->count);
+		json_add_int(b, "window", window_s(s->rate));
+		json_add_int(b, "burst", s->rate->burst);
+		json_add_int(b, "used", s->rate->burst - s->remaining);
+		json_add_int(b, "remaining", s->remaining);
+		json_add_int(b, "reset", seconds_up(s->reset_us));
+		json_close(b, '}');
+	}
+	json_close(b, '}');
+	return 0;
+}
