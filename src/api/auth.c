@@ -23,7 +23,8 @@
 static const char *const secret_algorithms[] = { "HS256", "HS384", "HS512" };
 
 static const char *const public_algorithms[] = { NULL, "RS256", "RS384",
-	"RS512", "ES256", "ES384", "ES512" };
+	"RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512",
+	"EdDSA" };
 
 static int
 add_key(struct app *app, struct jws_key *key)

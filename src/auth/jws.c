@@ -13,8 +13,9 @@
  * A key has one algorithm, fixed when it is made, and is only ever tried on
  * tokens that name it. That, not a check inside a library, is what keeps an
  * RSA public key from being used as an HMAC secret. Several keys may have the
- * same algorithm, while they are rotated; each is tried. `kid` selects
- * nothing: it is only bounded.
+ * same algorithm, while they are rotated; each is tried. Where keys have names
+ * (jwk.c) the token's `kid` says which: a name is looked for among those that
+ * are here, and is never anything else, no path and no URL.
  *
  * Any thread; nothing here is shared but const tables and immutable keys.
  */
@@ -46,20 +47,27 @@ static const struct jws_alg algs[] = {
 	{ "ES256", JWS_ECDSA, "SHA256", "prime256v1", 64, 0 },
 	{ "ES384", JWS_ECDSA, "SHA384", "secp384r1", 96, 0 },
 	{ "ES512", JWS_ECDSA, "SHA512", "secp521r1", 132, 0 },
+	{ "PS256", JWS_PSS, "SHA256", NULL, 0, 0 },
+	{ "PS384", JWS_PSS, "SHA384", NULL, 0, 0 },
+	{ "PS512", JWS_PSS, "SHA512", NULL, 0, 0 },
+	{ "EdDSA", JWS_EDDSA, NULL, NULL, 64, 0 },   /* RFC 8037 */
+	{ "Ed25519", JWS_EDDSA, NULL, NULL, 64, 0 }, /* RFC 9864 */
 };
 
 /*
  * The first row that takes a token checks it. libjwt is the library for JWT,
  * but it parses as it verifies and refuses what it cannot parse: a payload
  * that is no JSON object (RFC 7515 allows any bytes), numbers beyond 64 bits,
- * and, in 1.10 though not in 1.17, the type at+jwt (RFC 9068). Those go to
- * OpenSSL, which sees bytes only; the last row takes everything. There is no
- * second opinion: one backend's answer is final, so a token cannot shop for
- * the one that likes it.
+ * and, in 1.10 though not in 1.17, the type at+jwt (RFC 9068). Nor has it
+ * EdDSA, and of PS256 only 1.17 thinks that it has it. Those go to OpenSSL,
+ * which sees bytes only; the last row takes everything. There is no second
+ * opinion: one backend's answer is final, so a token cannot shop for the one
+ * that likes it.
  */
 const struct jws_backend jws_backends[JWS_BACKENDS] = {
-	[JWS_BACKEND_LIBJWT] = { "libjwt", 1, 1, jws_libjwt_matches },
-	[JWS_BACKEND_EVP] = { "openssl", 0, 0, jws_evp_matches },
+	[JWS_BACKEND_LIBJWT] = { "libjwt", 1, 1,
+	    1 << JWS_HMAC | 1 << JWS_RSA | 1 << JWS_ECDSA, jws_libjwt_matches },
+	[JWS_BACKEND_EVP] = { "openssl", 0, 0, ~0u, jws_evp_matches },
 };
 
 /* RFC 7515 section 4.1.9: media types, "application/" may be left out. */
@@ -100,8 +108,8 @@ jws_alg_of_curve(const char *curve)
  * Keys.
  */
 
-static struct jws_key *
-key_new(void)
+struct jws_key *
+jws_key_alloc(void)
 {
 	struct jws_key *key = calloc(1, sizeof(*key));
 
@@ -133,7 +141,7 @@ jws_key_new_secret(
 		    "the secret is a PEM file, which others may have");
 		return NULL;
 	}
-	key = key_new();
+	key = jws_key_alloc();
 	key->alg = row;
 	key->sig_bytes = row->sig_bytes;
 	key->material = malloc(len + 1);
@@ -148,7 +156,7 @@ jws_key_new_secret(
 struct jws_key *
 jws_key_new_pem(const char *alg, const char *pem, size_t len, struct err *err)
 {
-	struct jws_key *key = key_new();
+	struct jws_key *key = jws_key_alloc();
 
 	if (jws_evp_load(key, alg, pem, len, err) < 0)
 		jws_key_free(&key);
@@ -166,6 +174,7 @@ jws_key_free(struct jws_key **key_p)
 	if (key->material != NULL)
 		explicit_bzero(key->material, key->material_len);
 	free(key->material);
+	free(key->kid);
 	free(key);
 	*key_p = NULL;
 }
@@ -174,6 +183,12 @@ const char *
 jws_key_alg(const struct jws_key *key)
 {
 	return key->alg->name;
+}
+
+const char *
+jws_key_kid(const struct jws_key *key)
+{
+	return key->kid;
 }
 
 /*
@@ -362,7 +377,8 @@ numbers_plain(const struct json *j)
 int
 jws_backend_takes(const struct jws_backend *b, const struct jws_parts *p)
 {
-	if (b->jwt_only && !p->typ_is_jwt)
+	if ((b->kinds >> p->alg->kind & 1) == 0 ||
+	    (b->jwt_only && !p->typ_is_jwt))
 		return 0;
 	return !b->object_only ||
 	       (p->jws.object != NULL && numbers_plain(p->jws.object) &&
@@ -381,27 +397,54 @@ jws_key_matches(const struct jws_backend *b, const struct jws_key *key,
 	return b->matches(key, p);
 }
 
+/* 1 if a key may be tried by its name; named: how many keys have one. */
+static int
+kid_admits(const struct jws_key *key, const char *kid, size_t named)
+{
+	if (key->kid == NULL)
+		return 1;
+	return kid == NULL ? named == 1 : strcmp(key->kid, kid) == 0;
+}
+
+/* Why none of the keys was it. Returns -1. */
+static int
+refuse(const struct jws_parts *p, int admitted, int known, struct err *err)
+{
+	if (!admitted)
+		return err_set(err, ERR_UNAUTHORIZED,
+		    p->jws.kid == NULL ? "kid is missing, and there are many "
+					 "keys"
+				       : "no key has the token's kid");
+	if (!known)
+		return err_set(err, ERR_UNAUTHORIZED,
+		    "algorithm %s is not accepted here", p->alg->name);
+	return err_set(err, ERR_UNAUTHORIZED, "signature does not match");
+}
+
 int
 jws_verify(struct arena *a, const struct jws_key *const *keys, size_t nkeys,
     const char *token, size_t len, struct jws *out, struct err *err)
 {
 	const struct jws_backend *b = jws_backends;
 	struct jws_parts p;
-	int known = 0;
+	int known = 0, admitted = nkeys == 0;
+	size_t named = 0;
 
 	if (jws_front(a, token, len, &p, err) < 0)
 		return -1;
 	while (!jws_backend_takes(b, &p))
 		b++;
+	for (size_t i = 0; i < nkeys; i++)
+		named += keys[i]->kid != NULL;
 	for (size_t i = 0; i < nkeys; i++) {
+		if (!kid_admits(keys[i], p.jws.kid, named))
+			continue;
+		admitted = 1;
 		known |= keys[i]->alg == p.alg;
 		if (jws_key_matches(b, keys[i], &p)) {
 			*out = p.jws;
 			return 0;
 		}
 	}
-	if (!known)
-		return err_set(err, ERR_UNAUTHORIZED,
-		    "algorithm %s is not accepted here", p.alg->name);
-	return err_set(err, ERR_UNAUTHORIZED, "signature does not match");
+	return refuse(&p, admitted, known, err);
 }

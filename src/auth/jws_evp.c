@@ -28,6 +28,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,9 +113,12 @@ rsa_judge(struct jws_key *key, const char *alg, struct err *err)
 	if (alg == NULL)
 		alg = "RS256";
 	key->alg = jws_alg_find(alg);
-	if (key->alg == NULL || key->alg->kind != JWS_RSA)
+	if (key->alg == NULL ||
+	    (key->alg->kind != JWS_RSA && key->alg->kind != JWS_PSS))
 		return err_set(err, ERR_CONFIG,
-		    "an RSA key is for RS256, RS384 or RS512, not for %s", alg);
+		    "an RSA key is for RS256, RS384, RS512, PS256, PS384 or "
+		    "PS512, not for %s",
+		    alg);
 	if (bits < RSA_MIN_BITS || bits > RSA_MAX_BITS)
 		return err_set(err, ERR_CONFIG,
 		    "an RSA key of %d bits; %d to %d are taken", bits,
@@ -160,6 +164,19 @@ ec_judge(struct jws_key *key, const char *alg, struct err *err)
 	return 0;
 }
 
+static int
+ed25519_judge(struct jws_key *key, const char *alg, struct err *err)
+{
+	if (alg == NULL)
+		alg = "EdDSA";
+	key->alg = jws_alg_find(alg);
+	if (key->alg == NULL || key->alg->kind != JWS_EDDSA)
+		return err_set(err, ERR_CONFIG,
+		    "an Ed25519 key is for EdDSA, not for %s", alg);
+	key->sig_bytes = key->alg->sig_bytes;
+	return 0;
+}
+
 static void
 material_write(struct jws_key *key)
 {
@@ -186,28 +203,41 @@ key_judge(struct jws_key *key, const char *alg, struct err *err)
 	} rows[] = {
 		{ EVP_PKEY_RSA, rsa_judge },
 		{ EVP_PKEY_EC, ec_judge },
+		{ EVP_PKEY_ED25519, ed25519_judge },
 	};
 	int type = EVP_PKEY_get_base_id(key->pkey);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].type == type)
 			return rows[i].judge(key, alg, err);
-	return err_set(err, ERR_CONFIG, "the public key is neither RSA nor EC");
+	return err_set(err, ERR_CONFIG,
+	    "the public key is neither RSA, nor EC, nor Ed25519");
+}
+
+int
+jws_evp_take(
+    struct jws_key *key, const char *alg, EVP_PKEY *pkey, struct err *err)
+{
+	int rc;
+
+	key->pkey = pkey;
+	rc = key_judge(key, alg, err);
+	if (rc == 0)
+		material_write(key);
+	ERR_clear_error();
+	return rc;
 }
 
 int
 jws_evp_load(struct jws_key *key, const char *alg, const char *pem, size_t len,
     struct err *err)
 {
-	int rc = -1;
+	EVP_PKEY *pkey = pem_read(pem, len, err);
 
-	key->pkey = pem_read(pem, len, err);
-	if (key->pkey != NULL)
-		rc = key_judge(key, alg, err);
-	if (rc == 0)
-		material_write(key);
+	if (pkey != NULL)
+		return jws_evp_take(key, alg, pkey, err);
 	ERR_clear_error();
-	return rc;
+	return -1;
 }
 
 void
@@ -261,17 +291,31 @@ hmac_matches(const struct jws_key *key, const struct jws_parts *p)
 	return len == p->sig.len && CRYPTO_memcmp(mac, p->sig.data, len) == 0;
 }
 
+/* RFC 7518 section 3.5: the salt is as long as the hash, and MGF1's hash is
+ * that hash, as OpenSSL has it where nothing else is said. */
+static int
+padding_set(const struct jws_key *key, EVP_PKEY_CTX *ctx)
+{
+	if (key->alg->kind != JWS_PSS)
+		return 1;
+	return EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) ==
+		   1;
+}
+
 static int
 digest_matches(const struct jws_key *key, const struct jws_parts *p,
     const unsigned char *sig, size_t sig_len)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *pctx;
 	int ok;
 
 	if (ctx == NULL)
 		abort();
-	ok = EVP_DigestVerifyInit_ex(
-		 ctx, NULL, key->alg->hash, NULL, NULL, key->pkey, NULL) == 1 &&
+	ok = EVP_DigestVerifyInit_ex(ctx, &pctx, key->alg->hash, NULL, NULL,
+		 key->pkey, NULL) == 1 &&
+	     padding_set(key, pctx) &&
 	     EVP_DigestVerify(ctx, sig, sig_len,
 		 (const unsigned char *)p->token, p->signed_len) == 1;
 	EVP_MD_CTX_free(ctx);
@@ -298,8 +342,9 @@ ecdsa_matches(const struct jws_key *key, const struct jws_parts *p)
 	return ok;
 }
 
+/* Its signature is given to OpenSSL as it is: RSA and Ed25519. */
 static int
-rsa_matches(const struct jws_key *key, const struct jws_parts *p)
+plain_matches(const struct jws_key *key, const struct jws_parts *p)
 {
 	return digest_matches(
 	    key, p, (const unsigned char *)p->sig.data, p->sig.len);
@@ -311,8 +356,10 @@ jws_evp_matches(const struct jws_key *key, const struct jws_parts *p)
 	static int (*const by_kind[])(
 	    const struct jws_key *, const struct jws_parts *) = {
 		[JWS_HMAC] = hmac_matches,
-		[JWS_RSA] = rsa_matches,
+		[JWS_RSA] = plain_matches,
 		[JWS_ECDSA] = ecdsa_matches,
+		[JWS_PSS] = plain_matches,
+		[JWS_EDDSA] = plain_matches,
 	};
 	int ok = by_kind[key->alg->kind](key, p);
 

@@ -11,13 +11,13 @@
  * Between the strict front (jws.c) and what does the arithmetic
  * (jws_libjwt.c, jws_evp.c). For src/auth and its tests.
  */
-enum jws_kind { JWS_HMAC, JWS_RSA, JWS_ECDSA };
+enum jws_kind { JWS_HMAC, JWS_RSA, JWS_ECDSA, JWS_PSS, JWS_EDDSA };
 
 /* A row of the table of algorithms. */
 struct jws_alg {
 	const char *name;
 	enum jws_kind kind;
-	const char *hash;        /* as OpenSSL calls it */
+	const char *hash;        /* as OpenSSL calls it; NULL: EdDSA */
 	const char *curve;       /* the same; ECDSA only */
 	size_t sig_bytes;        /* exactly; 0: as the modulus */
 	size_t secret_min_bytes; /* HMAC only */
@@ -25,6 +25,7 @@ struct jws_alg {
 
 struct jws_key {
 	const struct jws_alg *alg;
+	char *kid;      /* NULL: it has none */
 	char *material; /* the secret, or the public key in PEM; a 0 follows */
 	size_t material_len;
 	size_t sig_bytes;
@@ -50,6 +51,7 @@ struct jws_backend {
 	const char *name;
 	int object_only; /* the payload must be a JSON object, numbers plain */
 	int jwt_only;    /* typ must be JWT or absent */
+	unsigned kinds;  /* of algorithms: 1 << JWS_... */
 	int (*matches)(const struct jws_key *key, const struct jws_parts *p);
 };
 
@@ -84,6 +86,13 @@ int jws_libjwt_mint(struct arena *a, const struct jws_key *key,
 /* Fills alg, material, sig_bytes, pkey and order of an empty key. */
 int jws_evp_load(struct jws_key *key, const char *alg, const char *pem,
     size_t len, struct err *err);
+
+/* The same with a public key that becomes key's, whatever is returned. */
+int jws_evp_take(
+    struct jws_key *key, const char *alg, EVP_PKEY *pkey, struct err *err);
+
+/* An empty key; no memory aborts. */
+struct jws_key *jws_key_alloc(void);
 void jws_evp_unload(struct jws_key *key);
 int jws_evp_matches(const struct jws_key *key, const struct jws_parts *p);
 

@@ -20,6 +20,7 @@
 #include "auth/jws.h"
 #include "auth/jws_priv.h"
 #include "auth/jwt.h"
+#include "auth/words.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -213,20 +214,6 @@ check_tenant(const struct check *c, struct err *err)
 	return 0;
 }
 
-/* Whether a text of words has one of them. */
-static int
-has_word(const char *text, const char *word)
-{
-	size_t n;
-
-	for (; *text != '\0'; text += n + (text[n] == ' ')) {
-		n = strcspn(text, " ");
-		if (n == strlen(word) && memcmp(text, word, n) == 0)
-			return 1;
-	}
-	return 0;
-}
-
 /* Whether the roles claim names one. */
 static int
 has_role(const struct json *claim, const char *role)
@@ -235,7 +222,7 @@ has_role(const struct json *claim, const char *role)
 	    json_is(claim, JSON_ARRAY) ? json_first(claim) : NULL;
 
 	if (json_str(claim) != NULL)
-		return has_word(json_str(claim), role);
+		return words_have(json_str(claim), role);
 	for (; e != NULL; e = json_next(e))
 		if (json_str(e) != NULL && strcmp(json_str(e), role) == 0)
 			return 1;

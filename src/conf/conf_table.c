@@ -103,11 +103,12 @@ const struct setting settings[] = {
 	    "The one algorithm that the secret is good for."),
 	STRING("jwt.public_key_file", jwt_public_key_file, "",
 	    "PEM file with the public key of an issuer that signs with RSA "
-	    "(RS256, RS384, RS512) or on a NIST curve (ES256, ES384, ES512)."),
+	    "(RS256 or PS256, and so on), on a NIST curve (ES256, ES384, "
+	    "ES512) or with Ed25519 (EdDSA)."),
 	CHOICE("jwt.public_key_algorithm", jwt_public_key_algorithm, "auto",
-	    "auto RS256 RS384 RS512 ES256 ES384 ES512",
+	    "auto RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA",
 	    "The one algorithm that the public key is good for. auto: RS256, "
-	    "or what the curve says."),
+	    "what the curve says, or EdDSA."),
 	STRING("jwt.issuer", jwt_issuer, "",
 	    "What the claim iss must be, exactly. Empty: not looked at."),
 	STRING("jwt.audience", jwt_audience, "",

@@ -36,7 +36,7 @@ static const char secret[64] =
     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
 
 /* Ours, and another of the same kind that an attacker might own. */
-enum { RSA_OURS, RSA_OTHER, P256, P256_OTHER, P384, P521, PKEYS };
+enum { RSA_OURS, RSA_OTHER, P256, P256_OTHER, P384, P521, ED25519, PKEYS };
 static EVP_PKEY *pkeys[PKEYS];
 static char *pems[PKEYS];
 static struct jws_key *key_hs, *key_rs, *key_es;
@@ -145,6 +145,9 @@ SIGNER(rs512, sign_pkey(pkeys[RSA_OURS], "SHA512", -1, data, len, sig))
 SIGNER(rs_other, sign_pkey(pkeys[RSA_OTHER], "SHA256", -1, data, len, sig))
 SIGNER(ps256, sign_pkey(pkeys[RSA_OURS], "SHA256", 32, data, len, sig))
 SIGNER(ps256_0, sign_pkey(pkeys[RSA_OURS], "SHA256", 0, data, len, sig))
+SIGNER(ps384, sign_pkey(pkeys[RSA_OURS], "SHA384", 48, data, len, sig))
+SIGNER(ps512, sign_pkey(pkeys[RSA_OURS], "SHA512", 64, data, len, sig))
+SIGNER(ed25519, sign_pkey(pkeys[ED25519], NULL, -1, data, len, sig))
 SIGNER(es256, sign_raw_ec(pkeys[P256], "SHA256", 32, data, len, sig))
 SIGNER(es384, sign_raw_ec(pkeys[P384], "SHA384", 48, data, len, sig))
 SIGNER(es512, sign_raw_ec(pkeys[P521], "SHA512", 66, data, len, sig))
@@ -335,7 +338,7 @@ static const struct attack {
 	{ "alg NUL", H("HS256\\u0000x"), hs256, NULL, "malformed header" },
 	{ "HS512", H("HS512"), hs512, NULL, "HS512 is not accepted here" },
 	{ "RS512", H("RS512"), rs512, NULL, "RS512 is not accepted here" },
-	{ "PS256", H("PS256"), ps256, NULL, "none we know" },
+	{ "PS256", H("PS256"), ps256, NULL, "PS256 is not accepted here" },
 	{ "PS as RS", H("RS256"), ps256, NULL, NO_MATCH },
 	{ "PS salt 0", H("RS256"), ps256_0, NULL, NO_MATCH },
 	{ "ES512, P-256", H("ES512"), es_p256, NULL, "64 bytes" },
@@ -553,9 +556,15 @@ test_algorithms(void **state)
 		{ "ES256", es256, P256, 0 },
 		{ "ES384", es384, P384, 0 },
 		{ "ES512", es512, P521, 0 },
+		{ "PS256", ps256, RSA_OURS, 0 },
+		{ "PS384", ps384, RSA_OURS, 0 },
+		{ "PS512", ps512, RSA_OURS, 0 },
+		{ "EdDSA", ed25519, ED25519, 0 },
+		{ "Ed25519", ed25519, ED25519, 0 },
 	};
 	struct jws_key *key;
 	const char *header;
+	int by;
 	struct buf t;
 
 	(void)state;
@@ -568,12 +577,52 @@ test_algorithms(void **state)
 		assert_non_null(key);
 		header = arena_printf(arena, H("%s"), rows[i].alg);
 		token_make(&t, header, CLAIMS, strlen(CLAIMS), rows[i].sign);
-		accepted(rows[i].alg, key, &t, BOTH);
+		by = key->alg->kind == JWS_PSS || key->alg->kind == JWS_EDDSA
+			 ? EVP_ONLY
+			 : BOTH;
+		accepted(rows[i].alg, key, &t, by);
 		token_make(&t, header, "\0\xff", 2, rows[i].sign);
 		accepted(rows[i].alg, key, &t, EVP_ONLY);
 		jws_key_free(&key);
 		assert_null(key);
 	}
+}
+
+/* A key of the newer algorithms, and tokens that it has not signed. */
+static void
+refused_by(int pkey, const char *alg, sign_f *sign, const char *header_alg)
+{
+	struct jws_key *key =
+	    jws_key_new_pem(alg, pems[pkey], strlen(pems[pkey]), NULL);
+	struct jws jws;
+	struct buf t;
+
+	assert_non_null(key);
+	token_make(&t, arena_printf(arena, H("%s"), header_alg), CLAIMS,
+	    strlen(CLAIMS), sign);
+	if (jws_verify(arena, (const struct jws_key *const *)&key, 1, t.data,
+		t.len, &jws, NULL) == 0)
+		fail_msg("%s accepted %s", alg, header_alg);
+	jws_key_free(&key);
+}
+
+static void
+test_pss_and_eddsa_attacks(void **state)
+{
+	(void)state;
+	refused_by(RSA_OURS, "PS256", ps256_0, "PS256");
+	refused_by(RSA_OURS, "PS256", rs256, "PS256");
+	refused_by(RSA_OURS, "PS256", ps256, "RS256");
+	refused_by(RSA_OURS, "PS256", ps384, "PS256");
+	refused_by(RSA_OURS, "PS384", ps256, "PS384");
+	refused_by(RSA_OTHER, "PS256", ps256, "PS256");
+	refused_by(RSA_OURS, "PS256", rs_zero, "PS256");
+	refused_by(RSA_OURS, "PS256", hs256, "HS256");
+	refused_by(ED25519, "EdDSA", es_zero, "EdDSA");
+	refused_by(ED25519, "EdDSA", es256, "EdDSA");
+	refused_by(ED25519, "EdDSA", ed25519, "Ed25519");
+	refused_by(ED25519, "EdDSA", junk, "EdDSA");
+	refused_by(ED25519, "EdDSA", hs256, "HS256");
 }
 
 static void
@@ -709,7 +758,10 @@ test_pems(void **state)
 	    NULL, arena_printf(arena, "# ours\n%s\n", rsa), "RS256", NULL);
 	pem_expect("HS256", rsa, NULL, "not for HS256");
 	pem_expect("ES256", rsa, NULL, "not for ES256");
-	pem_expect("PS256", rsa, NULL, "not for PS256");
+	pem_expect("PS256", rsa, "PS256", NULL);
+	pem_expect("EdDSA", rsa, NULL, "not for EdDSA");
+	pem_expect(NULL, pems[ED25519], "EdDSA", NULL);
+	pem_expect("ES256", pems[ED25519], NULL, "not for ES256");
 	pem_expect("none", rsa, NULL, "not for none");
 	pem_expect("ES384", ec, NULL, "is for ES256, not for ES384");
 	pem_expect("RS256", ec, NULL, "not for RS256");
@@ -744,7 +796,7 @@ test_unfit_keys(void **state)
 	pkey_expect(EVP_RSA_gen(1024), "1024 bits");
 	pkey_expect(EVP_EC_gen("secp256k1"), "none of P-256");
 	pkey_expect(EVP_EC_gen("P-224"), "none of P-256");
-	pkey_expect(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), "neither RSA");
+	pkey_expect(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), "neither RSA");
 }
 
 static int
@@ -758,6 +810,7 @@ group_setup(void **state)
 	pkeys[P256_OTHER] = EVP_EC_gen("P-256");
 	pkeys[P384] = EVP_EC_gen("P-384");
 	pkeys[P521] = EVP_EC_gen("P-521");
+	pkeys[ED25519] = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	for (int i = 0; i < PKEYS; i++)
 		pems[i] = pem_of(pkeys[i], 0);
 	key_hs = jws_key_new_secret("HS256", secret, 32, NULL);
@@ -788,6 +841,7 @@ main(void)
 		cmocka_unit_test(test_header_bounds),
 		cmocka_unit_test(test_confusion),
 		cmocka_unit_test(test_algorithms),
+		cmocka_unit_test(test_pss_and_eddsa_attacks),
 		cmocka_unit_test(test_backend_choice),
 		cmocka_unit_test(test_result),
 		cmocka_unit_test(test_secrets),
