@@ -6,13 +6,13 @@
 #include <stdint.h>
 
 #include "auth/identity.h"
-#include "auth/jwt.h"
 #include "base/err.h"
 #include "http/request.h"
 #include "http/response.h"
 
 struct conf;
 struct hub;
+struct keyring;
 struct loop;
 struct runner;
 struct sandbox;
@@ -22,8 +22,6 @@ struct store;
 struct token_cache;
 struct templates;
 struct FCGX_Request;
-
-#define APP_KEYS_MAX 4
 
 /* What a worker is made of, for its handlers. The worker fills it in. */
 struct app {
@@ -37,9 +35,7 @@ struct app {
 	int draining; /* atomic */
 	int archives; /* atomic; that are being sent */
 
-	const struct jws_key *keys[APP_KEYS_MAX];
-	size_t key_count;
-	struct jwt_options jwt;
+	struct keyring *keyring; /* what tokens are checked with */
 	struct token_cache *tokens;
 	struct templates *templates;
 	struct skills *skills; /* those that templates may name */
@@ -48,8 +44,8 @@ struct app {
 };
 
 /*
- * Reads the keys and options that tokens are checked with into app. 0 or -1
- * and ERR_CONFIG. app_auth_fini frees them.
+ * Makes what tokens are checked with: keyring, tokens. 0 or -1 and
+ * ERR_CONFIG. app_auth_fini frees it.
  */
 int app_auth_init(struct app *app, const struct conf *c, struct err *err);
 void app_auth_fini(struct app *app);

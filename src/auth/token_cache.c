@@ -32,6 +32,7 @@
 struct entry {
 	unsigned char digest[DIGEST_BYTES];
 	int64_t until_s; /* 0: empty */
+	uint64_t era;
 	struct identity id;
 };
 
@@ -129,7 +130,7 @@ set_victim(struct entry *set, int64_t now_s)
 
 int
 token_cache_get(struct token_cache *cache, const char *token, size_t len,
-    int64_t now_s, struct identity *out)
+    int64_t now_s, uint64_t era, struct identity *out)
 {
 	unsigned char digest[DIGEST_BYTES];
 	const struct entry *e;
@@ -140,7 +141,7 @@ token_cache_get(struct token_cache *cache, const char *token, size_t len,
 	token_digest(token, len, digest);
 	lck_take(&cache->lck);
 	e = set_find(set_of(cache, digest), digest);
-	found = e != NULL && entry_holds(e, now_s);
+	found = e != NULL && e->era == era && entry_holds(e, now_s);
 	if (found)
 		*out = e->id;
 	lck_drop(&cache->lck);
@@ -149,7 +150,7 @@ token_cache_get(struct token_cache *cache, const char *token, size_t len,
 
 void
 token_cache_put(struct token_cache *cache, const char *token, size_t len,
-    int64_t now_s, const struct identity *id)
+    int64_t now_s, uint64_t era, const struct identity *id)
 {
 	unsigned char digest[DIGEST_BYTES];
 	int64_t until_s = now_s + TOKEN_CACHE_TTL_S;
@@ -167,6 +168,7 @@ token_cache_put(struct token_cache *cache, const char *token, size_t len,
 		e = set_victim(set, now_s);
 	memcpy(e->digest, digest, DIGEST_BYTES);
 	e->until_s = until_s;
+	e->era = era;
 	e->id = *id;
 	lck_drop(&cache->lck);
 }

@@ -51,6 +51,8 @@ struct secret {
 static const struct secret secrets[] = {
 	{ "jwt.secret", offsetof(struct conf, jwt_secret_file),
 	    "AGENT_FPM_JWT_SECRET" },
+	{ "jwt.old_secret", offsetof(struct conf, jwt_old_secret_file),
+	    "AGENT_FPM_JWT_OLD_SECRET" },
 	{ "store.password", offsetof(struct conf, store_password_file),
 	    "AGENT_FPM_STORE_PASSWORD" },
 	{ "tool.secret", offsetof(struct conf, tool_secret_file),
@@ -589,6 +591,19 @@ conf_secret(
 	const char *file = *(char *const *)((const char *)c + s->file_offset);
 
 	return secret_read(name, file, s->variable, out, err);
+}
+
+int
+conf_secret_path(
+    const struct conf *c, const char *name, char *path, size_t size)
+{
+	const struct secret *s = secret_find(name);
+	const char *file = *(char *const *)((const char *)c + s->file_offset);
+
+	if (*file == '\0')
+		return credential_path(name, path, size);
+	snprintf(path, size, "%s", file);
+	return 1;
 }
 
 int

@@ -70,9 +70,9 @@ struct conf {
 	char *templates, *skills;
 	char *cors_origins;
 
-	char *jwt_secret_file;
+	char *jwt_secret_file, *jwt_old_secret_file;
 	int64_t jwt_secret_algorithm;
-	char *jwt_public_key_file;
+	char *jwt_public_key_file, *jwt_jwks_file;
 	int64_t jwt_public_key_algorithm;
 	char *jwt_issuer;
 	char *jwt_audience;
@@ -189,6 +189,10 @@ struct conf *conf_load_for(const char *program, const char *path, int fd);
 int conf_secret(
     const struct conf *c, const char *name, struct buf *out, struct err *err);
 void conf_wipe(struct buf *secret);
+
+/* 1 and the path of the file that a secret is read from, 0 if none is. */
+int conf_secret_path(
+    const struct conf *c, const char *name, char *path, size_t size);
 
 /* A model by its label, "default" or NAME; "" is the default. NULL: none. */
 const struct conf_model *conf_model_find(

@@ -97,18 +97,27 @@ const struct setting settings[] = {
 	STRING("jwt.secret_file", jwt_secret_file, "",
 	    "File with the shared secret of HS256, HS384 or HS512 tokens, at "
 	    "least 32, 48 or 64 bytes. Without it the credential jwt.secret "
-	    "or the variable AGENT_FPM_JWT_SECRET is used."),
+	    "or the variable AGENT_FPM_JWT_SECRET is used. A file that "
+	    "changes is read anew within a second; so are the following."),
+	STRING("jwt.old_secret_file", jwt_old_secret_file, "",
+	    "File with the secret that was in use before: tokens signed with "
+	    "it are still good. Without it the credential jwt.old_secret or "
+	    "the variable AGENT_FPM_JWT_OLD_SECRET is used."),
 	CHOICE("jwt.secret_algorithm", jwt_secret_algorithm, "HS256",
 	    "HS256 HS384 HS512",
-	    "The one algorithm that the secret is good for."),
+	    "The one algorithm that these secrets are good for."),
 	STRING("jwt.public_key_file", jwt_public_key_file, "",
-	    "PEM file with the public key of an issuer that signs with RSA "
+	    "PEM file with the public keys, 8 at most, of an issuer that "
+	    "signs with RSA "
 	    "(RS256 or PS256, and so on), on a NIST curve (ES256, ES384, "
 	    "ES512) or with Ed25519 (EdDSA)."),
 	CHOICE("jwt.public_key_algorithm", jwt_public_key_algorithm, "auto",
 	    "auto RS256 RS384 RS512 ES256 ES384 ES512 PS256 PS384 PS512 EdDSA",
-	    "The one algorithm that the public key is good for. auto: RS256, "
+	    "The one algorithm that the public keys are good for. auto: RS256, "
 	    "what the curve says, or EdDSA."),
+	STRING("jwt.jwks_file", jwt_jwks_file, "",
+	    "File with a set of keys as JSON (JWKS, RFC 7517): public keys, or "
+	    "secrets. Of keys with a kid the token's kid says which."),
 	STRING("jwt.issuer", jwt_issuer, "",
 	    "What the claim iss must be, exactly. Empty: not looked at."),
 	STRING("jwt.audience", jwt_audience, "",

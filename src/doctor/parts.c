@@ -2,10 +2,8 @@
 /* Secrets, keys, skills and templates that a worker would need: parts.h. */
 #include "config.h"
 
-#include <string.h>
-
 #include "agent/templates.h"
-#include "api/app.h"
+#include "auth/keyring.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "conf/conf.h"
@@ -19,16 +17,16 @@
 static int
 check_tokens(const struct conf *c, struct buf *seen, struct err *err)
 {
-	struct app app;
-	int rc;
+	struct keyring *r = keyring_new(c, err);
+	size_t n;
 
-	memset(&app, 0, sizeof(app));
-	rc = app_auth_init(&app, c, err);
-	if (rc == 0)
-		buf_printf(seen, "%zu key%s to check tokens with",
-		    app.key_count, app.key_count == 1 ? "" : "s");
-	app_auth_fini(&app);
-	return rc;
+	if (r == NULL)
+		return -1;
+	n = keyring_count(r);
+	buf_printf(
+	    seen, "%zu key%s to check tokens with", n, n == 1 ? "" : "s");
+	keyring_free(&r);
+	return 0;
 }
 
 /* Templates, and what they use. */

@@ -10,8 +10,7 @@
 #include <sysexits.h>
 
 #include "api/app.h"
-#include "auth/jws.h"
-#include "auth/jwt.h"
+#include "auth/keyring.h"
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/id.h"
@@ -113,30 +112,14 @@ claims_json(const struct conf *c, struct arena *a, const struct mint *m)
 	return b.data;
 }
 
-/* The key that signs: the shared secret. NULL if there is none. */
-static const struct jws_key *
-signing_key(const struct app *app)
-{
-	for (size_t i = 0; i < app->key_count; i++)
-		if (jws_key_alg(app->keys[i])[0] == 'H')
-			return app->keys[i];
-	return NULL;
-}
-
 static int
 token_mint(struct app *app, struct arena *a, const struct mint *m)
 {
-	const struct jws_key *key = signing_key(app);
 	struct err err;
 	char *token;
 
-	if (key == NULL) {
-		err_set(&err, ERR_CONFIG,
-		    "tokens can be made only with a shared secret: set "
-		    "jwt.secret_file");
-		return fail(&err);
-	}
-	if (jwt_mint(a, key, claims_json(app->conf, a, m), &token, &err) < 0)
+	if (keyring_mint(app->keyring, a, claims_json(app->conf, a, m), &token,
+		&err) < 0)
 		return fail(&err);
 	puts(token);
 	return EX_OK;
@@ -180,8 +163,8 @@ token_verify(struct app *app, struct arena *a, int64_t now_s)
 
 	if (n > 0 && token[n - 1] == '\n')
 		n--; /* of the shell; any other byte belongs to the token */
-	if (jwt_verify(a, app->keys, app->key_count, &app->jwt, token, n, now_s,
-		&id, &claims, &err) < 0) {
+	if (keyring_verify(
+		app->keyring, a, token, n, now_s, &id, &claims, &err) < 0) {
 		printf("refused: %s\n", err.text);
 		return EX_NOPERM;
 	}

@@ -19,13 +19,15 @@
 
 #define NOW 1700000000
 
+static uint64_t era;
+
 static void
 put(struct token_cache *c, const char *token, int64_t now_s, int64_t exp)
 {
 	struct identity id = { .expires_s = exp };
 
 	snprintf(id.user, sizeof(id.user), "user-of-%s", token);
-	token_cache_put(c, token, strlen(token), now_s, &id);
+	token_cache_put(c, token, strlen(token), now_s, era, &id);
 }
 
 /* 1 and the right user, or 0; another user is a failure. */
@@ -35,7 +37,7 @@ get(struct token_cache *c, const char *token, int64_t now_s)
 	struct identity id = { .expires_s = -1 };
 	char want[sizeof(id.user)];
 
-	if (!token_cache_get(c, token, strlen(token), now_s, &id)) {
+	if (!token_cache_get(c, token, strlen(token), now_s, era, &id)) {
 		assert_int_equal(id.expires_s, -1);
 		return 0;
 	}
@@ -88,7 +90,7 @@ test_other_tokens(void **state)
 	assert_false(get(c, "Token", NOW));
 	assert_false(get(c, "toke", NOW));
 	assert_false(get(c, "", NOW));
-	assert_false(token_cache_get(c, "token\0", 6, NOW, &id));
+	assert_false(token_cache_get(c, "token\0", 6, NOW, era, &id));
 	token_cache_free(&c);
 }
 
@@ -155,6 +157,21 @@ test_many(void **state)
 	token_cache_free(&c);
 }
 
+/* What was verified with other keys is forgotten. */
+static void
+test_eras(void **state)
+{
+	struct token_cache *c = token_cache_new(4);
+
+	(void)state;
+	put(c, "token", NOW, NOW + 100);
+	era++;
+	assert_false(get(c, "token", NOW));
+	put(c, "token", NOW, NOW + 100);
+	assert_true(get(c, "token", NOW));
+	token_cache_free(&c);
+}
+
 static void
 test_off(void **state)
 {
@@ -176,6 +193,7 @@ main(void)
 		cmocka_unit_test(test_renew),
 		cmocka_unit_test(test_eviction),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_eras),
 		cmocka_unit_test(test_off),
 	};
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef AUTH_KEYRING_H
+#define AUTH_KEYRING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct arena;
+struct conf;
+struct err;
+struct identity;
+struct json;
+
+/*
+ * All that tokens are checked with: keys, which may change while the process
+ * runs, and what their claims must say. Any thread, but for _new and _free.
+ */
+struct keyring;
+
+/* Reads what the configuration names; c must outlive it. NULL and ERR_CONFIG:
+ * something is wrong, or there is no key at all. */
+struct keyring *keyring_new(const struct conf *c, struct err *err);
+void keyring_free(struct keyring **r_p);
+
+/* How many keys there are. */
+size_t keyring_count(struct keyring *r);
+
+/*
+ * A number that grows whenever keys change: what was verified before, under a
+ * smaller one, is worth nothing any more. At most once a second, of all
+ * threads, it looks whether files of keys have changed and reads them; if
+ * they are no good the old keys stay, and the log says why.
+ */
+uint64_t keyring_era(struct keyring *r);
+
+/* jwt_verify with these keys and this configuration. */
+int keyring_verify(struct keyring *r, struct arena *a, const char *token,
+    size_t len, int64_t now_s, struct identity *out,
+    const struct json **claims_r, struct err *err);
+
+/* jwt_mint with the secret of jwt.secret_file. -1 and ERR_CONFIG too if there
+ * is none. */
+int keyring_mint(struct keyring *r, struct arena *a, const char *claims_json,
+    char **token_r, struct err *err);
+
+#endif

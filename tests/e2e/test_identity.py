@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MIT
+"""Where keys come from and how they change; who a token's user is. What a token may look like is in test_auth.py."""
+
+import json
+import os
+import time
+
+from stack import AUDIENCE, b64url, sign
+from waiting import wait_for
+
+ANOTHER = "another secret of more than thirty-two bytes"
+
+
+def status(stack, token, path="/api/agents"):
+    return stack.http("GET", path, headers={"Authorization": f"Bearer {token}"}).status
+
+
+def replace(stack, name, text):
+    """Renames a new file over the old one."""
+    os.rename(stack.write(name + ".new", text), stack.path(name))
+
+
+def claims(user="ann", **more):
+    return {"sub": user, "aud": AUDIENCE, "exp": int(time.time()) + 3600, **more}
+
+
+def test_a_secret_is_rotated_without_a_restart(stack_factory):
+    """Tokens of the old one end, though they were remembered; a broken file changes nothing."""
+    stack = stack_factory(workers=2)
+    workers = stack.workers()
+    old, new = stack.token("ann"), sign(ANOTHER.encode(), claims())
+    assert status(stack, old) == 200 and status(stack, new) == 401
+    replace(stack, "jwt.secret", ANOTHER)
+
+    def changed():
+        return all([status(stack, new) == 200 and status(stack, old) == 401 for _ in range(8)])
+
+    wait_for(changed, what=stack.log)
+    assert stack.workers() == workers
+    replace(stack, "jwt.secret", "short")
+    wait_for(lambda: status(stack, new) == 200 and "the old ones stay" in stack.log(), what=stack.log)
+
+
+def test_two_secrets_at_once(stack_factory):
+    stack = stack_factory(workers=1, start=False)
+    stack.conf["jwt.old_secret_file"] = stack.write("old.secret", ANOTHER)
+    stack.start_all()
+    assert status(stack, stack.token("ann")) == 200
+    assert status(stack, sign(ANOTHER.encode(), claims())) == 200
+
+
+def test_a_set_of_keys_in_a_file(stack_factory):
+    """Chosen by kid; a file without the key ends its tokens."""
+    def entry(kid, secret):
+        return {"kty": "oct", "kid": kid, "alg": "HS256", "k": b64url(secret.encode())}
+
+    def by(kid, secret):
+        return sign(secret.encode(), claims(), {"alg": "HS256", "typ": "JWT", "kid": kid})
+
+    one, two = "one" * 12, "two" * 12
+    stack = stack_factory(workers=1, start=False)
+    stack.conf["jwt.jwks_file"] = stack.write("set.json", json.dumps({"keys": [entry("1", one), entry("2", two)]}))
+    stack.start_all()
+    assert status(stack, by("1", one)) == 200 and status(stack, by("2", two)) == 200
+    assert status(stack, by("1", two)) == 401 and status(stack, by("3", one)) == 401
+    assert status(stack, stack.token("ann")) == 200
+    replace(stack, "set.json", json.dumps({"keys": [entry("2", two)]}))
+    wait_for(lambda: status(stack, by("1", one)) == 401)
+    assert status(stack, by("2", two)) == 200
