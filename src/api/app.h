@@ -32,7 +32,6 @@ struct app {
 	struct runner *runner;
 	struct scoreboard *board;
 	int slot;
-	int draining; /* atomic */
 	int archives; /* atomic; that are being sent */
 
 	struct keyring *keyring; /* what tokens are checked with */

@@ -167,15 +167,23 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 	return 0;
 }
 
+/*
+ * The head of a stream that begins behind an event. The id without data makes
+ * that the client's cursor: a stream that is cut before its first event is
+ * gone on with like any other.
+ */
 static void
-stream_head(struct api_call *c)
+stream_head(struct api_call *c, struct event_id after)
 {
+	char id[EVENT_ID_SIZE];
+
 	c->rs->status = 200;
 	c->rs->type = "text/event-stream";
 	http_header_add(c->rs, "Cache-Control", "no-store, no-transform");
 	http_header_add(c->rs, "X-Accel-Buffering", "no");
 	/* nginx sends the head on with the first byte of the body. */
-	buf_lit(&c->rs->body, ": stream\n\n");
+	event_id_print(id, after);
+	buf_printf(&c->rs->body, ": stream\nid: %s\n\n", id);
 }
 
 int
@@ -200,7 +208,7 @@ chat_post(void *call, struct err *err)
 	snprintf(v->filter.turn, sizeof(v->filter.turn), "%s", acc.turn);
 	event_id_parse(acc.after, strlen(acc.after), &v->after);
 	v->over = acc.over;
-	stream_head(c);
+	stream_head(c, v->after);
 	http_header_add(c->rs, "X-Message-Id", "%s", acc.message);
 	http_header_add(c->rs, "X-Turn-Id", "%s", acc.turn);
 	api_viewer_detach(c, v);
@@ -422,7 +430,7 @@ events_get(void *call, struct err *err)
 		return -1;
 	v.mode = HUB_STREAM;
 	snprintf(v.agent, sizeof(v.agent), "%s", c->rq->param[0]);
-	stream_head(c);
+	stream_head(c, v.after);
 	api_viewer_detach(c, &v);
 	s = chat_start_new(c->app);
 	s->viewer = v;

@@ -8,6 +8,7 @@
 
 #include "api/api_priv.h"
 #include "base/clk.h"
+#include "base/process.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 
@@ -18,20 +19,6 @@ state_name(int state)
 		"draining" };
 
 	return names[state & 3];
-}
-
-static int64_t
-resident_bytes(void)
-{
-	FILE *f = fopen("/proc/self/statm", "re");
-	long size = 0, resident = 0;
-
-	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%ld %ld", &size, &resident) != 2)
-		resident = 0;
-	fclose(f);
-	return (int64_t)resident * 4096;
 }
 
 /* The pool as the scoreboard has it. Returns how many workers are ready. */
@@ -45,6 +32,9 @@ add_pool(struct buf *b, struct app *app)
 	for (int i = 0; i < n; i++) {
 		struct board_worker *w = scoreboard_row(app->board, i);
 
+		restarts += atomic_load(&w->restarts);
+		if (atomic_load(&w->state) == BOARD_EMPTY)
+			continue; /* a slot without a worker */
 		json_open(b, NULL, '{');
 		json_add_int(b, "pid", atomic_load(&w->pid));
 		json_add_str(b, "state", state_name(atomic_load(&w->state)));
@@ -52,7 +42,6 @@ add_pool(struct buf *b, struct app *app)
 		ready += atomic_load(&w->state) == BOARD_READY;
 		turns += atomic_load(&w->count[BOARD_TURNS]);
 		viewers += atomic_load(&w->count[BOARD_VIEWERS]);
-		restarts += atomic_load(&w->restarts);
 	}
 	json_close(b, ']');
 	json_add_int(b, "turns", (int64_t)turns);
@@ -98,7 +87,7 @@ health_get(void *call, struct err *err)
 	json_add_str(b, "version", PACKAGE_VERSION);
 	buf_putc(b, ',');
 	buf_add(b, parts.data, parts.len);
-	json_add_int(b, "residentBytes", resident_bytes());
+	json_add_int(b, "residentBytes", process_resident_bytes());
 	buf_putc(b, '}');
 	return 0;
 }
@@ -109,9 +98,6 @@ ready_get(void *call, struct err *err)
 	struct api_call *c = call;
 	int64_t us;
 
-	if (__atomic_load_n(&c->app->draining, __ATOMIC_ACQUIRE))
-		return err_limit(
-		    err, ERR_OVERLOAD, "", "this server is stopping");
 	if (store_ping(c->app->store, c->arena, &us, err) < 0)
 		return -1;
 	http_json(c->rs, 200);

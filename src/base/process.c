@@ -108,3 +108,17 @@ process_raise_descriptors(void)
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
 }
+
+int64_t
+process_resident_bytes(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long size = 0, resident = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%ld %ld", &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}

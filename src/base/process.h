@@ -2,6 +2,7 @@
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -31,6 +32,9 @@ int process_detach(void);
  * has come; aborts if there is none to be had.
  */
 int process_end_signals(void);
+
+/* Memory of this process that is resident, in bytes; 0 if unknown. */
+int64_t process_resident_bytes(void);
 
 /* As many descriptors as the process may have at all. */
 void process_raise_descriptors(void);

@@ -24,11 +24,17 @@
 
 #define PROBES 64
 
+/* What stands behind the rows. */
+struct board_tail {
+	_Atomic int used; /* rows */
+	struct board_endpoint endpoints[BOARD_ENDPOINTS];
+};
+
 struct scoreboard {
 	int fd;
-	int workers;
 	size_t size;
 	struct board_worker *rows;
+	struct board_tail *tail;
 	struct lck lck; /* this worker's own row */
 };
 
@@ -41,22 +47,23 @@ scoreboard_map(int fd, size_t size, struct err *err)
 		abort();
 	sb->fd = fd;
 	sb->size = size;
-	sb->workers = (int)(size / sizeof(struct board_worker));
 	sb->rows = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (sb->rows == MAP_FAILED) {
 		err_set(err, ERR_INTERNAL, "scoreboard: %s", strerror(errno));
 		free(sb);
 		return NULL;
 	}
+	sb->tail = (struct board_tail *)(void *)((char *)sb->rows + size -
+						 sizeof(struct board_tail));
 	lck_init(&sb->lck, LCK_BOARD);
 	return sb;
 }
 
 struct scoreboard *
-scoreboard_new(int workers, struct err *err)
+scoreboard_new(int rows, struct err *err)
 {
-	size_t size = (size_t)workers * sizeof(struct board_worker) +
-		      BOARD_ENDPOINTS * sizeof(struct board_endpoint);
+	size_t size = (size_t)rows * sizeof(struct board_worker) +
+		      sizeof(struct board_tail);
 	int fd = memfd_create("agent-fpm-scoreboard", MFD_CLOEXEC);
 	struct scoreboard *sb;
 
@@ -69,6 +76,8 @@ scoreboard_new(int workers, struct err *err)
 	sb = scoreboard_map(fd, size, err);
 	if (sb == NULL)
 		close(fd);
+	else
+		scoreboard_use(sb, rows);
 	return sb;
 }
 
@@ -112,8 +121,7 @@ name_hash(const char *name)
 struct board_endpoint *
 scoreboard_endpoint(struct scoreboard *sb, const char *name)
 {
-	struct board_endpoint *all =
-	    (struct board_endpoint *)(void *)(sb->rows + sb->workers);
+	struct board_endpoint *all = sb->tail->endpoints;
 	uint64_t hash = name_hash(name), found;
 	size_t at;
 
@@ -137,7 +145,13 @@ scoreboard_fd(const struct scoreboard *sb)
 int
 scoreboard_workers(const struct scoreboard *sb)
 {
-	return sb->workers;
+	return atomic_load(&sb->tail->used);
+}
+
+void
+scoreboard_use(struct scoreboard *sb, int rows)
+{
+	atomic_store(&sb->tail->used, rows);
 }
 
 struct board_worker *
@@ -195,8 +209,9 @@ static int64_t
 pool_count(struct scoreboard *sb, enum board_count kind, uint64_t hash)
 {
 	int64_t n = 0;
+	int used = scoreboard_workers(sb);
 
-	for (int i = 0; i < sb->workers; i++)
+	for (int i = 0; i < used; i++)
 		n += atomic_load(&row_user(&sb->rows[i], hash, 0)->count[kind]);
 	return n;
 }

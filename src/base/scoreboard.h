@@ -48,15 +48,20 @@ struct board_endpoint {
 
 struct scoreboard;
 
-/* A new board for workers rows. Its descriptor goes to the workers. */
-struct scoreboard *scoreboard_new(int workers, struct err *err);
+/* A new board of so many rows. Its descriptor goes to the workers. */
+struct scoreboard *scoreboard_new(int rows, struct err *err);
 
 /* The board behind a descriptor that was inherited. */
 struct scoreboard *scoreboard_open(int fd, struct err *err);
 void scoreboard_free(struct scoreboard **sb_p);
 
 int scoreboard_fd(const struct scoreboard *sb);
+
+/* How many rows, from the first, are looked at: all of a new board, until
+ * the master says how many it has begun to use. */
 int scoreboard_workers(const struct scoreboard *sb);
+void scoreboard_use(struct scoreboard *sb, int rows);
+
 struct board_worker *scoreboard_row(struct scoreboard *sb, int slot);
 
 /* The one of that name, the same for all processes; NULL if there are too

@@ -78,9 +78,10 @@ const struct setting settings[] = {
 	    "a model, so a few are enough."),
 	NUMBER("drain_timeout", SETTING_TIME, drain_timeout_ms, "30s", 0,
 	    HOUR_MS,
-	    "How long running turns may go on after SIGQUIT. What is not done "
-	    "by then stops at its last commit and is resumed by the next "
-	    "worker that starts."),
+	    "How long running turns may go on in a worker that leaves: after "
+	    "SIGQUIT, or when a reload has replaced it. What is not done by "
+	    "then stops at its last commit, and another worker goes on with "
+	    "it, at once if there is one."),
 	CHOICE("log_level", log_level, "info", "debug info warn error",
 	    "The least important lines that are logged, on standard error."),
 	STRING("templates", templates, "/etc/agent-fpm/templates.d",

@@ -10,6 +10,9 @@
  * finds nobody there (EAGAIN) waits again, so a crowd is served without a
  * wake for each.
  *
+ * A thread that is to stop looks once more before it leaves: a connection may
+ * have waked it and nobody else, in this process or in another.
+ *
  * An idle connection that nginx keeps would pin a thread in read(2), so none
  * is kept, whatever nginx asks for.
  */
@@ -100,26 +103,25 @@ static void *
 request_thread(void *arg)
 {
 	struct acceptor *ac = arg;
-	int epoll_fd = epoll_open(ac), rc;
+	int epoll_fd = epoll_open(ac), stopping, rc;
 	FCGX_Request rq;
 
 	prctl(PR_SET_NAME, "fpm-request");
 	if (FCGX_InitRequest(&rq, ac->listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
 		abort();
-	while (!__atomic_load_n(&ac->stopping, __ATOMIC_ACQUIRE)) {
+	do {
+		stopping = __atomic_load_n(&ac->stopping, __ATOMIC_ACQUIRE);
 		rc = FCGX_Accept_r(&rq);
-		if (rc == -EAGAIN) {
+		if (rc == -EAGAIN && !stopping)
 			wait_connection(ac, epoll_fd);
-			continue;
-		}
-		if (rc < 0) {
+		else if (rc < 0 && !stopping)
 			accept_failed(rc);
+		if (rc < 0)
 			continue;
-		}
 		rq.keepConnection = 0;
 		ac->serve(ac->ctx, &rq);
 		FCGX_Finish_r(&rq);
-	}
+	} while (!stopping);
 	FCGX_Free(&rq, 1);
 	close(epoll_fd);
 	return NULL;

@@ -5,20 +5,16 @@
  */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/process.h"
 #include "conf/conf.h"
 #include "doctor/doctor.h"
@@ -29,6 +25,7 @@
 #include "main/token.h"
 #include "master/master.h"
 #include "master/pool.h"
+#include "master/reload.h"
 #include "worker/worker.h"
 
 static const char usage_text[] =
@@ -92,29 +89,12 @@ command_settings(const char *form)
 	return EX_OK;
 }
 
-/* A copy of the file that workers will read, whatever happens to it. */
-static int
-conf_snapshot(const char *path)
-{
-	int in = open(path, O_RDONLY | O_CLOEXEC);
-	int out = memfd_create("agent-fpm.conf", MFD_CLOEXEC);
-	char chunk[8192];
-	ssize_t n = 0;
-
-	while (in >= 0 && out >= 0 && (n = read(in, chunk, sizeof(chunk))) > 0)
-		if (write(out, chunk, (size_t)n) != n)
-			n = -1;
-	if (in >= 0)
-		close(in);
-	return n < 0 ? -1 : out;
-}
-
 static int
 command_run(const char *path, int foreground)
 {
 	struct conf *c = conf_load_for("agent-fpm", path, -1);
 	struct err err;
-	int conf_fd, ready_fd = -1, rc;
+	int conf_fd, ready_fd = -1;
 
 	if (c == NULL)
 		return EX_CONFIG;
@@ -123,15 +103,42 @@ command_run(const char *path, int foreground)
 		conf_free(&c);
 		return EX_CONFIG;
 	}
-	conf_fd = conf_snapshot(path);
+	conf_fd = reload_snapshot(path, &err);
 	if (conf_fd < 0) {
-		fprintf(stderr, "agent-fpm: %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "agent-fpm: %s\n", err.text);
 		conf_free(&c);
 		return EX_OSERR;
 	}
 	if (!foreground)
 		ready_fd = process_detach();
-	rc = master_run(c, conf_fd, ready_fd);
+	return master_run(c, conf_fd, ready_fd);
+}
+
+/* --check FILE: how the master looks at a configuration, in descriptor 3. */
+static int
+command_check(int argc, char **argv)
+{
+	struct buf problems;
+	struct conf *c;
+	struct err err;
+	const char *line;
+	char *rest;
+	int rc;
+
+	if (argc != 3)
+		return usage_error();
+	log_name_set("check");
+	buf_init(&problems, NULL);
+	c = conf_load(argv[2], WORKER_FD_LISTEN, &problems, &err);
+	rc = c == NULL ? EX_CONFIG : EX_OK;
+	rest = problems.data;
+	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0')
+		log_error("%s", line);
+	if (c != NULL && parts_check(c, &err) < 0) {
+		log_error("%s: %s", argv[2], err.text);
+		rc = EX_CONFIG;
+	}
+	buf_fini(&problems);
 	conf_free(&c);
 	return rc;
 }
@@ -217,6 +224,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
 		return command_worker(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "--check") == 0)
+		return command_check(argc, argv);
 	if (argc == 3 && strcmp(argv[1], "--settings") == 0)
 		return command_settings(argv[2]);
 	while ((opt = getopt(argc, argv, "+c:tvFh")) != -1) {

@@ -11,6 +11,8 @@
  *   SIGTERM   workers get SIGTERM, then SIGKILL
  *
  * A step comes when its deadline passes while workers are still there.
+ *
+ * SIGHUP reads the configuration again (reload.c).
  */
 #include "config.h"
 
@@ -30,6 +32,7 @@
 #include "master/listen.h"
 #include "master/master.h"
 #include "master/pool.h"
+#include "master/reload.h"
 
 #define FINISH_GRACE_MS 3000 /* for a worker to leave after its drain */
 #define TERM_GRACE_MS 3000
@@ -42,8 +45,8 @@ enum master_state {
 };
 
 struct master {
-	const struct conf *conf;
 	struct pool *pool;
+	struct reload *reload;
 	enum master_state state;
 	int64_t deadline_ms; /* of the state; 0: none */
 	int signal_fd;
@@ -63,7 +66,8 @@ static void
 master_enter(struct master *m, enum master_state s)
 {
 	static const int signals[] = { 0, SIGQUIT, SIGTERM, SIGKILL };
-	int64_t grace[] = { 0, m->conf->drain_timeout_ms + FINISH_GRACE_MS,
+	int64_t grace[] = { 0,
+		pool_conf(m->pool)->drain_timeout_ms + FINISH_GRACE_MS,
 		TERM_GRACE_MS, TERM_GRACE_MS };
 
 	if (s <= m->state && s != MASTER_KILLING)
@@ -72,6 +76,7 @@ master_enter(struct master *m, enum master_state s)
 	    state_name(s), pool_running(m->pool));
 	m->state = s;
 	m->deadline_ms = clk_mono_ms() + grace[s];
+	reload_cancel(m->reload);
 	pool_stop_starting(m->pool);
 	pool_signal(m->pool, signals[s]);
 }
@@ -79,7 +84,7 @@ master_enter(struct master *m, enum master_state s)
 static void
 master_check_deadline(struct master *m, int64_t now_ms)
 {
-	if (m->state == MASTER_NORMAL || now_ms < m->deadline_ms)
+	if (now_ms < m->deadline_ms)
 		return;
 	master_enter(m,
 	    m->state == MASTER_FINISHING ? MASTER_TERMINATING : MASTER_KILLING);
@@ -88,11 +93,13 @@ master_check_deadline(struct master *m, int64_t now_ms)
 static void
 master_reap(struct master *m)
 {
+	int64_t now = clk_mono_ms();
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		pool_reaped(m->pool, pid, status, clk_mono_ms());
+		if (!pool_reaped(m->pool, pid, status, now))
+			reload_reaped(m->reload, pid, status, now);
 }
 
 static void
@@ -109,21 +116,47 @@ master_signalled(struct master *m)
 		case SIGINT:
 			master_enter(m, MASTER_TERMINATING);
 			break;
+		case SIGHUP:
+			if (m->state == MASTER_NORMAL)
+				reload_ask(m->reload, clk_mono_ms());
+			break;
 		default: /* SIGCHLD: every wake-up reaps */
 			break;
 		}
 	}
 }
 
+/* The sooner of two times from now, of which -1 is never. */
+static int64_t
+sooner(int64_t a, int64_t b)
+{
+	if (a < 0 || b < 0)
+		return a < 0 ? b : a;
+	return a < b ? a : b;
+}
+
 static int
 master_timeout_ms(const struct master *m)
 {
-	int64_t now = clk_mono_ms(), next = pool_next_due_ms(m->pool, now);
-	int64_t left = m->deadline_ms - now;
+	int64_t now = clk_mono_ms(), left = m->deadline_ms - now;
 
 	if (m->state != MASTER_NORMAL)
-		next = left < 0 ? 0 : left;
-	return next < 0 ? -1 : (int)next;
+		return left < 0 ? 0 : (int)left;
+	return (int)sooner(
+	    pool_next_due_ms(m->pool, now), reload_next_due_ms(m->reload, now));
+}
+
+static void
+master_tick(struct master *m)
+{
+	int64_t now = clk_mono_ms();
+
+	if (m->state != MASTER_NORMAL) {
+		master_check_deadline(m, now);
+		return;
+	}
+	pool_tick(m->pool, now);
+	reload_tick(m->reload, now);
 }
 
 static void
@@ -132,12 +165,11 @@ master_loop(struct master *m)
 	struct pollfd pfd = { .fd = m->signal_fd, .events = POLLIN };
 
 	while (m->state == MASTER_NORMAL || pool_running(m->pool) > 0) {
-		pool_start_due(m->pool, clk_mono_ms());
 		if (poll(&pfd, 1, master_timeout_ms(m)) < 0 && errno != EINTR)
 			log_error("poll: %s", strerror(errno));
 		master_signalled(m);
 		master_reap(m);
-		master_check_deadline(m, clk_mono_ms());
+		master_tick(m);
 	}
 }
 
@@ -159,6 +191,7 @@ signals_open(struct err *err)
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		err_set(err, ERR_INTERNAL, "signalfd: %s", strerror(errno));
@@ -188,10 +221,18 @@ tell_ready(int ready_fd)
 	close(ready_fd);
 }
 
-int
-master_run(const struct conf *c, int conf_fd, int ready_fd)
+/* The exit code of a start that failed. */
+static int
+fail(const struct err *err)
 {
-	struct master m = { .conf = c };
+	log_error("%s", err->text);
+	return err_info(err->code)->exit_code;
+}
+
+int
+master_run(struct conf *c, int conf_fd, int ready_fd)
+{
+	struct master m = { .state = MASTER_NORMAL };
 	struct listener l;
 	struct err err;
 
@@ -199,21 +240,23 @@ master_run(const struct conf *c, int conf_fd, int ready_fd)
 	raise_fd_limit();
 	m.signal_fd = signals_open(&err);
 	if (m.signal_fd < 0 || listener_open(c, &l, &err) < 0) {
-		log_error("%s", err.text);
-		return err_info(err.code)->exit_code;
+		conf_free(&c);
+		close(conf_fd);
+		return fail(&err);
 	}
-	m.pool = pool_new(c, l.fd, conf_fd, &err);
+	m.pool = pool_new(c, conf_fd, l.fd, &err);
 	if (m.pool == NULL) {
-		log_error("%s", err.text);
 		listener_close(&l);
-		return err_info(err.code)->exit_code;
+		return fail(&err);
 	}
+	m.reload = reload_new(m.pool);
 	log_info("agent-fpm %s serves %s with %d workers", PACKAGE_VERSION,
 	    l.inherited ? "an inherited socket" : l.path, pool_size(m.pool));
-	pool_start_due(m.pool, clk_mono_ms());
+	pool_tick(m.pool, clk_mono_ms());
 	tell_ready(ready_fd);
 	master_loop(&m);
 	log_info("stopped");
+	reload_free(&m.reload);
 	pool_free(&m.pool);
 	listener_close(&l);
 	close(m.signal_fd);

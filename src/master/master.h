@@ -6,9 +6,10 @@ struct conf;
 
 /*
  * Runs the pool until a signal ends it: SIGQUIT gracefully, SIGTERM and
- * SIGINT fast. ready_fd, if not -1, gets a byte when the socket is open and
- * the workers were started. The exit code of the process.
+ * SIGINT fast. c, and conf_fd with its text, are its own from here. ready_fd,
+ * if not -1, gets a byte when the socket is open and the workers were started.
+ * The exit code of the process.
  */
-int master_run(const struct conf *c, int conf_fd, int ready_fd);
+int master_run(struct conf *c, int conf_fd, int ready_fd);
 
 #endif

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers: started by exec of this same program, so each begins with a fresh
- * address space and no thread of the master's.
+ * The pool: which workers there are, and who takes whose place.
  *
- * A worker that dies is replaced at once; its heir gets the same slot, by
- * which it finds the leases that the dead one held. One that dies within a
- * second of its start, again and again, is started after a pause that doubles
- * from 50 ms to 10 s: a broken installation must not burn the host.
+ * A worker belongs to a generation: those that were started with the same
+ * configuration. A reload starts the next one beside the present one; both
+ * accept from the same socket. When all of the next say in the scoreboard
+ * that they are ready, those of the present are told to leave; if one dies
+ * before, or they take too long, the next ones go and nothing has happened.
+ *
+ * There is one scoreboard for all generations, so limits per user hold across
+ * a reload. Whoever is started takes the first slot that is free.
+ *
+ * A worker that leaves gives up its leases, or dies with them. Nobody is
+ * started in its place who would look for them, so one that serves is told to
+ * look when it is gone (SIGUSR2).
  */
 #include "config.h"
 
@@ -23,31 +30,14 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/scoreboard.h"
-#include "base/spawn.h"
 #include "conf/conf.h"
-#include "master/pool.h"
+#include "master/pool_priv.h"
 
-#define YOUNG_MS 1000
-#define YOUNG_FREE 4 /* deaths in a row that are forgiven */
-#define PAUSE_FIRST_MS 50
-#define PAUSE_MAX_MS 10000
+#define READY_MS 20000 /* for a new generation */
+#define LOOK_MS 10     /* whether somebody is ready */
+#define OLD_MAX 3      /* generations that leave side by side */
 
-struct slot {
-	pid_t pid; /* 0: none */
-	int64_t started_ms;
-	int64_t due_ms;
-	int young_deaths;
-};
-
-struct pool {
-	const struct conf *conf;
-	struct scoreboard *board;
-	int listen_fd, conf_fd;
-	int alive[2]; /* the write end is the master's, and never written */
-	int starting;
-	int count;
-	struct slot *slots;
-};
+/* ---- generations ---- */
 
 static int
 cores(void)
@@ -59,29 +49,179 @@ cores(void)
 	return CPU_COUNT(&set);
 }
 
+static struct generation *
+generation_new(struct pool *p, struct conf *c, int conf_fd)
+{
+	struct generation *gen = calloc(1, sizeof(*gen));
+
+	if (gen == NULL)
+		abort();
+	gen->conf = c;
+	gen->conf_fd = conf_fd;
+	gen->number = ++p->generations;
+	gen->want = c->workers > 0 ? (int)c->workers : cores();
+	if (gen->want > POOL_WORKERS_MAX)
+		gen->want = POOL_WORKERS_MAX;
+	return gen;
+}
+
+void
+generation_free(struct generation **gen_p)
+{
+	struct generation *gen = *gen_p;
+
+	if (gen == NULL)
+		return;
+	*gen_p = NULL;
+	close(gen->conf_fd);
+	conf_free(&gen->conf);
+	free(gen);
+}
+
+/* How many serve, or of those with only_ready, are ready to. */
+static int
+generation_count(
+    const struct pool *p, const struct generation *gen, int only_ready)
+{
+	const struct slot *s;
+	int n = 0;
+
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_SERVING && s->gen == gen)
+			n += !only_ready || slot_is_ready(p, s);
+	}
+	return n;
+}
+
+/* Starts every worker of it that is due. -1: one could not be started. */
+static int
+generation_fill(struct pool *p, struct generation *gen, int64_t now_ms)
+{
+	int n = generation_count(p, gen, 0), rc = 0;
+	struct slot *s;
+
+	while (n < gen->want && slot_take(p, gen) != NULL)
+		n++;
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_SERVING && s->gen == gen && s->pid == 0 &&
+		    s->due_ms <= now_ms && slot_start(p, s, now_ms) < 0)
+			rc = -1;
+	}
+	return rc;
+}
+
+/* Ends all of a generation but those that were told already. */
+static void
+generation_leave(
+    struct pool *p, struct generation *gen, int sig, int64_t now_ms)
+{
+	struct slot *s;
+
+	gen->slots++; /* so that it does not go with one of them */
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_FREE || s->role == SLOT_LEAVING ||
+		    s->gen != gen)
+			continue;
+		if (s->pid == 0)
+			slot_free(p, s);
+		else
+			slot_leave(s, sig, now_ms);
+	}
+	if (--gen->slots == 0)
+		generation_free(&gen);
+}
+
+/* ---- reloading ---- */
+
+/* The next generation is none. */
+static void
+next_failed(struct pool *p, const char *why, int64_t now_ms)
+{
+	struct generation *gen = p->next;
+
+	log_error("reload: %s; the old workers stay", why);
+	p->next = NULL;
+	p->reload = POOL_KEPT;
+	generation_leave(p, gen, SIGTERM, now_ms);
+}
+
+/* Those that have left for so long that too many generations run at once stop
+ * at their last commits; the youngest go on with their turns. */
+static void
+hurry_oldest(struct pool *p, int64_t now_ms)
+{
+	struct slot *s;
+
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_LEAVING && s->signal == SIGQUIT &&
+		    s->gen->number < p->now->number - OLD_MAX)
+			slot_leave(s, SIGTERM, now_ms);
+	}
+}
+
+static void
+next_takes_over(struct pool *p, int64_t now_ms)
+{
+	struct generation *old = p->now;
+
+	log_info("generation %d serves with %d workers; %d are to leave",
+	    p->next->number, p->next->want, generation_count(p, old, 0));
+	p->now = p->next;
+	p->next = NULL;
+	p->reload = POOL_RELOADED;
+	generation_leave(p, old, SIGQUIT, now_ms);
+	hurry_oldest(p, now_ms);
+}
+
+static void
+next_tick(struct pool *p, int64_t now_ms)
+{
+	if (generation_fill(p, p->next, now_ms) < 0)
+		next_failed(p, "a worker cannot be started", now_ms);
+	else if (generation_count(p, p->next, 1) >= p->next->want)
+		next_takes_over(p, now_ms);
+	else if (now_ms >= p->next->deadline_ms)
+		next_failed(p, "the new workers are not ready in time", now_ms);
+}
+
+void
+pool_reload(struct pool *p, struct conf *c, int conf_fd, int64_t now_ms)
+{
+	p->next = generation_new(p, c, conf_fd);
+	p->next->deadline_ms = now_ms + READY_MS;
+	p->reload = POOL_RELOADING;
+}
+
+enum pool_reload
+pool_reload_state(const struct pool *p)
+{
+	return p->reload;
+}
+
+/* ---- the pool ---- */
+
 struct pool *
-pool_new(const struct conf *c, int listen_fd, int conf_fd, struct err *err)
+pool_new(struct conf *c, int conf_fd, int listen_fd, struct err *err)
 {
 	struct pool *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		abort();
-	p->conf = c;
 	p->listen_fd = listen_fd;
-	p->conf_fd = conf_fd;
 	p->starting = 1;
-	p->count = c->workers > 0 ? (int)c->workers : cores();
-	p->slots = calloc((size_t)p->count, sizeof(*p->slots));
-	if (p->slots == NULL)
-		abort();
-	p->board = scoreboard_new(p->count, err);
-	if (p->board == NULL || pipe2(p->alive, O_CLOEXEC) < 0) {
-		if (p->board != NULL)
-			err_set(err, ERR_INTERNAL, "pipe: %s", strerror(errno));
-		scoreboard_free(&p->board);
-		free(p->slots);
-		free(p);
-		return NULL;
+	p->reload = POOL_RELOADED;
+	p->alive[0] = p->alive[1] = -1;
+	p->now = generation_new(p, c, conf_fd);
+	p->board = scoreboard_new(POOL_SLOTS, err);
+	if (p->board == NULL) {
+		pool_free(&p);
+	} else if (pipe2(p->alive, O_CLOEXEC) < 0) {
+		err_set(err, ERR_INTERNAL, "pipe: %s", strerror(errno));
+		pool_free(&p);
 	}
 	return p;
 }
@@ -94,88 +234,72 @@ pool_free(struct pool **p_p)
 	if (p == NULL)
 		return;
 	*p_p = NULL;
-	close(p->alive[0]);
-	close(p->alive[1]);
+	for (int i = 0; i < p->used; i++)
+		if (p->slots[i].role != SLOT_FREE)
+			slot_free(p, &p->slots[i]);
+	generation_free(&p->next);
+	generation_free(&p->now);
+	for (int i = 0; i < 2; i++)
+		if (p->alive[i] >= 0)
+			close(p->alive[i]);
 	scoreboard_free(&p->board);
-	free(p->slots);
 	free(p);
 }
 
-static int
-slot_start(struct pool *p, int i, int64_t now_ms, struct err *err)
+static void
+press_leaving(struct pool *p, int64_t now_ms)
 {
-	char number[16];
-	char name[] = "agent-fpm", option[] = "--worker";
-	char *argv[] = { name, option, number, p->conf->file, NULL };
-	struct spawn s = {
-		.path = "/proc/self/exe",
-		.argv = argv,
-		.env = environ,
-		.fds = { p->listen_fd, scoreboard_fd(p->board), p->conf_fd,
-		    p->alive[0] },
-		.fd_count = WORKER_FD_END - WORKER_FD_LISTEN,
-	};
-	struct board_worker *row = scoreboard_row(p->board, i);
-	pid_t pid;
+	struct slot *s;
 
-	snprintf(number, sizeof(number), "%d", i);
-	scoreboard_row_clear(p->board, i);
-	row->state = BOARD_STARTING;
-	row->started_ms = now_ms;
-	pid = spawn_start(&s, err);
-	if (pid < 0)
-		return -1;
-	row->pid = pid;
-	p->slots[i].pid = pid;
-	p->slots[i].started_ms = now_ms;
-	return 0;
-}
-
-static int64_t
-pause_ms(int young_deaths)
-{
-	int n = young_deaths - YOUNG_FREE;
-
-	if (n <= 0)
-		return 0;
-	if (n > 8)
-		return PAUSE_MAX_MS;
-	return PAUSE_FIRST_MS << (n - 1);
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_LEAVING && now_ms >= s->deadline_ms)
+			slot_press(s, now_ms);
+	}
 }
 
 void
-pool_start_due(struct pool *p, int64_t now_ms)
+pool_tick(struct pool *p, int64_t now_ms)
 {
-	struct slot *s;
-	struct err err;
+	if (!p->starting)
+		return;
+	press_leaving(p, now_ms);
+	generation_fill(p, p->now, now_ms);
+	if (p->next != NULL)
+		next_tick(p, now_ms);
+}
 
-	for (int i = 0; p->starting && i < p->count; i++) {
-		s = &p->slots[i];
-		if (s->pid != 0 || s->due_ms > now_ms)
-			continue;
-		if (slot_start(p, i, now_ms, &err) < 0) {
-			s->due_ms = now_ms + PAUSE_MAX_MS;
-			log_error("worker %d: %s; next try in %d s", i,
-			    err.text, PAUSE_MAX_MS / 1000);
-		}
-	}
+static int64_t
+slot_due_ms(const struct pool *p, const struct slot *s, int64_t now_ms)
+{
+	if (s->role == SLOT_LEAVING)
+		return s->deadline_ms;
+	if (s->role == SLOT_SERVING && s->pid == 0)
+		return s->due_ms;
+	if (s->role == SLOT_SERVING && !slot_is_ready(p, s))
+		return now_ms + LOOK_MS;
+	return INT64_MAX;
 }
 
 int64_t
 pool_next_due_ms(const struct pool *p, int64_t now_ms)
 {
-	int64_t next = -1, wait;
+	int64_t next = INT64_MAX, due;
 
-	for (int i = 0; p->starting && i < p->count; i++) {
-		if (p->slots[i].pid != 0)
-			continue;
-		wait = p->slots[i].due_ms - now_ms;
-		wait = wait < 0 ? 0 : wait;
-		if (next < 0 || wait < next)
-			next = wait;
+	if (!p->starting)
+		return -1;
+	if (p->next != NULL)
+		next = now_ms + LOOK_MS;
+	for (int i = 0; i < p->used; i++) {
+		due = slot_due_ms(p, &p->slots[i], now_ms);
+		next = due < next ? due : next;
 	}
-	return next;
+	if (next == INT64_MAX)
+		return -1;
+	return next < now_ms ? 0 : next - now_ms;
 }
+
+/* ---- deaths ---- */
 
 static void
 log_death(int i, pid_t pid, int status, int64_t pause)
@@ -196,30 +320,55 @@ log_death(int i, pid_t pid, int status, int64_t pause)
 	log_warn("worker %d (pid %d) %s%s", i, (int)pid, how, then);
 }
 
+/* What a worker held that is gone and has no heir is for another to find. */
+static void
+tell_to_look(const struct pool *p)
+{
+	const struct slot *s;
+
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_SERVING && s->gen == p->now &&
+		    slot_is_ready(p, s)) {
+			kill(s->pid, SIGUSR2);
+			return;
+		}
+	}
+	/* whoever starts next looks by itself */
+}
+
+static struct slot *
+slot_of(struct pool *p, pid_t pid)
+{
+	for (int i = 0; i < p->used; i++)
+		if (p->slots[i].role != SLOT_FREE && p->slots[i].pid == pid)
+			return &p->slots[i];
+	return NULL;
+}
+
 int
 pool_reaped(struct pool *p, pid_t pid, int status, int64_t now_ms)
 {
-	struct slot *s;
-	int64_t pause;
+	struct slot *s = slot_of(p, pid);
+	int i, has_heir;
 
-	for (int i = 0; i < p->count; i++) {
-		s = &p->slots[i];
-		if (s->pid != pid)
-			continue;
-		s->pid = 0;
-		if (now_ms - s->started_ms < YOUNG_MS)
-			s->young_deaths++;
-		else
-			s->young_deaths = 0;
-		pause = pause_ms(s->young_deaths);
-		s->due_ms = now_ms + pause;
-		scoreboard_row_clear(p->board, i);
+	if (s == NULL)
+		return 0;
+	i = slot_number(p, s);
+	has_heir = s->role == SLOT_SERVING;
+	slot_died(s, now_ms);
+	if (p->starting && s->role != SLOT_LEAVING) {
+		log_death(i, pid, status, s->due_ms - now_ms);
 		scoreboard_row(p->board, i)->restarts++;
-		if (p->starting)
-			log_death(i, pid, status, pause);
-		return 1;
 	}
-	return 0;
+	scoreboard_row_clear(p->board, i);
+	if (s->role == SLOT_SERVING && s->gen == p->next)
+		next_failed(p, "a new worker died", now_ms);
+	else if (!has_heir)
+		slot_free(p, s);
+	if (p->starting && !has_heir)
+		tell_to_look(p);
+	return 1;
 }
 
 void
@@ -231,7 +380,7 @@ pool_stop_starting(struct pool *p)
 void
 pool_signal(const struct pool *p, int sig)
 {
-	for (int i = 0; i < p->count; i++)
+	for (int i = 0; i < p->used; i++)
 		if (p->slots[i].pid != 0)
 			kill(p->slots[i].pid, sig);
 }
@@ -241,7 +390,7 @@ pool_running(const struct pool *p)
 {
 	int n = 0;
 
-	for (int i = 0; i < p->count; i++)
+	for (int i = 0; i < p->used; i++)
 		n += p->slots[i].pid != 0;
 	return n;
 }
@@ -249,5 +398,17 @@ pool_running(const struct pool *p)
 int
 pool_size(const struct pool *p)
 {
-	return p->count;
+	return p->now->want;
+}
+
+int
+pool_is_ready(const struct pool *p)
+{
+	return generation_count(p, p->now, 1) >= p->now->want;
+}
+
+const struct conf *
+pool_conf(const struct pool *p)
+{
+	return p->now->conf;
 }

@@ -7,7 +7,6 @@
 
 struct conf;
 struct err;
-struct scoreboard;
 
 /* Descriptors of a worker, in the order in which spawn passes them. */
 enum worker_fd {
@@ -18,21 +17,38 @@ enum worker_fd {
 	WORKER_FD_END
 };
 
-/* The workers of a pool. Knows how to start them and when to start again. */
+/*
+ * The workers of a pool, of one generation or, during a reload, of several.
+ * Knows how to start them, when to start again, and who takes whose place.
+ */
 struct pool;
 
 /*
- * A pool of conf's number of workers, none running yet. conf_fd holds the
- * text of the configuration, listen_fd the socket; both stay the caller's.
+ * A pool whose first generation is that of conf, with none running yet.
+ * listen_fd stays the caller's. c and conf_fd, which holds its text, are the
+ * pool's from here, whatever comes of it.
  */
 struct pool *pool_new(
-    const struct conf *c, int listen_fd, int conf_fd, struct err *err);
+    struct conf *c, int conf_fd, int listen_fd, struct err *err);
 void pool_free(struct pool **p_p);
 
-/* Starts every worker that is due; failures are logged and tried again. */
-void pool_start_due(struct pool *p, int64_t now_ms);
+/*
+ * Starts a generation of workers with another configuration, which is the
+ * pool's from here. When all of them are ready they take the place of those
+ * that run, which get SIGQUIT; if one dies before, or they are not ready in
+ * time, they go and the old ones stay. At most one at a time.
+ */
+void pool_reload(struct pool *p, struct conf *c, int conf_fd, int64_t now_ms);
 
-/* Milliseconds until the next one is due, -1 if none is. */
+enum pool_reload { POOL_RELOADING, POOL_RELOADED, POOL_KEPT };
+
+/* How the last pool_reload went. */
+enum pool_reload pool_reload_state(const struct pool *p);
+
+/* Does what is due: starts, replaces, signals. Failures are logged. */
+void pool_tick(struct pool *p, int64_t now_ms);
+
+/* Milliseconds until something is due, -1 if nothing is. */
 int64_t pool_next_due_ms(const struct pool *p, int64_t now_ms);
 
 /* A child died. 1 it was a worker, 0 not. Its heir is due at once, or after
@@ -44,6 +60,14 @@ void pool_stop_starting(struct pool *p);
 
 void pool_signal(const struct pool *p, int sig);
 int pool_running(const struct pool *p);
+
+/* How many workers there shall be now. */
 int pool_size(const struct pool *p);
+
+/* 1 when all of them are ready. */
+int pool_is_ready(const struct pool *p);
+
+/* The configuration of those that serve; valid until the next pool_tick. */
+const struct conf *pool_conf(const struct pool *p);
 
 #endif

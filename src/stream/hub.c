@@ -373,6 +373,7 @@ viewer_new(struct hub *h, const struct hub_viewer *spec)
 	DL_APPEND(v->topic->viewers, v);
 	DL_APPEND2(h->quiet, v, quiet_prev, quiet_next);
 	h->viewers++;
+	h->awaiting += v->mode == HUB_AWAIT;
 	return v;
 }
 
@@ -399,6 +400,12 @@ hub_attach(struct hub *h, const struct hub_viewer *spec, int begins)
 			return;
 	}
 	topic_cover(v->topic);
+}
+
+int
+hub_awaiting(struct hub *h)
+{
+	return h->awaiting;
 }
 
 int

@@ -86,6 +86,9 @@ void hub_break(struct hub *h, const char *agent, struct frame *notice);
 /* Ends all streams: the process stops. */
 void hub_close_all(struct hub *h);
 
+/* Requests that wait for the end of a turn. Any thread. */
+int hub_awaiting(struct hub *h);
+
 int hub_viewers(const struct hub *h);
 
 /* From live. */

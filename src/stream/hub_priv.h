@@ -67,6 +67,7 @@ struct hub {
 	int64_t heartbeat_ms;
 	size_t backlog_max;
 	int viewers;
+	_Atomic int awaiting; /* of them, HUB_AWAIT */
 	struct buf scratch;
 };
 

@@ -26,13 +26,14 @@
 #include "store/store.h"
 #include "worker/keeper.h"
 
-#define FIRST_TRY_MS 50 /* while the first look has not succeeded */
+#define FIRST_TRY_MS 50 /* while a look at all has not succeeded */
 
 struct keeper {
 	struct app *app;
 	pthread_t thread;
 	struct lck lck;
 	struct lck_cond wake;
+	int look; /* at all of them */
 	int stop;
 };
 
@@ -72,34 +73,48 @@ sweep(struct keeper *k, int64_t before_ms)
 	return rc < 0 ? -1 : 0;
 }
 
-/* Sleeps. 1 the worker stops. */
+/* Sleeps. 0, with look_r whether somebody told it to look; -1 the worker
+ * stops. */
 static int
-keeper_sleep(struct keeper *k, int64_t ms)
+keeper_sleep(struct keeper *k, int64_t ms, int *look_r)
 {
 	int64_t deadline = clk_mono_ms() + ms;
 	int stop;
 
 	lck_take(&k->lck);
-	while (!k->stop && clk_mono_ms() < deadline)
+	while (!k->stop && !k->look && clk_mono_ms() < deadline)
 		lck_cond_wait(&k->wake, &k->lck, deadline);
 	stop = k->stop;
+	*look_r = k->look;
+	k->look = 0;
 	lck_drop(&k->lck);
-	return stop;
+	return stop ? -1 : 0;
 }
 
 static void *
 keeper_thread(void *arg)
 {
 	struct keeper *k = arg;
-	int64_t every = k->app->conf->store_sweep_ms;
+	int64_t every = k->app->conf->store_sweep_ms, wait;
+	int all = 1, again, look;
 
 	prctl(PR_SET_NAME, "fpm-keeper");
-	while (sweep(k, INT64_MAX) < 0)
-		if (keeper_sleep(k, FIRST_TRY_MS))
+	do {
+		again = sweep(k, all ? INT64_MAX : clk_wall_ms()) < 0 && all;
+		wait = again ? FIRST_TRY_MS : every;
+		if (keeper_sleep(k, wait, &look) < 0)
 			return NULL;
-	while (!keeper_sleep(k, every))
-		sweep(k, clk_wall_ms());
-	return NULL;
+		all = again || look;
+	} while (1);
+}
+
+void
+keeper_look(struct keeper *k)
+{
+	lck_take(&k->lck);
+	k->look = 1;
+	lck_cond_signal(&k->wake);
+	lck_drop(&k->lck);
 }
 
 struct keeper *

@@ -10,7 +10,8 @@
  *
  * SIGQUIT: accepts no more, lets turns finish for drain_timeout. SIGTERM, or
  * the end of the master: turns stop at their last commit, and give up their
- * leases so that whoever comes next need not wait.
+ * leases so that whoever comes next need not wait. SIGUSR2: somebody ended
+ * and has no heir, so this one looks for what it held.
  */
 #include "config.h"
 
@@ -19,6 +20,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,7 @@ struct worker {
 	struct acceptor *acceptor;
 	struct keeper *keeper;
 	int signal_fd;
+	_Atomic int settled; /* what requests asked of the loop is done */
 };
 
 /* ---- what the parts tell each other; the loop's thread ---- */
@@ -227,6 +230,7 @@ signals_open(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR2);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		abort();
@@ -251,8 +255,12 @@ wait_signal(struct worker *w, int ms)
 			abort();
 	if (pfd[1].revents != 0)
 		return SIGTERM;
-	if (read(w->signal_fd, &si, sizeof(si)) == sizeof(si))
+	if (read(w->signal_fd, &si, sizeof(si)) != sizeof(si))
+		return 0;
+	if (si.ssi_signo != SIGUSR2)
 		return (int)si.ssi_signo;
+	if (w->keeper != NULL)
+		keeper_look(w->keeper);
 	return 0;
 }
 
@@ -275,11 +283,21 @@ on_close_parts(void *arg)
 	loop_stop(w->loop);
 }
 
-/* Lets turns end by themselves until the deadline or a SIGTERM. */
+static void
+on_settled(void *arg)
+{
+	atomic_store((_Atomic int *)arg, 1);
+}
+
+/* Lets turns end by themselves, and requests that wait for the end of one be
+ * answered, until the deadline or a SIGTERM. */
 static void
 drain(struct worker *w, int64_t deadline_ms)
 {
-	while (runner_running(w->app.runner) > 0 && clk_mono_ms() < deadline_ms)
+	loop_post(w->loop, "drain", on_settled, &w->settled);
+	while ((!w->settled || runner_running(w->app.runner) > 0 ||
+		   hub_awaiting(w->app.hub) > 0) &&
+	       clk_mono_ms() < deadline_ms)
 		if (wait_signal(w, LOOK_EVERY_MS) == SIGTERM)
 			return;
 }
@@ -328,7 +346,6 @@ worker_stop(struct worker *w, int sig)
 	struct app *app = &w->app;
 
 	log_info("stopping, %d turns run", runner_running(app->runner));
-	__atomic_store_n(&app->draining, 1, __ATOMIC_RELEASE);
 	scoreboard_row(app->board, app->slot)->state = BOARD_DRAINING;
 	keeper_stop(&w->keeper);
 	acceptor_stop(&w->acceptor);

@@ -842,6 +842,14 @@ class Stack:
                 slots[int(argv[argv.index("--worker") + 1])] = pid
         return [slots[n] for n in sorted(slots)]
 
+    def children(self):
+        """Pids of all that the master has started."""
+        return children(self.master)
+
+    @staticmethod
+    def argv(pid):
+        return arguments(pid)
+
     def kill_worker(self, i=None):
         """kill -9 of the worker in slot i (default: the first there is)."""
         pid = self.workers()[i or 0]

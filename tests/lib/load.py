@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""Load that must not notice what happens to the pool: viewers that stay, and turns that keep coming.
+
+    with Load(stack, viewers=200, turns_per_second=20) as load:
+        ...
+    load.check()
+
+All requests go through nginx, without TLS, from one thread. A viewer that is cut comes back with the cursor
+that it had; a request that is not answered with 200 or 202, or a cut without a cursor, is a failure. At the
+end each viewer must have seen exactly the log of its agent, and each accepted message have its one turn.
+"""
+
+import asyncio
+import itertools
+import json
+import threading
+import time
+
+from stack import event_id, scaled, wait_for
+
+
+class Viewer:
+    """Every event of an agent, from the first; what it has seen."""
+
+    def __init__(self, load, agent):
+        self.load, self.agent, self.cursor = load, agent, None
+        self.ids, self.cuts = [], 0
+
+    async def follow(self):
+        while not self.load.over:
+            await self.load.stream(f"{self.agent.path}/events", self.agent, self)
+            self.cuts += not self.load.over
+
+    def take(self, cursor, data):
+        self.cursor = cursor
+        if data is not None:
+            self.ids.append(cursor)
+
+
+class Turn:
+    """A POST chat; then, if that is cut, the events behind what it showed."""
+
+    def __init__(self, load, agent):
+        self.load, self.agent, self.cursor = load, agent, None
+        self.turn = self.reason = None
+
+    async def run(self):
+        begin = time.monotonic()
+        await self.load.stream(f"{self.agent.path}/chat", self.agent, self, body={"message": "slow 8"})
+        while self.reason is None and not self.load.failures:
+            await self.load.stream(f"{self.agent.path}/events", self.agent, self)
+        self.load.times.append(time.monotonic() - begin)
+
+    def take(self, cursor, data):
+        self.cursor = cursor
+        if data is not None and data["kind"] == "done" and data["turn"] == self.turn:
+            self.reason = data["reason"]
+
+
+class Load:
+    def __init__(self, stack, viewers=200, turns_per_second=20, agents=40):
+        self.stack = stack
+        self.over, self.failures, self.times = False, [], []
+        users = [stack.user() for _ in range(8)]
+        self.agents = [u.agent() for _, u in zip(range(agents), itertools.cycle(users))]
+        self.viewers = [Viewer(self, a) for _, a in zip(range(viewers), itertools.cycle(self.agents))]
+        self.pause = 1 / turns_per_second
+        self.turns, self._streams = [], set()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+
+    # -- in the thread
+
+    async def stream(self, path, agent, taker, body=None):
+        """One request, to its end or until whoever takes it is served."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.stack.http_port)
+        except OSError as e:
+            return self.failures.append(f"{path}: {e}")
+        self._streams.add(writer)
+        try:
+            payload = b"" if body is None else json.dumps(body).encode()
+            head = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.0", "Host: localhost", f"Authorization: Bearer {agent.user.token}",
+                    "Accept: text/event-stream", "Content-Type: application/json", f"Content-Length: {len(payload)}"]
+            if taker.cursor is not None:
+                head.append(f"Last-Event-ID: {taker.cursor}")
+            writer.write("\r\n".join([*head, "", ""]).encode() + payload)
+            await self._read(path, reader, taker)
+        except OSError as e:
+            if not self.over:
+                self.failures.append(f"{path}: {e}")
+        finally:
+            self._streams.discard(writer)
+            writer.close()
+        return None
+
+    async def _read(self, path, reader, taker):
+        status = await reader.readline()
+        if b" 200 " not in status:
+            if not self.over:
+                self.failures.append(f"{path}: {status} {await reader.read()}")
+            return
+        cursor = data = None
+        in_head = True
+        while line := await reader.readline():
+            line = line.rstrip(b"\r\n")
+            if in_head:
+                in_head = line != b""
+                if line.lower().startswith(b"x-turn-id: "):
+                    taker.turn = line[11:].decode()
+            elif line.startswith(b"id: "):
+                cursor = line[4:].decode()
+            elif line.startswith(b"data: "):
+                data = json.loads(line[6:])
+            elif line == b"" and cursor is not None:
+                taker.take(cursor, data)
+                cursor = data = None
+                if getattr(taker, "reason", None) is not None:
+                    return
+            elif line == b"" and data is not None:
+                self.failures.append(f"{path}: a notice: {data}")
+                data = None
+        if taker.cursor is None and not self.over:
+            self.failures.append(f"{path}: cut without a cursor")
+
+    async def _run(self):
+        viewers = [asyncio.create_task(v.follow()) for v in self.viewers]
+        running, due = set(), time.monotonic()
+        for agent in itertools.cycle(self.agents):
+            if self._stopping.is_set():
+                break
+            turn = Turn(self, agent)
+            self.turns.append(turn)
+            running.add(task := asyncio.create_task(turn.run()))
+            task.add_done_callback(running.discard)
+            due = max(due + self.pause, time.monotonic() - 1)
+            await asyncio.sleep(max(0, due - time.monotonic()))
+        if running:
+            await asyncio.wait(running, timeout=scaled(20))
+        self.unfinished = len(running)
+        end = time.monotonic() + scaled(10)
+        while time.monotonic() < end and not all(self._has_all(v) for v in self.viewers):
+            await asyncio.sleep(0.05)
+        self.over = True
+        for writer in list(self._streams):
+            writer.close()
+        for task in viewers:
+            task.cancel()
+        await asyncio.gather(*viewers, return_exceptions=True)
+
+    def _has_all(self, viewer):
+        last = max((event_id(t.cursor) for t in self.turns if t.agent is viewer.agent and t.cursor), default=(0, 0))
+        return bool(viewer.ids) and event_id(viewer.ids[-1]) >= last
+
+    # -- for the test
+
+    def more(self, n, seconds=20):
+        """Waits until n more turns are over."""
+        enough = len(self.times) + n
+        wait_for(lambda: self.failures or len(self.times) >= enough, seconds, "the turns do not end")
+
+    def __enter__(self):
+        self._stopping = threading.Event()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc):
+        self._stopping.set()
+        self._thread.join(scaled(60))
+
+    def check(self):
+        """What must hold, whatever happened. Prints what was seen."""
+        assert not self._thread.is_alive(), "the load does not end"
+        assert not self.failures, (len(self.failures), self.failures[:5])
+        assert self.unfinished == 0, f"{self.unfinished} turns are not done"
+        reasons = {t.reason for t in self.turns}
+        assert reasons == {"completed"}, reasons
+        assert len({t.turn for t in self.turns}) == len(self.turns), "two messages, one turn"
+        logs = {a.id: a.log_ids() for a in self.agents}
+        for v in self.viewers:
+            assert v.ids == logs[v.agent.id], (v.agent.id, len(v.ids), len(logs[v.agent.id]))
+        times = sorted(self.times)
+        print(f"{len(self.turns)} turns, {sum(v.cuts for v in self.viewers)} cuts of {len(self.viewers)} viewers, "
+              f"turns p50 {times[len(times) // 2] * 1000:.0f} ms, longest {times[-1] * 1000:.0f} ms")
