@@ -32,6 +32,9 @@ struct board_worker {
 	_Atomic uint64_t restarts;
 	_Atomic uint64_t requests;
 	_Atomic uint64_t turns_done;
+	_Atomic uint32_t busy;        /* threads that answer a request now */
+	_Atomic int64_t beat_ms;      /* monotonic: its loop ran */
+	_Atomic int64_t memory_bytes; /* resident, as of then */
 	_Atomic uint32_t count[BOARD_KINDS];
 	struct board_user users[BOARD_USERS];
 	struct board_user rest; /* those without an entry */

@@ -28,11 +28,13 @@
 #include "base/clk.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "conf/conf.h"
 #include "master/listen.h"
 #include "master/master.h"
 #include "master/pool.h"
 #include "master/reload.h"
+#include "master/status.h"
 
 #define FINISH_GRACE_MS 3000 /* for a worker to leave after its drain */
 #define TERM_GRACE_MS 3000
@@ -47,6 +49,7 @@ enum master_state {
 struct master {
 	struct pool *pool;
 	struct reload *reload;
+	struct status status;
 	enum master_state state;
 	int64_t deadline_ms; /* of the state; 0: none */
 	int signal_fd;
@@ -76,6 +79,7 @@ master_enter(struct master *m, enum master_state s)
 	    state_name(s), pool_running(m->pool));
 	m->state = s;
 	m->deadline_ms = clk_mono_ms() + grace[s];
+	status_stopping();
 	reload_cancel(m->reload);
 	pool_stop_starting(m->pool);
 	pool_signal(m->pool, signals[s]);
@@ -103,6 +107,15 @@ master_reap(struct master *m)
 }
 
 static void
+master_reload(struct master *m)
+{
+	if (m->state != MASTER_NORMAL)
+		return;
+	status_reloading(&m->status);
+	reload_ask(m->reload, clk_mono_ms());
+}
+
+static void
 master_signalled(struct master *m)
 {
 	struct signalfd_siginfo si;
@@ -117,8 +130,7 @@ master_signalled(struct master *m)
 			master_enter(m, MASTER_TERMINATING);
 			break;
 		case SIGHUP:
-			if (m->state == MASTER_NORMAL)
-				reload_ask(m->reload, clk_mono_ms());
+			master_reload(m);
 			break;
 		default: /* SIGCHLD: every wake-up reaps */
 			break;
@@ -142,8 +154,9 @@ master_timeout_ms(const struct master *m)
 
 	if (m->state != MASTER_NORMAL)
 		return left < 0 ? 0 : (int)left;
-	return (int)sooner(
-	    pool_next_due_ms(m->pool, now), reload_next_due_ms(m->reload, now));
+	left = m->status.next_ms - now;
+	left = sooner(left < 0 ? 0 : left, reload_next_due_ms(m->reload, now));
+	return (int)sooner(left, pool_next_due_ms(m->pool, now));
 }
 
 static void
@@ -157,6 +170,7 @@ master_tick(struct master *m)
 	}
 	pool_tick(m->pool, now);
 	reload_tick(m->reload, now);
+	status_tick(&m->status, m->pool, reload_is_busy(m->reload), now);
 }
 
 static void
@@ -237,6 +251,7 @@ master_run(struct conf *c, int conf_fd, int ready_fd)
 	struct err err;
 
 	log_name_set("master");
+	notify_init();
 	raise_fd_limit();
 	m.signal_fd = signals_open(&err);
 	if (m.signal_fd < 0 || listener_open(c, &l, &err) < 0) {

@@ -401,6 +401,44 @@ pool_size(const struct pool *p)
 	return p->now->want;
 }
 
+void
+pool_count(const struct pool *p, struct pool_counts *n_r)
+{
+	const struct board_worker *row;
+
+	memset(n_r, 0, sizeof(*n_r));
+	for (int i = 0; i < p->used; i++) {
+		row = scoreboard_row(p->board, i);
+		if (p->slots[i].pid == 0)
+			continue;
+		n_r->workers += p->slots[i].role != SLOT_LEAVING;
+		n_r->leaving += p->slots[i].role == SLOT_LEAVING;
+		n_r->turns += row->count[BOARD_TURNS];
+		n_r->streams += row->count[BOARD_VIEWERS];
+	}
+}
+
+int
+pool_kill_stuck(struct pool *p, int64_t ms, int64_t now_ms)
+{
+	const struct slot *s;
+	int well = p->now->want == 0;
+
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_FREE || s->role == SLOT_LEAVING)
+			continue;
+		if (slot_is_stuck(p, s, ms, now_ms)) {
+			log_error("worker %d (pid %d) does nothing any more", i,
+			    (int)s->pid);
+			kill(s->pid, SIGKILL);
+		} else {
+			well += slot_is_ready(p, s);
+		}
+	}
+	return well;
+}
+
 int
 pool_is_ready(const struct pool *p)
 {

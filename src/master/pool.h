@@ -67,6 +67,20 @@ int pool_size(const struct pool *p);
 /* 1 when all of them are ready. */
 int pool_is_ready(const struct pool *p);
 
+struct pool_counts {
+	int workers; /* that serve */
+	int leaving;
+	int64_t turns, streams;
+};
+
+void pool_count(const struct pool *p, struct pool_counts *n_r);
+
+/*
+ * Kills workers whose loop has not run for so long. How many serve and are
+ * well; 1 if there need be none.
+ */
+int pool_kill_stuck(struct pool *p, int64_t ms, int64_t now_ms);
+
 /* The configuration of those that serve; valid until the next pool_tick. */
 const struct conf *pool_conf(const struct pool *p);
 

@@ -72,6 +72,10 @@ void slot_leave(struct slot *s, int sig, int64_t now_ms);
 /* One that leaves, and whose time is over: the next signal. */
 void slot_press(struct slot *s, int64_t now_ms);
 
+/* Its worker is ready, but its loop has not run for so long. */
+int slot_is_stuck(
+    const struct pool *p, const struct slot *s, int64_t ms, int64_t now_ms);
+
 /* Its worker is dead; when the heir is due. */
 void slot_died(struct slot *s, int64_t now_ms);
 

@@ -119,6 +119,19 @@ slot_is_ready(const struct pool *p, const struct slot *s)
 		   BOARD_READY;
 }
 
+int
+slot_is_stuck(
+    const struct pool *p, const struct slot *s, int64_t ms, int64_t now_ms)
+{
+	const struct board_worker *row =
+	    scoreboard_row(p->board, slot_number(p, s));
+	int64_t beat = row->beat_ms;
+
+	if (beat < s->started_ms)
+		beat = s->started_ms;
+	return slot_is_ready(p, s) && now_ms - beat > ms;
+}
+
 static int64_t
 pause_ms(int young_deaths)
 {

@@ -34,6 +34,7 @@
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/process.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "http/accept.h"
@@ -54,7 +55,8 @@
 #include "worker/worker.h"
 
 #define LOOK_EVERY_MS 20 /* whether the drain is over */
-#define ABANDON_MS 2000  /* for turns to notice that they are to stop */
+#define BEAT_MS 1000
+#define ABANDON_MS 2000 /* for turns to notice that they are to stop */
 
 struct worker {
 	struct app app;
@@ -69,6 +71,7 @@ struct worker {
 	struct models *models;
 	struct acceptor *acceptor;
 	struct keeper *keeper;
+	struct loop_timer *beat;
 	int signal_fd;
 	_Atomic int settled; /* what requests asked of the loop is done */
 };
@@ -134,7 +137,23 @@ on_order(void *ctx, const char *text)
 static void
 on_request(void *ctx, struct FCGX_Request *rq)
 {
-	api_serve(ctx, rq);
+	struct app *app = ctx;
+	struct board_worker *row = scoreboard_row(app->board, app->slot);
+
+	atomic_fetch_add(&row->busy, 1);
+	api_serve(app, rq);
+	atomic_fetch_sub(&row->busy, 1);
+}
+
+/* The loop runs: what the master wants to know of it. */
+static void
+on_beat(void *arg)
+{
+	struct worker *w = arg;
+	struct board_worker *row = scoreboard_row(w->app.board, w->app.slot);
+
+	row->beat_ms = clk_mono_ms();
+	row->memory_bytes = process_resident_bytes();
 }
 
 /* ---- putting together ---- */
@@ -201,6 +220,8 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	models_share(w->models, app->board);
 	app->store = store_new(c);
 	worker_parts_new(w, c);
+	w->beat = loop_timer_new(w->loop, "beat", on_beat, w);
+	loop_timer_start(w->beat, 0, BEAT_MS);
 	return 0;
 }
 
@@ -321,6 +342,7 @@ worker_free(struct worker *w)
 {
 	struct app *app = &w->app;
 
+	loop_timer_free(&w->beat);
 	runner_free(&app->runner);
 	hub_free(&app->hub);
 	live_free(&w->live);
