@@ -120,7 +120,7 @@ turn_stopped_step(struct turn *t)
 void
 turn_moved(struct turn *t)
 {
-	t->moved_ms = loop_now_ms(t->runner->parts.loop);
+	t->meter.moved_ms = loop_now_ms(t->runner->parts.loop);
 }
 
 /* What waits for Redis has the store's timeouts. */
@@ -136,10 +136,10 @@ on_watch(void *arg)
 	if (turn_tools_run(t))
 		turn_moved(t); /* they have timeouts of their own */
 	log_context_set(t->request_id, t->lease.agent, t->turn);
-	if (now - t->moved_ms >= c->turn_stall_timeout_ms)
+	if (now - t->meter.moved_ms >= c->turn_stall_timeout_ms)
 		turn_stop(t, STOP_STALLED);
 	else if (c->turn_timeout_ms > 0 &&
-		 now - t->began_ms >= c->turn_timeout_ms)
+		 now - t->meter.began_ms >= c->turn_timeout_ms)
 		turn_stop(t, STOP_TIMEOUT);
 	log_context_set("", "", "");
 }
@@ -158,7 +158,7 @@ turn_watch(struct turn *t)
 		    t->runner->parts.loop, "turn watch", on_watch, t);
 	loop_timer_start(t->watch, every, every);
 	turn_moved(t);
-	t->began_ms = t->moved_ms;
+	turn_meter_begin(t);
 }
 
 static enum turn_step

@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/json.h"
+#include "base/metrics.h"
 #include "conf/conf.h"
 #include "model/decode.h"
 #include "tool/schema.h"
@@ -63,6 +64,20 @@ call_note(struct turn_call *c, const char *note)
 	json_close(&c->audit, '}');
 }
 
+/* Its name counts only if there is such a tool: a model may say anything. */
+static void
+count_over(const struct turn_call *c)
+{
+	int tool =
+	    metric_value(LABEL_TOOL, c->tool == NULL ? "" : c->tool->name);
+	int end = (int)c->state - CALL_COMPLETED; /* as LABEL_END has them */
+
+	metric_add(METRIC_TOOL_CALLS, tool, end, 1);
+	if (c->started_ms > 0)
+		metric_observe(METRIC_TOOL_TIME, tool,
+		    1000 * (c->completed_ms - c->started_ms));
+}
+
 void
 call_set(struct turn_call *c, enum call_state state, const char *note)
 {
@@ -70,8 +85,10 @@ call_set(struct turn_call *c, enum call_state state, const char *note)
 	c->unwritten = 1;
 	if (state == CALL_EXECUTING)
 		c->started_ms = clk_wall_ms();
-	if (CALL_IS_OVER(state))
+	if (CALL_IS_OVER(state)) {
 		c->completed_ms = clk_wall_ms();
+		count_over(c);
+	}
 	call_note(c, note);
 }
 

@@ -18,7 +18,6 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/scoreboard.h"
 #include "conf/conf.h"
 
 #define REPAIRS_MAX 2 /* answers that are not by the schema */
@@ -104,6 +103,7 @@ commit_done(struct turn *t, const char *reason, const char *more, int steerable)
 {
 	turn_commit_event(t, EVENT_DONE,
 	    arena_printf(t->arena, ",\"reason\":\"%s\"%s", reason, more));
+	t->meter.done_reason = reason;
 	if (t->reported)
 		journal_op_set(&t->commit, "task", "");
 	journal_op_final(&t->commit, steerable);
@@ -335,14 +335,6 @@ step_failed(struct turn *t)
 	return turn_commit(t, TURN_NEXT);
 }
 
-static void
-count_done(struct turn *t)
-{
-	struct runner_parts *p = &t->runner->parts;
-
-	scoreboard_row(p->board, p->slot)->turns_done++;
-}
-
 /* The next turn under the same lease. */
 static enum turn_step
 begin_next(struct turn *t)
@@ -374,10 +366,10 @@ step_next(struct turn *t)
 {
 	switch (t->commit.outcome) {
 	case JOURNAL_NEXT:
-		count_done(t);
+		turn_meter_done(t);
 		return begin_next(t);
 	case JOURNAL_IDLE:
-		count_done(t);
+		turn_meter_done(t);
 		return TURN_OVER;
 	case JOURNAL_PARKED:
 		return TURN_OVER;

@@ -12,6 +12,7 @@
 #include "agent/turn_compact.h"
 #include "agent/turn_hook.h"
 #include "agent/turn_mcp.h"
+#include "agent/turn_meter.h"
 #include "agent/turn_step.h"
 #include "agent/turn_task.h"
 #include "agent/turn_tools.h"
@@ -75,12 +76,11 @@ struct turn {
 	char tail[MODEL_TAIL]; /* its last bytes, which the request changes */
 	int shown;
 	struct loop_timer *timer; /* until the next attempt */
-	struct loop_timer *watch; /* looks at these: */
-	int64_t began_ms;         /* when it began to be at work here */
-	int64_t moved_ms;         /* when something last happened */
-	struct webhook *hook;     /* the one before the model, while it runs */
-	const char *extra;        /* what it said */
-	int hooked;               /* the step it was asked for */
+	struct loop_timer *watch; /* looks at this: */
+	struct turn_meter meter;
+	struct webhook *hook; /* the one before the model, while it runs */
+	const char *extra;    /* what it said */
+	int hooked;           /* the step it was asked for */
 	struct model_failure failure; /* why the turn fails, if not the model */
 
 	/* The tools of a step, in memory of its own. */

@@ -15,8 +15,10 @@
 
 #include "api/api_priv.h"
 #include "api/limits.h"
+#include "api/status.h"
 #include "base/clk.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "http/route.h"
@@ -61,6 +63,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/health", health_get, API_OPEN },
 	{ "GET", "/ready", ready_get, API_OPEN },
 	{ "GET", "/live", live_get, API_OPEN },
+	{ "GET", "/metrics", metrics_get, API_OPEN | API_ANY },
 	{ NULL, NULL, NULL, 0 },
 };
 
@@ -360,7 +363,7 @@ prepare(struct api_call *c, const struct http_route *r, struct err *err)
 		    c->rq, (size_t)conf->sandbox_max_file_bytes, err);
 	if (http_read_body(c->rq, (size_t)conf->limits_body_bytes, err) < 0)
 		return -1;
-	if (negotiate(c, r->flags, err) < 0)
+	if ((r->flags & API_ANY) == 0 && negotiate(c, r->flags, err) < 0)
 		return -1;
 	if ((r->flags & API_JSON) && read_json(c, err) < 0)
 		return -1;
@@ -383,6 +386,7 @@ dispatch(struct api_call *c, struct err *err)
 	}
 	if (r == NULL)
 		return -1;
+	c->route = r;
 	if (prepare(c, r, err) < 0)
 		return -1;
 	return r->handle(c, err);
@@ -401,6 +405,22 @@ log_failure(const struct api_call *c, const struct err *err)
 		    err->text);
 }
 
+/* Of which route, how it was answered, and how long it held the thread. */
+static void
+count_request(const struct api_call *c, int64_t began_us)
+{
+	char route[128] = "", code[16];
+
+	if (c->route != NULL)
+		snprintf(route, sizeof(route), "%s %s", c->route->method,
+		    c->route->pattern);
+	snprintf(code, sizeof(code), "%dxx", c->rs->status / 100);
+	metric_add(METRIC_REQUESTS, metric_value(LABEL_ROUTE, route),
+	    metric_value(LABEL_CODE, code), 1);
+	metric_observe(METRIC_REQUEST_TIME, 0, clk_mono_us() - began_us);
+	metric_add(METRIC_REQUESTS_ACTIVE, 0, 0, -1);
+}
+
 void
 api_serve(struct app *app, struct FCGX_Request *fcgi)
 {
@@ -413,8 +433,10 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 		.arena = a,
 		.user = "",
 		.tenant = "" };
+	int64_t began_us = clk_mono_us();
 	struct err err;
 
+	metric_add(METRIC_REQUESTS_ACTIVE, 0, 0, 1);
 	err_clear(&err);
 	http_request_init(&rq, a, fcgi);
 	http_response_init(&rs, a);
@@ -429,6 +451,7 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 	if (!rq.detached && !rq.sent)
 		http_send(&rq, &rs);
 	scoreboard_row(app->board, app->slot)->requests++;
+	count_request(&c, began_us);
 	log_context_set("", "", "");
 	arena_close(&a);
 }

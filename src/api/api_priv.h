@@ -9,6 +9,7 @@
 #include "store/event.h"
 #include "store/store.h"
 
+struct http_route;
 struct hub_viewer;
 
 /* Flags of a route. */
@@ -18,6 +19,7 @@ struct hub_viewer;
 #define API_SSE 8    /* answers an event stream, or JSON where both */
 #define API_BOTH 16  /* with API_SSE: JSON too, by Accept */
 #define API_RAW 32   /* a file: any type, and as large as one may be */
+#define API_ANY 128  /* of whichever type: the handler looks at Accept */
 #define API_TAR 64   /* JSON, or a tar archive by Accept or ?format=tar */
 #define API_CHAT 128 /* may begin a turn: it counts as a chat */
 
@@ -28,10 +30,11 @@ struct api_call {
 	struct http_response *rs;
 	struct arena *arena;
 	const char *user;
-	const char *tenant;      /* "": none */
-	unsigned roles;          /* bits: 1 << IDENTITY_... */
-	const struct json *body; /* API_JSON */
-	int wants_json;          /* API_BOTH: Accept prefers it */
+	const char *tenant;             /* "": none */
+	unsigned roles;                 /* bits: 1 << IDENTITY_... */
+	const struct json *body;        /* API_JSON */
+	int wants_json;                 /* API_BOTH: Accept prefers it */
+	const struct http_route *route; /* NULL: there is none */
 };
 
 /* Whether the caller has a role. */

@@ -14,6 +14,7 @@ struct conf;
 struct hub;
 struct keyring;
 struct loop;
+struct networks;
 struct runner;
 struct sandbox;
 struct scoreboard;
@@ -40,6 +41,7 @@ struct app {
 	struct skills *skills; /* those that templates may name */
 	struct models *models;
 	struct sandbox *sandbox; /* NULL: there is none */
+	struct networks *status_allow;
 };
 
 /*

@@ -10,10 +10,12 @@
 #include <strings.h>
 
 #include "api/api_priv.h"
+#include "api/status.h"
 #include "auth/keyring.h"
 #include "auth/token_cache.h"
 #include "base/clk.h"
 #include "conf/conf.h"
+#include "net/address.h"
 
 int
 app_auth_init(struct app *app, const struct conf *c, struct err *err)
@@ -91,5 +93,23 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 	c->user = arena_strdup(c->arena, id.user);
 	c->tenant = arena_strdup(c->arena, id.tenant);
 	c->roles = id.roles;
+	return 0;
+}
+
+int
+api_check_admin(struct api_call *c, struct err *err)
+{
+	const char *from = http_header(c->rq, "REMOTE_ADDR");
+
+	if (from != NULL && networks_contain(c->app->status_allow, from))
+		return 0;
+	if (http_header(c->rq, "HTTP_AUTHORIZATION") == NULL)
+		return err_set(err, ERR_FORBIDDEN,
+		    "neither an address of status.allow nor a token");
+	if (api_authenticate(c, 0, err) < 0)
+		return -1;
+	if (!api_has_role(c, IDENTITY_ADMIN))
+		return err_set(
+		    err, ERR_FORBIDDEN, "the token has not the admin.role");
 	return 0;
 }

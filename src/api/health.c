@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/status.h"
 #include "base/clk.h"
 #include "base/process.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 
-static const char *
-state_name(int state)
+const char *
+api_worker_state(int state)
 {
 	static const char *const names[] = { "empty", "starting", "ready",
 		"draining" };
@@ -37,7 +38,8 @@ add_pool(struct buf *b, struct app *app)
 			continue; /* a slot without a worker */
 		json_open(b, NULL, '{');
 		json_add_int(b, "pid", atomic_load(&w->pid));
-		json_add_str(b, "state", state_name(atomic_load(&w->state)));
+		json_add_str(
+		    b, "state", api_worker_state(atomic_load(&w->state)));
 		json_close(b, '}');
 		ready += atomic_load(&w->state) == BOARD_READY;
 		turns += atomic_load(&w->count[BOARD_TURNS]);

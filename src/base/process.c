@@ -98,17 +98,6 @@ process_end_signals(void)
 	return fd;
 }
 
-void
-process_raise_descriptors(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
-		rl.rlim_cur = rl.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &rl);
-	}
-}
-
 int64_t
 process_resident_bytes(void)
 {
@@ -121,4 +110,15 @@ process_resident_bytes(void)
 		resident = 0;
 	fclose(f);
 	return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+void
+process_raise_descriptors(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -163,11 +164,13 @@ scoreboard_row(struct scoreboard *sb, int slot)
 void
 scoreboard_row_clear(struct scoreboard *sb, int slot)
 {
-	struct board_worker *row = &sb->rows[slot];
-	uint64_t restarts = row->restarts;
+	char *row = (char *)&sb->rows[slot];
+	size_t at = offsetof(struct board_worker, restarts);
+	size_t behind = at + sizeof(sb->rows[slot].restarts);
 
-	memset((void *)row, 0, sizeof(*row));
-	row->restarts = restarts;
+	/* Somebody may be reading the restarts: they never fall. */
+	memset(row, 0, at);
+	memset(row + behind, 0, sizeof(sb->rows[slot]) - behind);
 }
 
 /* 1 if an entry is free: nobody's, or of a user who has nothing any more. */

@@ -142,6 +142,8 @@ struct conf {
 	int64_t compact_keep_turns;
 	char *compact_model, *compact_prompt;
 
+	char *status_allow;
+
 	char *approval_role;
 	char *budget_role;
 	char *admin_role;

@@ -52,6 +52,7 @@ const struct setting_section setting_sections[] = {
 	{ "approval", "Questions to a human", 0 },
 	{ "budget", "What turns may cost", 0 },
 	{ "admin", "Who runs this server", 0 },
+	{ "status", "What the pool tells of itself", 0 },
 	{ "limits", "Bounds", 0 },
 };
 
@@ -522,6 +523,13 @@ const struct setting settings[] = {
 	STRING("admin.role", admin_role, "",
 	    "Who has this role may see what concerns the whole server. "
 	    "Empty: nobody."),
+
+	STRING("status.allow", status_allow, "127.0.0.1 ::1",
+	    "Addresses and networks, separated by spaces, from which /metrics "
+	    "and /status may be read without a token (10.0.0.0/8). From "
+	    "elsewhere it takes a token with the role of admin.role. The "
+	    "address is the one that nginx sees; where it stands behind "
+	    "another proxy it must be told by set_real_ip_from."),
 
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,

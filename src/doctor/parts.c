@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "doctor/parts.h"
 #include "model/call.h"
+#include "net/address.h"
 #include "net/webhook.h"
 #include "sandbox/client.h"
 #include "tool/skills.h"
@@ -99,10 +100,25 @@ check_sandbox(const struct conf *c, struct buf *seen, struct err *err)
 	return 0;
 }
 
+static int
+check_status(const struct conf *c, struct buf *seen, struct err *err)
+{
+	struct networks *n = networks_parse(c->status_allow, err);
+
+	if (n == NULL)
+		return err_prefix(err, "status.allow");
+	networks_free(&n);
+	buf_printf(seen, "/metrics and /status are for %s%s",
+	    *c->status_allow == '\0' ? "no address" : c->status_allow,
+	    *c->admin_role == '\0' ? "" : ", and for admin.role");
+	return 0;
+}
+
 static const struct part parts[] = {
 	{ "tokens", check_tokens },
 	{ "templates", check_templates },
 	{ "sandbox.settings", check_sandbox },
+	{ "status.allow", check_status },
 	{ "model.key", check_models },
 };
 

@@ -29,6 +29,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "master/pool_priv.h"
@@ -214,10 +215,12 @@ pool_new(struct conf *c, int conf_fd, int listen_fd, struct err *err)
 	p->listen_fd = listen_fd;
 	p->starting = 1;
 	p->reload = POOL_RELOADED;
-	p->alive[0] = p->alive[1] = -1;
+	p->alive[0] = p->alive[1] = p->metrics_fd = -1;
 	p->now = generation_new(p, c, conf_fd);
 	p->board = scoreboard_new(POOL_SLOTS, err);
-	if (p->board == NULL) {
+	if (p->board != NULL)
+		p->metrics_fd = metrics_new(err);
+	if (p->metrics_fd < 0) {
 		pool_free(&p);
 	} else if (pipe2(p->alive, O_CLOEXEC) < 0) {
 		err_set(err, ERR_INTERNAL, "pipe: %s", strerror(errno));
@@ -242,6 +245,8 @@ pool_free(struct pool **p_p)
 	for (int i = 0; i < 2; i++)
 		if (p->alive[i] >= 0)
 			close(p->alive[i]);
+	if (p->metrics_fd >= 0)
+		close(p->metrics_fd);
 	scoreboard_free(&p->board);
 	free(p);
 }

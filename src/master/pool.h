@@ -14,6 +14,7 @@ enum worker_fd {
 	WORKER_FD_BOARD,
 	WORKER_FD_CONF,
 	WORKER_FD_ALIVE, /* reads EOF when the master is gone */
+	WORKER_FD_METRICS,
 	WORKER_FD_END
 };
 

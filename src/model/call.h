@@ -53,6 +53,13 @@ struct model_request {
 	void *ctx;
 };
 
+/* Of a call, monotonic. */
+struct model_times {
+	int64_t began_us;
+	int64_t heard_us; /* the first byte of the answer; 0: none came */
+	int64_t ended_us;
+};
+
 /*
  * The models of the configuration, with their keys. NULL and ERR_CONFIG if
  * one cannot be used as configured. l and f may be NULL where nothing is
@@ -99,6 +106,9 @@ void model_call_cancel(struct model_call *c);
 
 /* What came of it; valid from on_end until the call is freed. */
 struct model_result *model_call_result(struct model_call *c);
+
+/* When it was what; valid from on_end until the call is freed. */
+const struct model_times *model_call_times(const struct model_call *c);
 
 /* After on_end, any thread. */
 void model_call_free(struct model_call **c_p);

@@ -153,6 +153,7 @@ on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
 	struct http_call *c = ctx;
 	size_t room;
 
+	model_call_heard(&c->call);
 	if (head->status == 200)
 		return take_answer(c, data, len, err);
 	room = ERROR_BODY_MAX - c->error_body.len;

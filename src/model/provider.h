@@ -40,6 +40,8 @@ struct model_call {
 	const struct model *model;
 	const struct model_request *rq;
 	int ended;
+	int cancelled; /* by its owner */
+	struct model_times times;
 };
 
 /* How a model is called: over HTTP, or by scenarios. */
@@ -59,6 +61,9 @@ struct model_engine {
 
 extern const struct model_engine engine_http;
 extern const struct model_engine engine_script;
+
+/* Something of the answer has come. */
+void model_call_heard(struct model_call *c);
 
 /* Tells the owner, once. The engine's, when nothing more will come and
  * result->request_id is what the header said, or "". */

@@ -156,6 +156,7 @@ message_start(struct script_call *c)
 	if (c->message_started)
 		return;
 	c->message_started = 1;
+	model_call_heard(&c->call);
 	snprintf(id, sizeof(id), "msg_%08lld", (long long)m->script->calls);
 	b = event_open(c, "message_start");
 	json_open(b, "message", '{');

@@ -167,3 +167,11 @@ networks_admit(const struct networks *n, const struct sockaddr *address)
 	}
 	return is_among(a, n) || !is_special(a);
 }
+
+int
+networks_contain(const struct networks *n, const char *text)
+{
+	unsigned char a[16];
+
+	return address_read(text, a) >= 0 && is_among(a, n);
+}

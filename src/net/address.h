@@ -28,4 +28,7 @@ void networks_free(struct networks **n_p);
  */
 int networks_admit(const struct networks *n, const struct sockaddr *address);
 
+/* 1 if text is an address, of whichever family, in one of the networks. */
+int networks_contain(const struct networks *n, const char *text);
+
 #endif

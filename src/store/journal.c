@@ -28,6 +28,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/metrics.h"
 #include "conf/conf.h"
 #include "store/journal_priv.h"
 #include "store/redis_link.h"
@@ -113,11 +114,20 @@ journal_coalesce_ms(const struct journal *j)
 }
 
 void
+journal_batch_begins(struct journal *j)
+{
+	j->batch_began_ms = loop_now_ms(j->loop);
+	j->batch_began_us = clk_mono_us();
+}
+
+void
 journal_batch_ended(struct journal *j)
 {
 	int64_t us = 1000 * (loop_now_ms(j->loop) - j->batch_began_ms);
 
 	j->batch_us += (us - j->batch_us) / BATCHES_OF_LATE;
+	metric_observe(METRIC_STORE_TIME, METRIC_WAY_COMMIT,
+	    clk_mono_us() - j->batch_began_us);
 }
 
 /* By due_ms: nearly always at the end, as the wait changes little. */
@@ -342,7 +352,7 @@ journal_flush(void *arg)
 	struct journal_log *log;
 
 	if (redis_link_up(j->link) && j->on_link == 0) {
-		j->batch_began_ms = loop_now_ms(j->loop);
+		journal_batch_begins(j);
 		while ((log = queue_pop(&j->ready)) != NULL)
 			call_send(call_new(log));
 	}
@@ -412,6 +422,7 @@ journal_log_show(
 	if (count == 0)
 		return;
 	log->last = frames[count - 1]->id;
+	metric_add(METRIC_EVENTS, 0, 0, count);
 	j->show(j->show_ctx, log->agent, frames, count);
 }
 

@@ -19,6 +19,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/metrics.h"
 #include "store/journal_priv.h"
 #include "store/redis_link.h"
 
@@ -199,6 +200,7 @@ show_more(struct journal_log *log, const redisReply *list)
 			abort(); /* our own script wrote it */
 		log->last = frames[n]->id;
 	}
+	metric_add(METRIC_EVENTS, 0, 0, n);
 	j->show(j->show_ctx, log->agent, frames, n);
 	while (n > 0)
 		frame_unref(&frames[--n]);
@@ -217,10 +219,11 @@ call_show(struct call *c, const redisReply *r, int ends)
 {
 	struct journal *j = c->log->journal;
 	int steered = answered(r, "STEERED");
+	int shown = c->frame_count - (steered && ends);
 
 	/* done was not written after all */
-	j->show(j->show_ctx, c->log->agent, c->frames,
-	    c->frame_count - (steered && ends));
+	metric_add(METRIC_EVENTS, 0, 0, shown);
+	j->show(j->show_ctx, c->log->agent, c->frames, shown);
 	if (steered || answered(r, "NEXT"))
 		show_more(c->log, r->element[2]);
 }
@@ -389,7 +392,7 @@ journal_resend(struct journal *j)
 	struct call *c, *next;
 
 	if (j->on_link == 0)
-		j->batch_began_ms = loop_now_ms(j->loop);
+		journal_batch_begins(j);
 	for (c = j->calls; c != NULL && redis_link_up(j->link); c = next) {
 		next = c->next;
 		if (c->log != NULL && !c->on_link)

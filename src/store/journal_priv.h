@@ -79,6 +79,7 @@ struct journal {
 	char leases_key[80];
 	int64_t coalesce_ms, lease_ms, timeout_ms, command_ms;
 	int64_t batch_began_ms; /* the last one */
+	int64_t batch_began_us; /* the same, exactly */
 	int64_t batch_us;       /* what one takes, of late */
 };
 
@@ -96,6 +97,7 @@ void waiting_free(struct waiting *w);
 void commit_fail(struct journal_commit *c, const struct err *why);
 
 /* All calls of the batch are answered. */
+void journal_batch_begins(struct journal *j);
 void journal_batch_ended(struct journal *j);
 
 /* ---- journal_call.c ---- */

@@ -25,6 +25,7 @@
 #include "base/clk.h"
 #include "base/lck.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "conf/conf.h"
 #include "store/redis.h"
 #include "store/redis_priv.h"
@@ -497,16 +498,20 @@ redis_call(struct redis_pool *p, struct arena *a, const struct redis_pipe *pipe,
 	const char *text;
 	redisContext *rc;
 	struct err first = { .code = ERR_NONE };
+	int64_t began_us;
 	int done;
 
 	if (pipe->args_left != 0)
 		abort();
 	if (pool_take(p, &rc, err) < 0)
 		return -1;
+	began_us = clk_mono_us();
 	done = pool_attempt(p, a, &rc, pipe, replies, &first);
 	if (done < 1)
 		done = pool_attempt(p, a, &rc, pipe, replies, err);
 	pool_give(p, rc);
+	metric_observe(
+	    METRIC_STORE_TIME, METRIC_WAY_REQUEST, clk_mono_us() - began_us);
 	if (done < 0) {
 		if (first.code == ERR_UNCERTAIN && err != NULL)
 			err->code = ERR_UNCERTAIN;

@@ -34,6 +34,7 @@
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/metrics.h"
 #include "base/process.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
@@ -41,6 +42,7 @@
 #include "master/pool.h"
 #include "mcp/mcp.h"
 #include "model/call.h"
+#include "net/address.h"
 #include "net/fetch.h"
 #include "net/webhook.h"
 #include "sandbox/client.h"
@@ -52,6 +54,7 @@
 #include "tool/skills.h"
 #include "tool/tool.h"
 #include "worker/keeper.h"
+#include "worker/sample.h"
 #include "worker/worker.h"
 
 #define LOOK_EVERY_MS 20 /* whether the drain is over */
@@ -72,6 +75,7 @@ struct worker {
 	struct acceptor *acceptor;
 	struct keeper *keeper;
 	struct loop_timer *beat;
+	struct sample sample;
 	int signal_fd;
 	_Atomic int settled; /* what requests asked of the loop is done */
 };
@@ -83,6 +87,7 @@ on_link_state(void *ctx, int up)
 {
 	struct worker *w = ctx;
 
+	metric_set(METRIC_REDIS_UP, up);
 	if (up)
 		journal_link_up(w->journal);
 }
@@ -198,8 +203,13 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	app->conf = c;
 	app->slot = slot;
 	app->board = scoreboard_open(WORKER_FD_BOARD, err);
-	if (app->board == NULL || app_auth_init(app, c, err) < 0)
+	if (app->board == NULL ||
+	    metrics_open(WORKER_FD_METRICS, slot, err) < 0 ||
+	    app_auth_init(app, c, err) < 0)
 		return -1;
+	app->status_allow = networks_parse(c->status_allow, err);
+	if (app->status_allow == NULL)
+		return err_prefix(err, "status.allow");
 	app->skills = skills_load(c->skills, err);
 	if (app->skills == NULL)
 		return -1;
@@ -358,7 +368,9 @@ worker_free(struct worker *w)
 	templates_free(&app->templates);
 	skills_free(&app->skills);
 	app_auth_fini(app);
+	networks_free(&app->status_allow);
 	scoreboard_free(&app->board);
+	metrics_close();
 	tools_fini();
 }
 
@@ -411,8 +423,10 @@ worker_run(const struct conf *c, int slot)
 	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
 	log_info("ready");
-	do
-		sig = wait_signal(&w, -1);
-	while (sig == 0);
+	do {
+		sample_take(&w.sample, w.loop);
+		sig = wait_signal(&w, SAMPLE_EVERY_MS);
+	} while (sig == 0);
+	sample_take(&w.sample, w.loop);
 	return worker_stop(&w, sig);
 }

@@ -81,7 +81,7 @@ def test_everything_fine(stack_factory):
     stack.start_all()
     skip_without_commands(stack.sandbox)
     said = doctor(stack)
-    assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "model.key", "libraries", "listen.folder", "listen", "descriptors",
+    assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "status.allow", "model.key", "libraries", "listen.folder", "listen", "descriptors",
                           "redis", "redis.version", "redis.aof", "redis.eviction", "redis.latency",
                           "sandbox", "sandbox.commands", "sandbox.limits", "sandbox.disk", "model"]
     bad = {m[2] for m in said.lines if m[1] != "ok"} - {"redis.latency", "sandbox.disk"}  # the host's, not ours
@@ -408,3 +408,9 @@ def test_every_program_says_all_mistakes(tmp_path, binary):
     first, second, last = got.stderr.splitlines()
     assert first.startswith(f"{conf}:1: ") and second.startswith(f"{conf}:3: ")
     assert last == f"{os.path.basename(binary)}: 2 mistakes in {conf}"
+
+
+def test_who_may_read_the_status(stack_factory):
+    stack = made(stack_factory, conf={"status.allow": "127.0.0.1 nowhere"})
+    stack.start_redis()
+    doctor(stack).fails("status.allow", "nowhere", "is no network")

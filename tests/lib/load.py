@@ -124,6 +124,9 @@ class Load:
 
     async def _run(self):
         viewers = [asyncio.create_task(v.follow()) for v in self.viewers]
+        end = time.monotonic() + scaled(10)
+        while time.monotonic() < end and any(v.cursor is None for v in self.viewers):  # they see from now on
+            await asyncio.sleep(0.01)
         running, due = set(), time.monotonic()
         for agent in itertools.cycle(self.agents):
             if self._stopping.is_set():
@@ -177,7 +180,7 @@ class Load:
         assert len({t.turn for t in self.turns}) == len(self.turns), "two messages, one turn"
         logs = {a.id: a.log_ids() for a in self.agents}
         for v in self.viewers:
-            assert v.ids == logs[v.agent.id], (v.agent.id, len(v.ids), len(logs[v.agent.id]))
+            assert v.ids == logs[v.agent.id], (v.agent.id, sorted(set(logs[v.agent.id]) ^ set(v.ids)), v.ids[:3], v.ids[-3:])
         times = sorted(self.times)
         print(f"{len(self.turns)} turns, {sum(v.cuts for v in self.viewers)} cuts of {len(self.viewers)} viewers, "
               f"turns p50 {times[len(times) // 2] * 1000:.0f} ms, longest {times[-1] * 1000:.0f} ms")
