@@ -235,6 +235,7 @@ turn_close(struct turn *t)
 	char room[sizeof(t->room)];
 
 	loop_timer_free(&t->watch);
+	turn_meter_end(t);
 	turn_tools_cancel(t);
 	turn_tools_free(t);
 	model_call_free(&t->result);
@@ -267,13 +268,14 @@ static void
 turn_run(void *arg)
 {
 	struct turn *t = arg;
-	enum turn_step next = t->at;
+	enum turn_step next = t->at, at = next;
 
 	t->blocked = 0;
 	log_context_set(t->request_id, t->lease.agent, t->turn);
 	turn_moved(t);
+	turn_meter_woken(t);
 	while (next < TURN_OVER && !steps[next].blocks) {
-		t->at = next;
+		t->at = at = next;
 		next = run_step(t);
 	}
 	log_context_set("", "", "");
@@ -281,7 +283,10 @@ turn_run(void *arg)
 		if (t->wake.waits)
 			abort(); /* it would be run when it is gone */
 		turn_close(t);
-	} else if (next != TURN_WAITS) {
+	} else if (next == TURN_WAITS) {
+		turn_meter_waits(t, at);
+	} else {
+		turn_meter_waits(t, next);
 		t->at = next;
 		t->blocked = 1;
 		runner_push(t->runner, t);

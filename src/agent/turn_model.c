@@ -74,6 +74,7 @@ turn_call_model(struct turn *t, struct model_request *rq, enum turn_step after)
 	t->after_model = after;
 	t->shown = 0;
 	model_call_free(&t->result);
+	turn_meter_model(t);
 	call = model_call_start(rq);
 	if (t->result == NULL)
 		t->call = call;

@@ -64,6 +64,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/ready", ready_get, API_OPEN },
 	{ "GET", "/live", live_get, API_OPEN },
 	{ "GET", "/metrics", metrics_get, API_OPEN | API_ANY },
+	{ "GET", "/status", status_get, API_OPEN | API_ANY },
 	{ NULL, NULL, NULL, 0 },
 };
 

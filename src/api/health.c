@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/api_priv.h"
 #include "api/status.h"
@@ -89,7 +90,7 @@ health_get(void *call, struct err *err)
 	json_add_str(b, "version", PACKAGE_VERSION);
 	buf_putc(b, ',');
 	buf_add(b, parts.data, parts.len);
-	json_add_int(b, "residentBytes", process_resident_bytes());
+	json_add_int(b, "residentBytes", process_resident_bytes(getpid()));
 	buf_putc(b, '}');
 	return 0;
 }

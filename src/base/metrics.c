@@ -154,6 +154,7 @@ metrics_open(int fd, int slot, struct err *err)
 				   &seg.head->workers, &seen, slot + 1))
 		continue;
 	gauges_clear();
+	memset((void *)seg.own->running, 0, sizeof(seg.own->running));
 	atomic_store(&seg.own->pid, getpid());
 	return 0;
 }
@@ -287,9 +288,22 @@ metric_observe(enum metric m, int a, int64_t us)
 
 /* ---- reading ---- */
 
-/* 1 if the process that wrote a row is there. */
-static int
-is_alive(const struct metric_worker *w)
+struct metric_worker *
+metrics_own(void)
+{
+	return seg.own;
+}
+
+struct metric_worker *
+metrics_worker(int i)
+{
+	return seg.head != NULL && i < load_relaxed(&seg.head->workers)
+		   ? row_at(i)
+		   : NULL;
+}
+
+int
+metrics_alive(const struct metric_worker *w)
 {
 	int pid = load_relaxed(&w->pid);
 
@@ -302,12 +316,13 @@ metric_cell(enum metric m, int a, int b, int k)
 	enum metric_type type = metric_rows[m].type;
 	int gauge = type == METRIC_GAUGE || type == METRIC_GAUGE_LEAST;
 	int at = cell_at(m, a, b) + k, any = 0;
+	struct metric_worker *w;
 	int64_t sum = 0, v;
 
-	for (int i = 0; i < load_relaxed(&seg.head->workers); i++) {
-		if (gauge && !is_alive(row_at(i)))
+	for (int i = 0; (w = metrics_worker(i)) != NULL; i++) {
+		if (gauge && !metrics_alive(w))
 			continue;
-		v = load_relaxed(&row_at(i)->cell[at]);
+		v = load_relaxed(&w->cell[at]);
 		if (type != METRIC_GAUGE_LEAST)
 			sum += v;
 		else if (!any || v < sum)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/metrics.h"
+#include "base/running.h"
 
 enum metric_type {
 	METRIC_COUNTER,
@@ -46,8 +47,19 @@ struct metric_name {
 	char text[METRIC_NAME_SIZE];
 };
 
+#define RUNNING_WORDS (sizeof(struct running_turn) / sizeof(int64_t))
+
+/* See running.c. */
+struct running_place {
+	_Atomic int taken; /* the owner's */
+	_Atomic int shown;
+	_Atomic int64_t writings;
+	_Atomic int64_t word[RUNNING_WORDS];
+};
+
 struct metric_worker {
 	_Atomic int pid;
+	struct running_place running[RUNNING_PER_WORKER];
 	_Atomic int64_t cell[];
 };
 
@@ -69,5 +81,11 @@ int metric_cells(const struct metric_row *r);
 
 /* The pool's value of a cell: the k-th of a combination. */
 int64_t metric_cell(enum metric m, int a, int b, int k);
+
+/* The row of this process, or NULL; the i-th row, or NULL behind the last; 1
+ * if its process is there. */
+struct metric_worker *metrics_own(void);
+struct metric_worker *metrics_worker(int i);
+int metrics_alive(const struct metric_worker *w);
 
 #endif

@@ -99,11 +99,14 @@ process_end_signals(void)
 }
 
 int64_t
-process_resident_bytes(void)
+process_resident_bytes(pid_t pid)
 {
-	FILE *f = fopen("/proc/self/statm", "re");
 	long size = 0, resident = 0;
+	char path[32];
+	FILE *f;
 
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	f = fopen(path, "re");
 	if (f == NULL)
 		return 0;
 	if (fscanf(f, "%ld %ld", &size, &resident) != 2)

@@ -33,8 +33,8 @@ int process_detach(void);
  */
 int process_end_signals(void);
 
-/* Memory of this process that is resident, in bytes; 0 if unknown. */
-int64_t process_resident_bytes(void);
+/* Memory of a process that is resident, in bytes; 0 if nobody says it. */
+int64_t process_resident_bytes(pid_t pid);
 
 /* As many descriptors as the process may have at all. */
 void process_raise_descriptors(void);

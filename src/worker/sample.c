@@ -70,7 +70,7 @@ sample_take(struct sample *s, struct loop *l)
 	struct rlimit fds;
 
 	count_cpu(s);
-	metric_set(METRIC_RESIDENT, process_resident_bytes());
+	metric_set(METRIC_RESIDENT, process_resident_bytes(getpid()));
 	metric_set(METRIC_OPEN_FDS, open_fds());
 	if (getrlimit(RLIMIT_NOFILE, &fds) == 0)
 		metric_set(METRIC_MAX_FDS, (int64_t)fds.rlim_cur);

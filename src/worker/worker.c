@@ -158,7 +158,7 @@ on_beat(void *arg)
 	struct board_worker *row = scoreboard_row(w->app.board, w->app.slot);
 
 	row->beat_ms = clk_mono_ms();
-	row->memory_bytes = process_resident_bytes();
+	row->memory_bytes = process_resident_bytes(getpid());
 }
 
 /* ---- putting together ---- */
