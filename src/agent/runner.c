@@ -333,6 +333,14 @@ turn_show_first(struct turn *t)
 		frame_unref(&frames[--n]);
 }
 
+/* A new turn, not one that is taken up. */
+static int
+lease_begins(const struct store_lease *l)
+{
+	return l->resumes == 0 &&
+	       (l->state[0] == '\0' || strcmp(l->state, "READY") == 0);
+}
+
 void
 turn_open(struct turn *t)
 {
@@ -357,6 +365,8 @@ turn_open(struct turn *t)
 	t->log = journal_log_open(r->parts.journal, &spec);
 	HASH_ADD_STR(r->turns, lease.agent, t);
 	turn_show_first(t);
+	if (lease_begins(&t->lease) && t->lease.doc_count > 0)
+		turn_meter_said(t, t->lease.docs[t->lease.doc_count - 1]);
 	turn_watch(t);
 	turn_wake(t, TURN_LOAD);
 }

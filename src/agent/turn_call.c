@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/slowlog.h"
 #include "agent/turn_priv.h"
 #include "base/arena.h"
 #include "base/clk.h"
@@ -76,6 +77,7 @@ count_over(const struct turn_call *c)
 	if (c->started_ms > 0)
 		metric_observe(METRIC_TOOL_TIME, tool,
 		    1000 * (c->completed_ms - c->started_ms));
+	slowlog_tool(c);
 }
 
 void

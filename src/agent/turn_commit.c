@@ -98,6 +98,7 @@ on_committed(void *ctx, struct journal_commit *c)
 		turn_give_history(t);
 	if (c->outcome == JOURNAL_NEXT) {
 		turn_of_doc(c->next_docs[0], t->turn, sizeof(t->turn));
+		turn_meter_said(t, c->next_docs[0]);
 		journal_log_set_turn(t->log, t->turn);
 		if (t->stop != STOP_ABANDON && t->stop != STOP_DEAD)
 			t->stop = STOP_NO; /* it was for the turn before */

@@ -6,8 +6,10 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "agent/slowlog.h"
 #include "agent/turn_priv.h"
 #include "base/clk.h"
 #include "base/metrics.h"
@@ -74,7 +76,25 @@ turn_meter_model(struct turn *t)
 	show(t);
 }
 
+void
+turn_meter_model_ended(struct turn *t, struct model_call *call)
+{
+	const struct model_times *times = model_call_times(call);
+
+	if (times->heard_us != 0)
+		t->meter.first_byte_us += times->heard_us - times->began_us;
+	slowlog_model(t, call);
+}
+
 /* ---- times ---- */
+
+void
+turn_meter_said(struct turn *t, const char *doc)
+{
+	const char *time = strstr(doc, "\"time\":"); /* our own: the third */
+
+	t->meter.said_ms = time == NULL ? 0 : strtoll(time + 7, NULL, 10);
+}
 
 void
 turn_meter_begin(struct turn *t)
@@ -85,6 +105,11 @@ turn_meter_begin(struct turn *t)
 	m->began_us = m->since_us = clk_mono_us();
 	m->state = RUNNING_HISTORY;
 	memset(m->us, 0, sizeof(m->us));
+	m->first_byte_us = 0;
+	snprintf(m->turn, sizeof(m->turn), "%s", t->turn);
+	m->open = 1;
+	m->waited_ms = m->said_ms == 0 ? -1 : clk_wall_ms() - m->said_ms;
+	m->said_ms = 0;
 	if (m->place == 0)
 		m->place = 1 + running_take();
 	show(t);
@@ -118,17 +143,23 @@ void
 turn_meter_done(struct turn *t)
 {
 	struct runner_parts *p = &t->runner->parts;
-	const struct turn_meter *m = &t->meter;
+	struct turn_meter *m = &t->meter;
 
+	m->open = 0;
 	scoreboard_row(p->board, p->slot)->turns_done++;
 	metric_add(
 	    METRIC_TURNS, metric_value(LABEL_REASON, m->done_reason), 0, 1);
-	metric_observe(METRIC_TURN_TIME, 0, clk_mono_us() - m->began_us);
+	metric_observe(METRIC_TURN_TIME, 0, m->since_us - m->began_us);
+	slowlog_turn(t, m->done_reason);
 }
 
 void
 turn_meter_end(struct turn *t)
 {
+	if (t->meter.open)
+		slowlog_turn(t, t->commit.outcome == JOURNAL_PARKED
+				    ? "parked"
+				    : "abandoned");
 	running_drop(t->meter.place - 1);
 	t->meter.place = 0;
 }

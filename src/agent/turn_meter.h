@@ -7,6 +7,7 @@
 #include "agent/turn_step.h"
 #include "base/running.h"
 
+struct model_call;
 struct turn;
 
 /*
@@ -23,14 +24,25 @@ struct turn_meter {
 	enum running_state state; /* since since_us */
 	int64_t since_us;
 	int64_t us[RUNNING_STATES];
+	char turn[40];         /* t->turn may be the next one already */
+	int64_t said_ms;       /* when its message was kept, wall time; or 0 */
+	int64_t waited_ms;     /* from then until it began; -1: not known */
+	int64_t first_byte_us; /* of all calls of the model */
+	int open;              /* it has begun, and is not done */
 	int place; /* where others see it: 1 + that of running.h; 0 none */
 };
 
 /* The turn begins here, or is taken up. */
 void turn_meter_begin(struct turn *t);
 
+/* The document of the message that it begins with. */
+void turn_meter_said(struct turn *t, const char *doc);
+
 /* A call of the model begins. */
 void turn_meter_model(struct turn *t);
+
+/* That call has ended. */
+void turn_meter_model_ended(struct turn *t, struct model_call *call);
 
 /* It waits for something, or for the thread that runs the step at. */
 void turn_meter_waits(struct turn *t, enum turn_step at);

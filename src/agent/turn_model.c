@@ -60,6 +60,7 @@ on_model_end(void *ctx, struct model_call *call)
 
 	t->call = NULL;
 	t->result = call;
+	turn_meter_model_ended(t, call);
 	turn_wake(t, t->after_model);
 }
 

@@ -24,6 +24,7 @@ enum metric {
 	METRIC_MODEL_TOKENS,
 	METRIC_TOOL_CALLS,
 	METRIC_TOOL_TIME,
+	METRIC_SLOW,
 	METRIC_EVENTS,
 	METRIC_STORE_TIME,
 	METRIC_REDIS_UP,
@@ -47,14 +48,11 @@ enum metric_label {
 	LABEL_TOKENS,
 	LABEL_END,
 	LABEL_WAY,
+	LABEL_WHAT,
 	LABEL_NONE
 };
 
 #define METRIC_NAMED 3 /* of the labels: those whose names are learnt */
-
-/* Word 0 of LABEL_OUTCOME is ok, others are by the number of enum model_class;
- * then comes this. */
-#define METRIC_CANCELLED 12
 
 /* Words of LABEL_WAY. */
 #define METRIC_WAY_COMMIT 0

@@ -35,6 +35,8 @@ static const char *const words_tokens[] = { "input", "output", "cached",
 	"cache_write", "reasoning", "other", NULL };
 static const char *const words_end[] = { "completed", "failed", "denied",
 	"sealed", "other", NULL };
+static const char *const words_what[] = { "turn", "model", "tool", "other",
+	NULL };
 static const char *const words_way[] = { "commit", "request", "other", NULL };
 
 const struct metric_label_row metric_labels[LABEL_NONE] = {
@@ -47,6 +49,7 @@ const struct metric_label_row metric_labels[LABEL_NONE] = {
 	[LABEL_TOKENS] = { "kind", words_tokens },
 	[LABEL_END] = { "outcome", words_end },
 	[LABEL_WAY] = { "way", words_way },
+	[LABEL_WHAT] = { "what", words_what },
 };
 
 #define NO_LABEL                                                               \
@@ -87,6 +90,8 @@ const struct metric_row metric_rows[METRICS] = {
 	[METRIC_TOOL_TIME] = { "agent_fpm_tool_seconds",
 	    "How long a tool call was at work.", METRIC_HISTOGRAM,
 	    { LABEL_TOOL, LABEL_NONE }, bounds_tool },
+	[METRIC_SLOW] = { "agent_fpm_slow_total", "Lines of the slow log.",
+	    METRIC_COUNTER, { LABEL_WHAT, LABEL_NONE }, NULL },
 	[METRIC_EVENTS] = { "agent_fpm_events_total",
 	    "Events that are in the log and were shown.", METRIC_COUNTER,
 	    NO_LABEL, NULL },

@@ -143,6 +143,8 @@ struct conf {
 	char *compact_model, *compact_prompt;
 
 	char *status_allow;
+	int64_t slowlog_turn_ms, slowlog_model_ms, slowlog_tool_ms;
+	char *slowlog_file;
 
 	char *approval_role;
 	char *budget_role;

@@ -53,6 +53,7 @@ const struct setting_section setting_sections[] = {
 	{ "budget", "What turns may cost", 0 },
 	{ "admin", "Who runs this server", 0 },
 	{ "status", "What the pool tells of itself", 0 },
+	{ "slowlog", "What took too long", 0 },
 	{ "limits", "Bounds", 0 },
 };
 
@@ -530,6 +531,19 @@ const struct setting settings[] = {
 	    "elsewhere it takes a token with the role of admin.role. The "
 	    "address is the one that nginx sees; where it stands behind "
 	    "another proxy it must be told by set_real_ip_from."),
+
+	NUMBER("slowlog.turn", SETTING_TIME, slowlog_turn_ms, "0", 0,
+	    24 * HOUR_MS,
+	    "A turn that took so long gets a line in the slow log, with the "
+	    "times of its parts. 0: none does. See docs/monitoring.md."),
+	NUMBER("slowlog.model", SETTING_TIME, slowlog_model_ms, "0", 0,
+	    24 * HOUR_MS, "The same for a call of the model."),
+	NUMBER("slowlog.tool", SETTING_TIME, slowlog_tool_ms, "0", 0,
+	    24 * HOUR_MS, "The same for a tool call, since it was started."),
+	STRING("slowlog.file", slowlog_file, "",
+	    "The file that the slow log is appended to, a line of JSON each. "
+	    "It is opened for each line: to rotate it, move it away. Empty: "
+	    "standard error, beside the log."),
 
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,

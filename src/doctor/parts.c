@@ -2,6 +2,9 @@
 /* Secrets, keys, skills and templates that a worker would need: parts.h. */
 #include "config.h"
 
+#include <string.h>
+
+#include "agent/slowlog.h"
 #include "agent/templates.h"
 #include "auth/keyring.h"
 #include "base/buf.h"
@@ -114,11 +117,22 @@ check_status(const struct conf *c, struct buf *seen, struct err *err)
 	return 0;
 }
 
+static int
+check_slowlog(const struct conf *c, struct buf *seen, struct err *err)
+{
+	if (slowlog_check(c, err) < 0)
+		return -1;
+	buf_puts(seen,
+	    *c->slowlog_file == '\0' ? "beside the log" : c->slowlog_file);
+	return 0;
+}
+
 static const struct part parts[] = {
 	{ "tokens", check_tokens },
 	{ "templates", check_templates },
 	{ "sandbox.settings", check_sandbox },
 	{ "status.allow", check_status },
+	{ "slowlog.file", check_slowlog },
 	{ "model.key", check_models },
 };
 

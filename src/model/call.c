@@ -50,17 +50,23 @@ count_tokens(int model, const struct model_usage *u)
 			metric_add(METRIC_MODEL_TOKENS, model, i, count[i]);
 }
 
+const char *
+model_call_outcome(struct model_call *c)
+{
+	const struct model_failure *f = &model_call_result(c)->failure;
+
+	if (c->cancelled)
+		return "cancelled";
+	return f->failed ? model_class_name(f->kind) : "ok";
+}
+
 static void
 count_call(struct model_call *c)
 {
 	const struct model_times *t = &c->times;
 	const struct model_result *r = model_call_result(c);
 	int model = metric_value(LABEL_MODEL, model_conf(c->model)->label);
-	int outcome =
-	    c->cancelled ? METRIC_CANCELLED
-	    : r->failure.failed
-		? metric_value(LABEL_OUTCOME, model_class_name(r->failure.kind))
-		: 0;
+	int outcome = metric_value(LABEL_OUTCOME, model_call_outcome(c));
 
 	metric_add(METRIC_MODEL_REQUESTS, model, outcome, 1);
 	metric_observe(METRIC_MODEL_TIME, model, t->ended_us - t->began_us);
