@@ -114,6 +114,30 @@ command_run(const char *path, int foreground)
 	return master_run(c, conf_fd, ready_fd);
 }
 
+/* --successor FILE SOCKET: how a master starts the one after it. */
+static int
+command_successor(int argc, char **argv)
+{
+	struct conf *c;
+	struct err err;
+	int conf_fd;
+
+	if (argc != 4)
+		return usage_error();
+	c = conf_load_for("agent-fpm", argv[2], -1);
+	if (c == NULL)
+		return EX_CONFIG;
+	log_name_set("master");
+	conf_fd = -1;
+	if (parts_check(c, &err) < 0 ||
+	    (conf_fd = reload_snapshot(argv[2], &err)) < 0) {
+		log_error("%s: %s", argv[2], err.text);
+		conf_free(&c);
+		return EX_CONFIG;
+	}
+	return master_succeed(c, conf_fd, argv[3]);
+}
+
 /* --check FILE: how the master looks at a configuration, in descriptor 3. */
 static int
 command_check(int argc, char **argv)
@@ -224,6 +248,8 @@ main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
 		return command_worker(argc, argv);
+	if (argc > 1 && strcmp(argv[1], "--successor") == 0)
+		return command_successor(argc, argv);
 	if (argc > 1 && strcmp(argv[1], "--check") == 0)
 		return command_check(argc, argv);
 	if (argc == 3 && strcmp(argv[1], "--settings") == 0)

@@ -184,6 +184,19 @@ listener_open(const struct conf *c, struct listener *l, struct err *err)
 	return listener_bind(c, l, err);
 }
 
+int
+listener_adopt(int fd, const char *path, struct listener *l, struct err *err)
+{
+	memset(l, 0, sizeof(*l));
+	if (!is_listening_unix(fd) || strlen(path) >= sizeof(l->path))
+		return err_set(err, ERR_USAGE,
+		    "descriptor %d is no listening unix socket", fd);
+	l->fd = fd;
+	l->inherited = *path == '\0';
+	strcpy(l->path, path);
+	return fd_set_flags(fd, err);
+}
+
 void
 listener_close(struct listener *l)
 {

@@ -20,6 +20,13 @@ struct listener {
  */
 int listener_open(const struct conf *c, struct listener *l, struct err *err);
 
+/*
+ * The socket that another master has passed as descriptor fd. path is its
+ * file if that is this one's to remove, else "". 0 or -1.
+ */
+int listener_adopt(
+    int fd, const char *path, struct listener *l, struct err *err);
+
 /* Closes it and, if it was bound here, removes the file. */
 void listener_close(struct listener *l);
 

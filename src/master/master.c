@@ -12,17 +12,20 @@
  *
  * A step comes when its deadline passes while workers are still there.
  *
- * SIGHUP reads the configuration again (reload.c).
+ * SIGHUP reads the configuration again (reload.c); SIGUSR2 starts another
+ * program in this one's place (upgrade.c).
  */
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/clk.h"
@@ -35,6 +38,7 @@
 #include "master/pool.h"
 #include "master/reload.h"
 #include "master/status.h"
+#include "master/upgrade.h"
 
 #define FINISH_GRACE_MS 3000 /* for a worker to leave after its drain */
 #define TERM_GRACE_MS 3000
@@ -50,6 +54,10 @@ struct master {
 	struct pool *pool;
 	struct reload *reload;
 	struct status status;
+	struct listener listener;
+	struct upgrade next; /* the master that is to take over */
+	struct upgrade old;  /* the one that this one takes over from */
+	int exit_code;
 	enum master_state state;
 	int64_t deadline_ms; /* of the state; 0: none */
 	int signal_fd;
@@ -79,7 +87,9 @@ master_enter(struct master *m, enum master_state s)
 	    state_name(s), pool_running(m->pool));
 	m->state = s;
 	m->deadline_ms = clk_mono_ms() + grace[s];
-	status_stopping();
+	if (!m->next.ready)
+		status_stopping();
+	upgrade_cancel(&m->next);
 	reload_cancel(m->reload);
 	pool_stop_starting(m->pool);
 	pool_signal(m->pool, signals[s]);
@@ -101,9 +111,12 @@ master_reap(struct master *m)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (!pool_reaped(m->pool, pid, status, now))
-			reload_reaped(m->reload, pid, status, now);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pool_reaped(m->pool, pid, status, now))
+			upgrade_tell_look(&m->next);
+		else if (!reload_reaped(m->reload, pid, status, now))
+			upgrade_reaped(&m->next, pid, status);
+	}
 }
 
 static void
@@ -113,6 +126,52 @@ master_reload(struct master *m)
 		return;
 	status_reloading(&m->status);
 	reload_ask(m->reload, clk_mono_ms());
+}
+
+static void
+master_upgrade(struct master *m)
+{
+	struct err err;
+
+	if (m->state != MASTER_NORMAL || m->next.pid > 0)
+		return;
+	if (reload_is_busy(m->reload) || !pool_is_ready(m->pool)) {
+		log_warn("upgrade: workers are being replaced; ask again");
+		return;
+	}
+	if (upgrade_start(&m->next, &m->listener, pool_conf(m->pool)->file,
+		clk_mono_ms(), &err) < 0) {
+		log_error("upgrade: %s; this one goes on", err.text);
+		m->next.pid = 0;
+		return;
+	}
+	log_info("upgrade: started pid %d", (int)m->next.pid);
+}
+
+/* The next one serves. */
+static void
+master_hand_over(struct master *m)
+{
+	log_info("upgrade: pid %d takes over", (int)m->next.pid);
+	notify_send("MAINPID=%d", (int)m->next.pid);
+	m->listener.inherited = 1; /* its file is the next one's */
+	master_enter(m, MASTER_FINISHING);
+}
+
+/* One that takes over: tells when it serves, or gives up. */
+static void
+master_take_over(struct master *m)
+{
+	if (m->old.fd < 0 || m->old.ready)
+		return;
+	if (pool_is_ready(m->pool)) {
+		upgrade_tell_ready(&m->old);
+	} else if (pool_deaths(m->pool) > 0) {
+		log_error("upgrade: a worker died; the old program goes on");
+		m->listener.inherited = 1;
+		m->exit_code = EX_SOFTWARE;
+		master_enter(m, MASTER_TERMINATING);
+	}
 }
 
 static void
@@ -131,6 +190,9 @@ master_signalled(struct master *m)
 			break;
 		case SIGHUP:
 			master_reload(m);
+			break;
+		case SIGUSR2:
+			master_upgrade(m);
 			break;
 		default: /* SIGCHLD: every wake-up reaps */
 			break;
@@ -169,6 +231,8 @@ master_tick(struct master *m)
 		return;
 	}
 	pool_tick(m->pool, now);
+	upgrade_tick(&m->next, now);
+	master_take_over(m);
 	reload_tick(m->reload, now);
 	status_tick(&m->status, m->pool, reload_is_busy(m->reload), now);
 }
@@ -176,12 +240,20 @@ master_tick(struct master *m)
 static void
 master_loop(struct master *m)
 {
-	struct pollfd pfd = { .fd = m->signal_fd, .events = POLLIN };
+	struct pollfd pfd[3] = { { .events = POLLIN }, { .events = POLLIN },
+		{ .events = POLLIN } };
 
 	while (m->state == MASTER_NORMAL || pool_running(m->pool) > 0) {
-		if (poll(&pfd, 1, master_timeout_ms(m)) < 0 && errno != EINTR)
+		pfd[0].fd = m->signal_fd;
+		pfd[1].fd = m->next.fd;
+		pfd[2].fd = m->old.fd;
+		if (poll(pfd, 3, master_timeout_ms(m)) < 0 && errno != EINTR)
 			log_error("poll: %s", strerror(errno));
 		master_signalled(m);
+		if (pfd[1].revents != 0 && upgrade_hear(&m->next))
+			master_hand_over(m);
+		if (pfd[2].revents != 0 && upgrade_hear_look(&m->old))
+			pool_look(m->pool);
 		master_reap(m);
 		master_tick(m);
 	}
@@ -206,6 +278,7 @@ signals_open(struct err *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR2);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		err_set(err, ERR_INTERNAL, "signalfd: %s", strerror(errno));
@@ -243,37 +316,74 @@ fail(const struct err *err)
 	return err_info(err->code)->exit_code;
 }
 
-int
-master_run(struct conf *c, int conf_fd, int ready_fd)
+/* With a listener that is open. */
+static int
+master_serve(struct master *m, struct conf *c, int conf_fd, int ready_fd)
 {
-	struct master m = { .state = MASTER_NORMAL };
-	struct listener l;
+	struct listener *l = &m->listener;
 	struct err err;
 
+	m->pool = pool_new(c, conf_fd, l->fd, &err);
+	if (m->pool == NULL) {
+		listener_close(l);
+		return fail(&err);
+	}
+	m->reload = reload_new(m->pool);
+	log_info("agent-fpm %s serves %s with %d workers", PACKAGE_VERSION,
+	    l->inherited ? "an inherited socket" : l->path, pool_size(m->pool));
+	pool_tick(m->pool, clk_mono_ms());
+	tell_ready(ready_fd);
+	master_loop(m);
+	log_info("stopped");
+	reload_free(&m->reload);
+	pool_free(&m->pool);
+	upgrade_close(&m->next);
+	upgrade_close(&m->old);
+	listener_close(l);
+	close(m->signal_fd);
+	return m->exit_code;
+}
+
+static int
+master_init(struct master *m, struct err *err)
+{
+	memset(m, 0, sizeof(*m));
+	m->next.fd = m->old.fd = -1;
 	log_name_set("master");
 	notify_init();
 	raise_fd_limit();
-	m.signal_fd = signals_open(&err);
-	if (m.signal_fd < 0 || listener_open(c, &l, &err) < 0) {
+	m->signal_fd = signals_open(err);
+	return m->signal_fd < 0 ? -1 : 0;
+}
+
+int
+master_run(struct conf *c, int conf_fd, int ready_fd)
+{
+	struct master m;
+	struct err err;
+
+	if (master_init(&m, &err) < 0 ||
+	    listener_open(c, &m.listener, &err) < 0) {
 		conf_free(&c);
 		close(conf_fd);
 		return fail(&err);
 	}
-	m.pool = pool_new(c, conf_fd, l.fd, &err);
-	if (m.pool == NULL) {
-		listener_close(&l);
+	return master_serve(&m, c, conf_fd, ready_fd);
+}
+
+int
+master_succeed(struct conf *c, int conf_fd, const char *path)
+{
+	struct master m;
+	struct err err;
+
+	if (master_init(&m, &err) < 0 ||
+	    listener_adopt(SUCCESSOR_FD_LISTEN, path, &m.listener, &err) < 0) {
+		conf_free(&c);
+		close(conf_fd);
 		return fail(&err);
 	}
-	m.reload = reload_new(m.pool);
-	log_info("agent-fpm %s serves %s with %d workers", PACKAGE_VERSION,
-	    l.inherited ? "an inherited socket" : l.path, pool_size(m.pool));
-	pool_tick(m.pool, clk_mono_ms());
-	tell_ready(ready_fd);
-	master_loop(&m);
-	log_info("stopped");
-	reload_free(&m.reload);
-	pool_free(&m.pool);
-	listener_close(&l);
-	close(m.signal_fd);
-	return 0;
+	m.old.fd = SUCCESSOR_FD_PARENT;
+	fcntl(m.old.fd, F_SETFD, FD_CLOEXEC);
+	return master_serve(&m, c, conf_fd, -1);
 }

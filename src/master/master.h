@@ -12,4 +12,11 @@ struct conf;
  */
 int master_run(struct conf *c, int conf_fd, int ready_fd);
 
+/*
+ * The same for a master that takes over from another one, with descriptors
+ * as enum successor_fd (upgrade.h) has them; path is the socket's file, which
+ * it owns from then on, or "".
+ */
+int master_succeed(struct conf *c, int conf_fd, const char *path);
+
 #endif

@@ -325,23 +325,6 @@ log_death(int i, pid_t pid, int status, int64_t pause)
 	log_warn("worker %d (pid %d) %s%s", i, (int)pid, how, then);
 }
 
-/* What a worker held that is gone and has no heir is for another to find. */
-static void
-tell_to_look(const struct pool *p)
-{
-	const struct slot *s;
-
-	for (int i = 0; i < p->used; i++) {
-		s = &p->slots[i];
-		if (s->role == SLOT_SERVING && s->gen == p->now &&
-		    slot_is_ready(p, s)) {
-			kill(s->pid, SIGUSR2);
-			return;
-		}
-	}
-	/* whoever starts next looks by itself */
-}
-
 static struct slot *
 slot_of(struct pool *p, pid_t pid)
 {
@@ -365,6 +348,7 @@ pool_reaped(struct pool *p, pid_t pid, int status, int64_t now_ms)
 	if (p->starting && s->role != SLOT_LEAVING) {
 		log_death(i, pid, status, s->due_ms - now_ms);
 		scoreboard_row(p->board, i)->restarts++;
+		p->deaths++;
 	}
 	scoreboard_row_clear(p->board, i);
 	if (s->role == SLOT_SERVING && s->gen == p->next)
@@ -372,7 +356,7 @@ pool_reaped(struct pool *p, pid_t pid, int status, int64_t now_ms)
 	else if (!has_heir)
 		slot_free(p, s);
 	if (p->starting && !has_heir)
-		tell_to_look(p);
+		pool_look(p);
 	return 1;
 }
 
@@ -380,6 +364,28 @@ void
 pool_stop_starting(struct pool *p)
 {
 	p->starting = 0;
+}
+
+void
+pool_look(const struct pool *p)
+{
+	const struct slot *s;
+
+	for (int i = 0; i < p->used; i++) {
+		s = &p->slots[i];
+		if (s->role == SLOT_SERVING && s->gen == p->now &&
+		    slot_is_ready(p, s)) {
+			kill(s->pid, SIGUSR2);
+			return;
+		}
+	}
+	/* whoever starts next looks by itself */
+}
+
+int
+pool_deaths(const struct pool *p)
+{
+	return p->deaths;
 }
 
 void

@@ -59,6 +59,12 @@ int pool_reaped(struct pool *p, pid_t pid, int status, int64_t now_ms);
 /* No worker is started from now on. */
 void pool_stop_starting(struct pool *p);
 
+/* One that serves is to look for turns that nobody runs any more. */
+void pool_look(const struct pool *p);
+
+/* How many workers died that were not told to. */
+int pool_deaths(const struct pool *p);
+
 void pool_signal(const struct pool *p, int sig);
 int pool_running(const struct pool *p);
 

@@ -47,6 +47,7 @@ struct pool {
 	int starting;
 	int used; /* slots, from the first, that were ever taken */
 	int generations;
+	int deaths; /* of workers that were not told to leave */
 	enum pool_reload reload;
 	struct generation *now, *next;
 	struct slot slots[POOL_SLOTS];

@@ -17,8 +17,12 @@
 #include "master/pool.h"
 #include "master/status.h"
 
+/* To a manager that did not listen before: after SIGUSR2 the new master is
+ * the one whose word counts only when the old one has said so. */
+#define REPEAT_MS 10000
+
 static void
-say_counts(struct status *s, const struct pool_counts *n)
+say_counts(struct status *s, const struct pool_counts *n, int64_t now_ms)
 {
 	char text[sizeof(s->text)];
 
@@ -27,9 +31,10 @@ say_counts(struct status *s, const struct pool_counts *n)
 	if (n->leaving > 0)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text),
 		    "; %d workers leave", n->leaving);
-	if (strcmp(text, s->text) == 0)
+	if (strcmp(text, s->text) == 0 && now_ms < s->repeat_ms)
 		return;
 	strcpy(s->text, text);
+	s->repeat_ms = now_ms + REPEAT_MS;
 	notify_send("STATUS=%s", text);
 }
 
@@ -64,7 +69,7 @@ status_tick(struct status *s, struct pool *p, int reloading, int64_t now_ms)
 		return;
 	s->next_ms = now_ms + STATUS_EVERY_MS;
 	pool_count(p, &n);
-	say_counts(s, &n);
+	say_counts(s, &n, now_ms);
 	say_alive(s, p, now_ms);
 }
 

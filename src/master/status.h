@@ -13,6 +13,7 @@ struct status {
 	int reloading; /* was said */
 	int64_t next_ms;
 	int64_t watchdog_ms; /* the next one */
+	int64_t repeat_ms;   /* the text once more */
 	char text[100];
 };
 

@@ -20,6 +20,7 @@ deadline, for sanitizer builds. KEEP_STACK, if set, leaves the directories behin
 import atexit
 import base64
 import contextlib
+import ctypes
 import hashlib
 import hmac
 import http.client
@@ -41,7 +42,7 @@ import traceback
 import redis
 from sandbox import Sandbox
 from scripted_model import ScriptedModel
-from waiting import BINARY, ROOT, certificate, free_ports, scaled, wait_for
+from waiting import BINARY, ROOT, SCALE, certificate, free_ports, scaled, wait_for
 
 AUDIENCE = "agent-fpm-test"
 SANITIZER = re.compile(rb"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Assertion .* failed")
@@ -100,6 +101,41 @@ def arguments(pid):
 def kill(pid, signo):
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signo)
+
+
+class Orphan:
+    """A process that somebody else has started and that became ours, with what is needed of Popen."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    @staticmethod
+    def adopt_all():
+        """From now on orphans below this process are its children: prctl(PR_SET_CHILD_SUBREAPER)."""
+        assert ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0) == 0
+
+    def poll(self):
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                return None  # its parent still lives
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=10):
+        wait_for(lambda: self.poll() is not None, timeout / SCALE, f"pid {self.pid} does not end")
+        return self.returncode
+
+    def send_signal(self, signo):
+        kill(self.pid, signo)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
 
 
 # ---------------------------------------------------------------------------
@@ -845,6 +881,15 @@ class Stack:
     def children(self):
         """Pids of all that the master has started."""
         return children(self.master)
+
+    def upgrade(self, seconds=20):
+        """SIGUSR2, until another master has taken over; it is the stack's from then on. The old one, which still ends."""
+        Orphan.adopt_all()
+        old, before = self._pool, self.log().count("takes over")
+        old.send_signal(signal.SIGUSR2)
+        wait_for(lambda: self.log().count("takes over") > before, seconds, lambda: f"no new master\n{self.tails()}")
+        self._pool = Orphan(int(re.findall(r"upgrade: pid (\d+) takes over", self.log())[-1]))
+        return old
 
     @staticmethod
     def argv(pid):
