@@ -349,6 +349,18 @@ jws_front(struct arena *a, const char *token, size_t len, struct jws_parts *p,
 	return 0;
 }
 
+int
+jws_peek(struct arena *a, const char *token, size_t len, struct jws *out,
+    struct err *err)
+{
+	struct jws_parts p;
+
+	if (jws_front(a, token, len, &p, err) < 0)
+		return -1;
+	*out = p.jws;
+	return 0;
+}
+
 /*
  * The choice.
  */

@@ -78,4 +78,11 @@ const char *jws_key_kid(const struct jws_key *key);
 int jws_verify(struct arena *a, const struct jws_key *const *keys, size_t nkeys,
     const char *token, size_t len, struct jws *out, struct err *err);
 
+/*
+ * What a token says, its signature not looked at: for the choice of keys, and
+ * nothing else. *out as above. 0, or -1 and ERR_UNAUTHORIZED.
+ */
+int jws_peek(struct arena *a, const char *token, size_t len, struct jws *out,
+    struct err *err);
+
 #endif

@@ -170,6 +170,22 @@ is_printable(const char *s)
 	return 1;
 }
 
+/* Appends a name to the issuer's prefix. 0, or -1: it is none, or too long. */
+static int
+name_fill(const struct check *c, const char *name, char *out, size_t size)
+{
+	const char *prefix =
+	    c->options->user_prefix == NULL ? "" : c->options->user_prefix;
+
+	size_t n = strlen(prefix), len = strlen(name);
+
+	if (len == 0 || !is_printable(name) || n + len >= size)
+		return -1;
+	memcpy(out, prefix, n);
+	memcpy(out + n, name, len + 1);
+	return 0;
+}
+
 static int
 check_user(const struct check *c, struct err *err)
 {
@@ -184,14 +200,13 @@ check_user(const struct check *c, struct err *err)
 	if (user == NULL)
 		return err_set(
 		    err, ERR_UNAUTHORIZED, "claim %s is not a string", name);
-	if (user[0] == '\0' || strlen(user) > IDENTITY_USER_MAX_BYTES)
-		return err_set(err, ERR_UNAUTHORIZED,
-		    "claim %s is empty or longer than %d bytes", name,
-		    IDENTITY_USER_MAX_BYTES);
 	if (!is_printable(user))
 		return err_set(err, ERR_UNAUTHORIZED,
 		    "claim %s is not printable ASCII without spaces", name);
-	memcpy(c->out->user, user, strlen(user) + 1);
+	if (name_fill(c, user, c->out->user, sizeof(c->out->user)) < 0)
+		return err_set(err, ERR_UNAUTHORIZED,
+		    "claim %s is empty or longer than %d bytes", name,
+		    IDENTITY_USER_MAX_BYTES);
 	return 0;
 }
 
@@ -202,16 +217,30 @@ check_tenant(const struct check *c, struct err *err)
 	const struct json *j = is_set(name) ? json_get(c->claims, name) : NULL;
 	const char *tenant = json_str(j);
 
-	if (j == NULL)
+	if (j == NULL || (tenant != NULL && *tenant == '\0'))
 		return 0;
-	if (tenant == NULL || strlen(tenant) > IDENTITY_TENANT_MAX_BYTES ||
-	    !is_printable(tenant))
+	if (tenant == NULL ||
+	    name_fill(c, tenant, c->out->tenant, sizeof(c->out->tenant)) < 0)
 		return err_set(err, ERR_UNAUTHORIZED,
 		    "claim %s is no text of at most %d printable ASCII "
 		    "characters without spaces",
 		    name, IDENTITY_TENANT_MAX_BYTES);
-	memcpy(c->out->tenant, tenant, strlen(tenant) + 1);
 	return 0;
+}
+
+/* A claim, or a member of one: realm_access.roles. NULL: it is not there. */
+static const struct json *
+claim_at(const struct json *claims, const char *path)
+{
+	const struct json *j = json_get(claims, path);
+	const char *dot = strchr(path, '.');
+	char name[64];
+
+	if (j != NULL || dot == NULL || (size_t)(dot - path) >= sizeof(name))
+		return j;
+	memcpy(name, path, (size_t)(dot - path));
+	name[dot - path] = '\0';
+	return json_get(json_get(claims, name), dot + 1);
 }
 
 /* Whether the roles claim names one. */
@@ -239,7 +268,7 @@ check_roles(const struct check *c, struct err *err)
 	(void)err;
 	if (!is_set(c->options->roles_claim))
 		return 0;
-	claim = json_get(c->claims, c->options->roles_claim);
+	claim = claim_at(c->claims, c->options->roles_claim);
 	for (int i = 0; i < IDENTITY_ROLES; i++)
 		if (is_set(role[i]) && has_role(claim, role[i]))
 			c->out->roles |= 1u << i;

@@ -23,8 +23,11 @@ struct jwt_options {
 	const char *issuer;     /* iss must equal it; NULL or "": unchecked */
 	const char *audience;   /* aud must name it; NULL or "": unchecked */
 	const char *user_claim; /* who it is; NULL or "": sub */
+	/* What the names of its users and tenants begin with; NULL: nothing. */
+	const char *user_prefix;
 	/* Optional; NULL or "": unchecked. Who has the role, a member of the
-	 * roles claim (a list, or words of a text), may do what it stands for.
+	 * roles claim (a list, or words of a text; a.b is the member b of the
+	 * claim a, if there is no claim a.b), may do what it stands for.
 	 */
 	const char *tenant_claim;
 	const char *roles_claim;

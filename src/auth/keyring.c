@@ -9,24 +9,37 @@
  * put in place of another under the lock, and lives on as long as a thread
  * verifies with it (keyset.h).
  *
+ * Issuers have keys of their own, and only those are tried on their tokens. If
+ * they are published, the loop fetches them (jwks_source.c); a token with a
+ * kid that nobody knows may wait for that, a second at most.
+ *
  * A change that cannot be read changes nothing: who has broken a file must not
  * lock everybody out. It is read again when it changes again.
  */
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "auth/issuer.h"
+#include "auth/jwk.h"
+#include "auth/jwks_source.h"
 #include "auth/jws.h"
 #include "auth/jwt.h"
 #include "auth/keyring.h"
 #include "auth/keyset.h"
 #include "base/clk.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/lck.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "conf/conf.h"
+#include "net/fetch.h"
 
 #define LOOK_EVERY_MS 1000
+#define FETCH_MS 11000 /* configuration and keys */
+#define NO_KEYS_RETRY_S 5
 
 struct keyring {
 	const struct conf *conf;
@@ -36,6 +49,8 @@ struct keyring {
 	struct lck lck;
 	struct keyset *own;        /* below lck */
 	struct keyset_files files; /* of whoever looks */
+	struct issuer *issuers;
+	size_t issuer_count;
 };
 
 static void
@@ -47,13 +62,9 @@ options_fill(struct jwt_options *o, const struct conf *c)
 		.user_claim = c->jwt_user_claim,
 		.tenant_claim = c->jwt_tenant_claim,
 		.roles_claim = c->jwt_roles_claim,
-		.role = {
-			[IDENTITY_APPROVER] = c->approval_role,
-			[IDENTITY_BUDGET] = c->budget_role,
-			[IDENTITY_ADMIN] = c->admin_role,
-		},
 		.leeway_s = (int)(c->jwt_leeway_ms / 1000),
 	};
+	issuer_roles(o, c);
 }
 
 /* The keys of the files, or NULL. */
@@ -62,12 +73,13 @@ own_load(struct keyring *r, struct err *err)
 {
 	struct keyset *set = keyset_load(r->conf, &r->files, err);
 
-	if (set != NULL && set->count == 0) {
+	if (set != NULL && set->count == 0 && r->issuer_count == 0) {
 		keyset_unref(&set);
 		err_set(err, ERR_CONFIG,
 		    "nobody could come in: set jwt.secret_file, "
 		    "jwt.public_key_file or jwt.jwks_file, or "
-		    "AGENT_FPM_JWT_SECRET in the environment");
+		    "AGENT_FPM_JWT_SECRET in the environment, or make a "
+		    "section [issuer NAME]");
 	}
 	return set;
 }
@@ -83,7 +95,8 @@ keyring_new(const struct conf *c, struct err *err)
 	r->conf = c;
 	options_fill(&r->options, c);
 	r->next_look_ms = clk_mono_ms() + LOOK_EVERY_MS;
-	r->own = own_load(r, err);
+	if (issuers_new(c, r, &r->issuers, &r->issuer_count, err) == 0)
+		r->own = own_load(r, err);
 	if (r->own == NULL)
 		keyring_free(&r);
 	return r;
@@ -97,6 +110,8 @@ keyring_free(struct keyring **r_p)
 	if (r == NULL)
 		return;
 	*r_p = NULL;
+	keyring_detach(r);
+	issuers_free(&r->issuers, r->issuer_count);
 	keyset_unref(&r->own);
 	lck_fini(&r->lck);
 	free(r);
@@ -132,30 +147,52 @@ set_change(struct keyring *r, struct keyset **place, struct keyset *set)
 size_t
 keyring_count(struct keyring *r)
 {
-	struct keyset *set = set_take(r, &r->own);
-	size_t n = set->count;
+	size_t n = 0;
 
-	keyset_unref(&set);
+	lck_take(&r->lck);
+	n += r->own->count;
+	for (size_t i = 0; i < r->issuer_count; i++)
+		if (r->issuers[i].keys != NULL)
+			n += r->issuers[i].keys->count;
+	lck_drop(&r->lck);
 	return n;
 }
 
 /* ---- files that change ---- */
 
+/* Others are in the files now; set NULL: they are no good. */
+static void
+files_changed(struct keyring *r, struct keyset **place, struct keyset *set,
+    const struct err *err)
+{
+	if (set == NULL) {
+		log_error(
+		    "keys have changed, the old ones stay: %s", err->text);
+		return;
+	}
+	log_info("keys have changed: %zu to check tokens with", set->count);
+	set_change(r, place, set);
+}
+
 static void
 files_look(struct keyring *r)
 {
 	struct keyset *set;
+	struct issuer *is;
 	struct err err;
 
-	if (!keyset_files_changed(&r->files))
-		return;
-	set = own_load(r, &err);
-	if (set == NULL) {
-		log_error("keys have changed, the old ones stay: %s", err.text);
-		return;
+	if (keyset_files_changed(&r->files)) {
+		set = own_load(r, &err);
+		files_changed(r, &r->own, set, &err);
 	}
-	log_info("keys have changed: %zu to check tokens with", set->count);
-	set_change(r, &r->own, set);
+	for (size_t i = 0; i < r->issuer_count; i++) {
+		is = &r->issuers[i];
+		if (!keyset_files_changed(&is->files))
+			continue;
+		set = keyset_load_jwks(is->conf->jwks_file,
+		    is->conf->algorithms, &is->files, &err);
+		files_changed(r, &is->keys, set, &err);
+	}
 }
 
 uint64_t
@@ -175,18 +212,152 @@ keyring_era(struct keyring *r)
 	return __atomic_load_n(&r->era, __ATOMIC_ACQUIRE);
 }
 
+/* ---- keys that are published ---- */
+
+static void
+on_keys(void *ctx, struct jwks *keys, int gone)
+{
+	struct issuer *is = ctx;
+
+	if (keys != NULL)
+		set_change(is->keyring, &is->keys, keyset_from_jwks(keys));
+	else if (gone)
+		set_change(is->keyring, &is->keys, NULL);
+}
+
+void
+keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f)
+{
+	struct issuer *is;
+
+	for (size_t i = 0; i < r->issuer_count; i++) {
+		is = &r->issuers[i];
+		if (*is->conf->jwks_file == '\0')
+			is->source =
+			    jwks_source_new(l, f, is->conf, on_keys, is);
+	}
+}
+
+void
+keyring_detach(struct keyring *r)
+{
+	for (size_t i = 0; i < r->issuer_count; i++)
+		jwks_source_free(&r->issuers[i].source);
+}
+
+static void *
+loop_thread(void *loop)
+{
+	loop_run(loop);
+	return NULL;
+}
+
+/* How many issuers publish their keys. */
+static size_t
+published(const struct keyring *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->issuer_count; i++)
+		n += *r->issuers[i].conf->jwks_file == '\0';
+	return n;
+}
+
+int
+keyring_fetch(struct keyring *r, struct err *err)
+{
+	const struct issuer *is;
+	struct fetcher *f;
+	pthread_t thread;
+	struct loop *l;
+	int rc = 0;
+
+	if (published(r) == 0)
+		return 0;
+	l = loop_new();
+	f = fetcher_new(l);
+	keyring_attach(r, l, f);
+	if (pthread_create(&thread, NULL, loop_thread, l) != 0)
+		abort();
+	for (size_t i = 0; i < r->issuer_count && rc == 0; i++) {
+		is = &r->issuers[i];
+		if (is->source != NULL)
+			rc = jwks_source_wait(is->source, FETCH_MS, err);
+		if (rc < 0)
+			err_prefix(err, "issuer %s", is->conf->label);
+	}
+	loop_stop(l);
+	pthread_join(thread, NULL);
+	keyring_detach(r);
+	fetcher_free(&f);
+	loop_free(&l);
+	return rc;
+}
+
 /* ---- tokens ---- */
+
+/* With the keys of [jwt]. */
+static int
+own_verify(struct keyring *r, struct arena *a, const char *token, size_t len,
+    int64_t now_s, struct identity *out, const struct json **claims_r,
+    struct err *err)
+{
+	struct keyset *set = set_take(r, &r->own);
+	struct identity id;
+	int rc;
+
+	rc = jwt_verify(a, (const struct jws_key *const *)set->key, set->count,
+	    &r->options, token, len, now_s, &id, claims_r, err);
+	keyset_unref(&set);
+	if (rc == 0 && (issuer_owns(r->issuers, r->issuer_count, id.user) ||
+			   issuer_owns(r->issuers, r->issuer_count, id.tenant)))
+		rc = err_set(err, ERR_UNAUTHORIZED,
+		    "a user or tenant with the name of an issuer's");
+	if (rc == 0)
+		*out = id;
+	return rc;
+}
+
+/* The issuer's keys; if none of them has that name, maybe newer ones. */
+static struct keyset *
+issuer_keys(struct issuer *is, const char *kid)
+{
+	struct keyset *set = set_take(is->keyring, &is->keys);
+
+	if ((set != NULL && keyset_has_kid(set, kid)) || is->source == NULL ||
+	    !jwks_source_ask(is->source))
+		return set;
+	keyset_unref(&set);
+	return set_take(is->keyring, &is->keys);
+}
 
 int
 keyring_verify(struct keyring *r, struct arena *a, const char *token,
     size_t len, int64_t now_s, struct identity *out,
     const struct json **claims_r, struct err *err)
 {
-	struct keyset *set = set_take(r, &r->own);
+	struct issuer *is = NULL;
+	struct keyset *set;
+	struct jws jws;
 	int rc;
 
+	if (r->issuer_count > 0) {
+		if (jws_peek(a, token, len, &jws, err) < 0)
+			return -1;
+		is = issuer_find(r->issuers, r->issuer_count,
+		    json_get_str(jws.object, "iss"));
+	}
+	if (is == NULL)
+		return own_verify(r, a, token, len, now_s, out, claims_r, err);
+	set = issuer_keys(is, jws.kid);
+	if (set == NULL) {
+		err_set(err, ERR_OVERLOAD,
+		    "the keys of the token's issuer are not there now");
+		err->retry_after_s = NO_KEYS_RETRY_S;
+		return -1;
+	}
 	rc = jwt_verify(a, (const struct jws_key *const *)set->key, set->count,
-	    &r->options, token, len, now_s, out, claims_r, err);
+	    &is->options, token, len, now_s, out, claims_r, err);
 	keyset_unref(&set);
 	return rc;
 }

@@ -8,8 +8,10 @@
 struct arena;
 struct conf;
 struct err;
+struct fetcher;
 struct identity;
 struct json;
+struct loop;
 
 /*
  * All that tokens are checked with: keys, which may change while the process
@@ -22,7 +24,20 @@ struct keyring;
 struct keyring *keyring_new(const struct conf *c, struct err *err);
 void keyring_free(struct keyring **r_p);
 
-/* How many keys there are. */
+/*
+ * From now on keys that issuers publish are fetched on the loop; before it
+ * runs. keyring_detach when it has stopped, before fetcher and loop are freed.
+ */
+void keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f);
+void keyring_detach(struct keyring *r);
+
+/*
+ * Fetches them once, for a program without a loop: blocks for seconds. 0, or
+ * -1 and why one has failed.
+ */
+int keyring_fetch(struct keyring *r, struct err *err);
+
+/* How many keys there are now. */
 size_t keyring_count(struct keyring *r);
 
 /*
@@ -33,7 +48,10 @@ size_t keyring_count(struct keyring *r);
  */
 uint64_t keyring_era(struct keyring *r);
 
-/* jwt_verify with these keys and this configuration. */
+/*
+ * jwt_verify with these keys and this configuration. May wait a second for an
+ * issuer's newest keys. -1 and ERR_OVERLOAD too: that issuer has none yet.
+ */
 int keyring_verify(struct keyring *r, struct arena *a, const char *token,
     size_t len, int64_t now_s, struct identity *out,
     const struct json **claims_r, struct err *err);

@@ -94,6 +94,19 @@ keyset_from_jwks(struct jwks *set)
 	return keys;
 }
 
+int
+keyset_has_kid(const struct keyset *set, const char *kid)
+{
+	const char *name;
+
+	for (size_t i = 0; i < set->count; i++) {
+		name = jws_key_kid(set->key[i]);
+		if (name == NULL || kid == NULL || strcmp(name, kid) == 0)
+			return 1;
+	}
+	return 0;
+}
+
 /* ---- files ---- */
 
 static void
@@ -230,26 +243,47 @@ load_public_keys(const struct conf *c, struct keyset *set,
 }
 
 static int
+jwks_from_file(const char *path, int secrets, const char *algorithms,
+    struct jwks *out, struct keyset_files *files, struct err *err)
+{
+	struct buf text;
+	int rc;
+
+	keyset_files_add(files, path);
+	buf_init(&text, NULL);
+	buf_reserve(&text, JWKS_MAX_BYTES + 8192); /* so it never moves */
+	rc = file_read(path, JWKS_MAX_BYTES, &text, err);
+	if (rc == 0)
+		rc = jwks_read(
+		    buf_str(&text), text.len, secrets, algorithms, out, err);
+	conf_wipe(&text); /* it may have secrets */
+	return rc < 0 ? err_prefix(err, "jwks_file: %s", path) : 0;
+}
+
+static int
 load_jwks(const struct conf *c, struct keyset *set, struct keyset_files *files,
     struct err *err)
 {
 	struct jwks jwks;
-	struct buf text;
-	int rc;
 
 	if (*c->jwt_jwks_file == '\0')
 		return 0;
-	keyset_files_add(files, c->jwt_jwks_file);
-	buf_init(&text, NULL);
-	buf_reserve(&text, JWKS_MAX_BYTES + 8192); /* so it never moves */
-	rc = file_read(c->jwt_jwks_file, JWKS_MAX_BYTES, &text, err);
-	if (rc == 0)
-		rc = jwks_read(buf_str(&text), text.len, 1, "", &jwks, err);
-	if (rc == 0)
-		add_jwks(set, &jwks);
-	conf_wipe(&text); /* it may have secrets */
-	return rc < 0 ? err_prefix(err, "jwt.jwks_file: %s", c->jwt_jwks_file)
-		      : 0;
+	if (jwks_from_file(c->jwt_jwks_file, 1, "", &jwks, files, err) < 0)
+		return err_prefix(err, "jwt");
+	add_jwks(set, &jwks);
+	return 0;
+}
+
+struct keyset *
+keyset_load_jwks(const char *path, const char *algorithms,
+    struct keyset_files *files, struct err *err)
+{
+	struct jwks jwks;
+
+	files->count = 0;
+	if (jwks_from_file(path, 0, algorithms, &jwks, files, err) < 0)
+		return NULL;
+	return keyset_from_jwks(&jwks);
 }
 
 struct keyset *

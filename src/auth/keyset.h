@@ -43,6 +43,13 @@ struct keyset_files {
 struct keyset *keyset_load(
     const struct conf *c, struct keyset_files *files, struct err *err);
 
+/* The public keys of a file with a set, of algorithms that are listed. */
+struct keyset *keyset_load_jwks(const char *path, const char *algorithms,
+    struct keyset_files *files, struct err *err);
+
+/* 1 if one of the keys may be tried on tokens with this kid, or NULL. */
+int keyset_has_kid(const struct keyset *set, const char *kid);
+
 /* The keys of a set, which is empty afterwards. One reference. */
 struct keyset *keyset_from_jwks(struct jwks *set);
 

@@ -20,6 +20,7 @@ enum lck_rank {
 	LCK_JOBS,       /* the queue of jobs */
 	LCK_RUNS,       /* commands that run */
 	LCK_CREW,       /* threads of agent-fpm-proxy */
+	LCK_ISSUER,     /* who waits for an issuer's keys */
 	LCK_KEYS,       /* which keys are good */
 	LCK_TOKENS,     /* verified tokens */
 	LCK_BOARD,      /* this worker's rows of the scoreboard */

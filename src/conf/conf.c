@@ -104,7 +104,19 @@ section_find(const char *name, size_t len)
 	return NULL;
 }
 
-/* [model NAME] or [provider NAME] begins: what it sets is its own. */
+/* The kind of a section that may be there many times. */
+static enum named_kind
+kind_of(const char *word, size_t len)
+{
+	int i = 0;
+
+	while (i < NAMED_KINDS - 1 && (strlen(named_words[i]) != len ||
+					  memcmp(named_words[i], word, len)))
+		i++;
+	return (enum named_kind)i;
+}
+
+/* [model NAME] or its like begins: what it sets is its own. */
 static void
 begin_named(struct reader *r, const char *word, size_t word_len,
     const char *label, size_t len)
@@ -113,7 +125,7 @@ begin_named(struct reader *r, const char *word, size_t word_len,
 
 	if (n == NULL)
 		abort();
-	n->is_model = word_len == 5;
+	n->kind = kind_of(word, word_len);
 	n->line = r->line;
 	n->tail = &n->values;
 	snprintf(n->label, sizeof(n->label), "%.*s", (int)len, label);
@@ -126,8 +138,7 @@ begin_named(struct reader *r, const char *word, size_t word_len,
 		    (int)len, label, (int)word_len, word);
 	}
 	for (const struct named *o = r->named; o != NULL; o = o->next)
-		if (o->is_model == n->is_model &&
-		    strcmp(o->label, n->label) == 0) {
+		if (o->kind == n->kind && strcmp(o->label, n->label) == 0) {
 			complain(r);
 			buf_printf(r->problems,
 			    "[%.*s %s] is there twice; keep one\n",
@@ -252,8 +263,9 @@ handle_value(struct reader *r, const struct setting *s, const char *value)
 
 /* The one that a heading began, if that is what is read now. */
 static struct named *
-named_now(const struct reader *r, const char *section, const char *word)
+named_now(const struct reader *r, const char *section, enum named_kind kind)
 {
+	const char *word = named_words[kind];
 	struct named *n = r->named;
 
 	if (strncmp(section, word, strlen(word)) != 0 ||
@@ -261,10 +273,10 @@ named_now(const struct reader *r, const char *section, const char *word)
 		return NULL;
 	while (n != NULL && n->next != NULL)
 		n = n->next;
-	return n != NULL && n->is_model == (*word == 'm') ? n : NULL;
+	return n != NULL && n->kind == kind ? n : NULL;
 }
 
-/* A line below [model NAME] or [provider NAME]. */
+/* A line below [model NAME] or its like. */
 static void
 handle_named(struct reader *r, struct named *n, const char *word,
     const char *key, const char *value)
@@ -272,12 +284,13 @@ handle_named(struct reader *r, struct named *n, const char *word,
 	struct named_value *v;
 	char name[300];
 	const struct setting *s;
+	size_t len = strlen(word);
+	int in_full = strncmp(key, word, len) == 0 && key[len] == '.';
 
-	snprintf(name, sizeof(name), "%s%s%s",
-	    strncmp(key, word, strlen(word)) == 0 ? "" : word,
-	    strncmp(key, word, strlen(word)) == 0 ? "" : ".", key);
+	snprintf(name, sizeof(name), "%s%s%s", in_full ? "" : word,
+	    in_full ? "" : ".", key);
 	s = setting_find(name);
-	if (s == NULL || strncmp(s->name, word, strlen(word)) != 0) {
+	if (s == NULL || strncmp(s->name, word, len) != 0) {
 		complain_unknown(r, name);
 		return;
 	}
@@ -311,13 +324,12 @@ static int
 handle_section(
     struct reader *r, const char *section, const char *key, const char *value)
 {
-	static const char *const words[] = { "model", "provider" };
 	struct named *n;
 
-	for (size_t i = 0; i < 2; i++) {
-		n = named_now(r, section, words[i]);
+	for (int i = 0; i < NAMED_KINDS; i++) {
+		n = named_now(r, section, (enum named_kind)i);
 		if (n != NULL) {
-			handle_named(r, n, words[i], key, value);
+			handle_named(r, n, named_words[i], key, value);
 			return 1;
 		}
 	}

@@ -50,6 +50,18 @@ struct conf_provider {
 	char *quirks;
 };
 
+/* Who signs tokens, besides the keys of [jwt]. */
+struct conf_issuer {
+	char *label;
+	char *issuer, *audience;
+	char *jwks_file, *jwks_url; /* neither: discovery */
+	char *algorithms;
+	char *user_claim, *user_prefix;
+	char *tenant_claim, *roles_claim;
+	char *ca_file, *proxy;
+	int64_t keep_ms;
+};
+
 /*
  * The configuration: one struct, filled from one table (conf_table.c) whose
  * rows also make the manual page and the sample file. Times are in ms, sizes
@@ -81,6 +93,9 @@ struct conf {
 	char *jwt_roles_claim;
 	int64_t jwt_leeway_ms;
 	int64_t jwt_cache;
+	struct conf_issuer issuer;   /* defaults of those that follow */
+	struct conf_issuer *issuers; /* [issuer NAME] */
+	size_t issuer_count;
 
 	char *store_address;
 	char *store_user;

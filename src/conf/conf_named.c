@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sections that may be there many times: [model NAME] and [provider NAME].
+ * Sections that may be there many times: [model NAME], [provider NAME] and
+ * [issuer NAME].
  * What they set is collected while the file is read, since [model], whose
  * values the models begin with, may stand behind them.
  */
@@ -18,13 +19,22 @@ static const char *const with_provider[] = { "model.url", "model.id",
 	"model.api_key_file", "model.headers", "model.members", "model.version",
 	"model.effort", "model.script" };
 
+const char *const named_words[NAMED_KINDS] = { "model", "provider", "issuer" };
+
+static const size_t origins[NAMED_KINDS] = { offsetof(struct conf, model),
+	offsetof(struct conf, provider), offsetof(struct conf, issuer) };
+
 size_t
 named_origin(const struct setting *s)
 {
-	if (strncmp(s->name, "model.", 6) == 0)
-		return offsetof(struct conf, model);
-	if (strncmp(s->name, "provider.", 9) == 0)
-		return offsetof(struct conf, provider);
+	size_t n;
+
+	for (int i = 0; i < NAMED_KINDS; i++) {
+		n = strlen(named_words[i]);
+		if (strncmp(s->name, named_words[i], n) == 0 &&
+		    s->name[n] == '.')
+			return origins[i];
+	}
 	return 0;
 }
 
@@ -94,8 +104,13 @@ named_conf_free(struct conf *c)
 		strings_free(&c->providers[i], offsetof(struct conf, provider));
 		free(c->providers[i].label);
 	}
+	for (size_t i = 0; i < c->issuer_count; i++) {
+		strings_free(&c->issuers[i], offsetof(struct conf, issuer));
+		free(c->issuers[i].label);
+	}
 	free(c->models);
 	free(c->providers);
+	free(c->issuers);
 	free(c->model.label);
 }
 
@@ -177,6 +192,16 @@ model_make(struct conf *c, const struct named *n, const struct mistakes *m)
 }
 
 static void
+issuer_make(struct conf *c, const struct named *n, const struct mistakes *m)
+{
+	struct conf_issuer *is = &c->issuers[c->issuer_count++];
+
+	begin_as(is, c, offsetof(struct conf, issuer), sizeof(*is), 0);
+	is->label = copy(n->label);
+	apply(n, is, offsetof(struct conf, issuer), m);
+}
+
+static void
 provider_make(struct conf *c, const struct named *n, const struct mistakes *m)
 {
 	struct conf_provider *p = &c->providers[c->provider_count++];
@@ -190,6 +215,9 @@ void
 named_resolve(struct conf *c, const struct named *first,
     void (*complain)(void *ctx, int line, const char *text), void *ctx)
 {
+	static void (*const make[NAMED_KINDS])(struct conf *,
+	    const struct named *, const struct mistakes *) = { model_make,
+		provider_make, issuer_make };
 	const struct mistakes m = { complain, ctx };
 	size_t count = 1;
 
@@ -198,13 +226,11 @@ named_resolve(struct conf *c, const struct named *first,
 	c->model.label = copy("default");
 	c->models = calloc(count, sizeof(*c->models));
 	c->providers = calloc(count, sizeof(*c->providers));
-	if (c->models == NULL || c->providers == NULL)
+	c->issuers = calloc(count, sizeof(*c->issuers));
+	if (c->models == NULL || c->providers == NULL || c->issuers == NULL)
 		abort();
 	for (const struct named *n = first; n != NULL; n = n->next)
-		if (n->is_model)
-			model_make(c, n, &m);
-		else
-			provider_make(c, n, &m);
+		make[n->kind](c, n, &m);
 }
 
 const struct conf_model *

@@ -57,10 +57,15 @@ int setting_parse(const struct setting *s, const char *text, void *base,
 
 /* ---- conf_named.c: sections that may be there many times ---- */
 
-/* What is set below [model NAME] or [provider NAME]. */
+enum named_kind { NAMED_MODEL, NAMED_PROVIDER, NAMED_ISSUER, NAMED_KINDS };
+
+/* What their headings begin with. */
+extern const char *const named_words[NAMED_KINDS];
+
+/* What is set below [model NAME] or its like. */
 struct named {
 	struct named *next;
-	int is_model;
+	enum named_kind kind;
 	char label[64];
 	int line;
 	struct named_value {
@@ -78,9 +83,9 @@ size_t named_origin(const struct setting *s);
 int named_label_is_good(const char *label);
 
 /*
- * The end of the file: makes the models and providers of c. A model begins as
- * a copy of [model], but with another provider without what goes with that
- * one, and with another id without its prices. complain is called for each
+ * The end of the file: makes the models, providers and issuers of c. A model
+ * begins as a copy of [model], but with another provider without what goes with
+ * that one, and with another id without its prices. complain is called for each
  * mistake.
  */
 void named_resolve(struct conf *c, const struct named *first,

@@ -36,6 +36,7 @@
 const struct setting_section setting_sections[] = {
 	{ "", "The pool", 0 },
 	{ "jwt", "Who may come in", 0 },
+	{ "issuer", "Who else signs tokens: identity providers", 1 },
 	{ "store", "Redis", 0 },
 	{ "model",
 	    "The model; and more in sections [model NAME], which begin "
@@ -140,6 +141,43 @@ const struct setting settings[] = {
 	NUMBER("jwt.cache", SETTING_INT, jwt_cache, "4096", 0, 1 << 20,
 	    "Verified tokens that a worker remembers, by their SHA-256, for "
 	    "at most a minute."),
+
+	STRING("issuer.issuer", issuer.issuer, "",
+	    "What the claim iss of its tokens is, exactly: usually a URL. Such "
+	    "tokens are checked with its keys and no others."),
+	STRING("issuer.audience", issuer.audience, "",
+	    "What the claim aud must be or contain, exactly. * is any: then "
+	    "tokens that were made for other services are good here."),
+	STRING("issuer.jwks_url", issuer.jwks_url, "",
+	    "Where it publishes its keys, https only. Empty, and no "
+	    "issuer.jwks_file: it is asked at "
+	    "ISSUER/.well-known/openid-configuration (OIDC discovery)."),
+	STRING("issuer.jwks_file", issuer.jwks_file, "",
+	    "File with its keys (JWKS), instead."),
+	STRING("issuer.algorithms", issuer.algorithms,
+	    "RS256 PS256 ES256 EdDSA",
+	    "Algorithms, separated by spaces, whose keys are taken."),
+	STRING("issuer.user_claim", issuer.user_claim, "sub",
+	    "The claim that names the user."),
+	STRING("issuer.user_prefix", issuer.user_prefix, "",
+	    "What stands before that in the name of the user, and before a "
+	    "tenant's, so that users of two issuers do not meet. Empty: the "
+	    "section's NAME and a colon. none: nothing."),
+	STRING("issuer.tenant_claim", issuer.tenant_claim, "",
+	    "The claim that names the user's tenant. Empty: none."),
+	STRING("issuer.roles_claim", issuer.roles_claim, "",
+	    "The claim with the user's roles; realm_access.roles is a member "
+	    "of a claim. Empty: its users have none."),
+	STRING("issuer.ca_file", issuer.ca_file, "",
+	    "File with the certificate authorities that are trusted for it. "
+	    "Empty: the system's."),
+	STRING("issuer.proxy", issuer.proxy, "",
+	    "HTTP proxy on the way to it, as URL. Empty: what the environment "
+	    "says. none: no proxy."),
+	NUMBER("issuer.keep", SETTING_TIME, issuer.keep_ms, "24h", 60 * 1000,
+	    30 * 24 * HOUR_MS,
+	    "How long its last keys are good while it is not reached. Then "
+	    "its tokens are refused."),
 
 	STRING("store.address", store_address, "127.0.0.1:6379",
 	    "Redis (6.2 or later) or Valkey: HOST:PORT, or unix:PATH, which "

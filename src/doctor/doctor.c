@@ -43,6 +43,7 @@ static doctor_check_f *const checks[] = {
 	check_descriptors,
 	check_store,
 	check_sandbox,
+	check_issuers,
 	check_model,
 };
 

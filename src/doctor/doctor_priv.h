@@ -38,6 +38,9 @@ doctor_check_f check_store;
 /* ---- check_sandbox.c ---- */
 doctor_check_f check_sandbox;
 
+/* ---- check_issuers.c ---- */
+doctor_check_f check_issuers;
+
 /* ---- check_model.c ---- */
 doctor_check_f check_model;
 

@@ -161,6 +161,9 @@ token_verify(struct app *app, struct arena *a, int64_t now_s)
 	struct err err;
 	size_t n = fread(token, 1, sizeof(token), stdin);
 
+	if (keyring_fetch(app->keyring, &err) < 0)
+		fprintf(stderr, "agent-fpm: %s\n", err.text);
+
 	if (n > 0 && token[n - 1] == '\n')
 		n--; /* of the shell; any other byte belongs to the token */
 	if (keyring_verify(

@@ -106,6 +106,7 @@ static const struct kept_header kept_headers[] = {
 	KEPT("x-request-id", request_id),
 	KEPT("content-type", content_type),
 	KEPT("mcp-session-id", mcp_session),
+	KEPT("cache-control", cache_control),
 };
 
 static void fetcher_reap(struct fetcher *f);

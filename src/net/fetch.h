@@ -29,6 +29,7 @@ struct fetch_head {
 	char request_id[128];
 	char content_type[64];
 	char mcp_session[256]; /* Mcp-Session-Id */
+	char cache_control[128];
 };
 
 /* How it ended. code is ERR_NONE if a whole response came, of any status. */

@@ -31,6 +31,7 @@
 #include "agent/runner.h"
 #include "agent/templates.h"
 #include "api/app.h"
+#include "auth/keyring.h"
 #include "base/clk.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -219,6 +220,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 		return -1;
 	w->loop = app->loop = loop_new();
 	w->fetcher = fetcher_new(w->loop);
+	keyring_attach(app->keyring, w->loop, w->fetcher);
 	if (sandbox_new(w->loop, w->fetcher, c, &app->sandbox, err) < 0)
 		return -1;
 	w->models = app->models = models_new(w->loop, w->fetcher, c, err);
@@ -359,6 +361,7 @@ worker_free(struct worker *w)
 	journal_free(&w->journal);
 	redis_link_free(&w->link);
 	sandbox_free(&app->sandbox); /* its calls are fetches */
+	keyring_detach(app->keyring);
 	fetcher_free(&w->fetcher);
 	webhooks_free(&w->webhooks);
 	mcp_free(&w->mcp);
