@@ -3,6 +3,7 @@
 #define API_API_PRIV_H
 
 #include "api/app.h"
+#include "api/handlers.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -19,9 +20,14 @@ struct hub_viewer;
 #define API_SSE 8    /* answers an event stream, or JSON where both */
 #define API_BOTH 16  /* with API_SSE: JSON too, by Accept */
 #define API_RAW 32   /* a file: any type, and as large as one may be */
-#define API_ANY 128  /* of whichever type: the handler looks at Accept */
 #define API_TAR 64   /* JSON, or a tar archive by Accept or ?format=tar */
 #define API_CHAT 128 /* may begin a turn: it counts as a chat */
+#define API_ANY 256  /* of whichever type: the handler looks at Accept */
+
+/* The scope that a route needs; where none is said, agents:read of GET and
+ * agents:write of other methods. */
+#define API_NEEDS(scope) ((1u + (scope)) << 12)
+#define API_SCOPE(flags) ((int)((flags) >> 12) - 1)
 
 /* One request being answered. */
 struct api_call {
@@ -31,7 +37,7 @@ struct api_call {
 	struct arena *arena;
 	const char *user;
 	const char *tenant;             /* "": none */
-	unsigned roles;                 /* bits: 1 << IDENTITY_... */
+	unsigned roles, scopes;         /* bits: 1 << IDENTITY_... */
 	const struct json *body;        /* API_JSON */
 	int wants_json;                 /* API_BOTH: Accept prefers it */
 	const struct http_route *route; /* NULL: there is none */
@@ -42,6 +48,10 @@ int api_has_role(const struct api_call *c, enum identity_role role);
 
 /* Who asks: from the token or ticket. 0, or -1 and ERR_UNAUTHORIZED. */
 int api_authenticate(struct api_call *c, int ticket_allowed, struct err *err);
+
+/* Whether the token may be used for a route of these flags. 0, or -1,
+ * ERR_FORBIDDEN and a header that says which scope it needs. */
+int api_check_scope(struct api_call *c, unsigned flags, struct err *err);
 
 /* ---- members of the body ---- */
 
@@ -109,41 +119,5 @@ void api_viewer_detach(struct api_call *c, struct hub_viewer *spec);
 /* A page's documents as an array. */
 void api_add_docs(
     struct buf *b, const char *name, const struct store_page *page);
-
-/* ---- handlers ---- */
-
-int agents_create(void *call, struct err *err);
-int agents_list(void *call, struct err *err);
-int agents_get(void *call, struct err *err);
-int agents_patch(void *call, struct err *err);
-int agents_delete(void *call, struct err *err);
-int chat_post(void *call, struct err *err);
-int checkpoints_get(void *call, struct err *err);
-int checkpoints_post(void *call, struct err *err);
-int fork_post(void *call, struct err *err);
-int reminders_post(void *call, struct err *err);
-int rewind_post(void *call, struct err *err);
-int messages_post(void *call, struct err *err);
-int messages_get(void *call, struct err *err);
-int inbox_clear(void *call, struct err *err);
-int inbox_delete(void *call, struct err *err);
-int inbox_get(void *call, struct err *err);
-int interrupt_post(void *call, struct err *err);
-int events_get(void *call, struct err *err);
-int approvals_get(void *call, struct err *err);
-int approvals_post(void *call, struct err *err);
-int tool_calls_get(void *call, struct err *err);
-int todos_get(void *call, struct err *err);
-int todos_put(void *call, struct err *err);
-int files_list(void *call, struct err *err);
-int files_get(void *call, struct err *err);
-int files_put(void *call, struct err *err);
-int files_delete(void *call, struct err *err);
-int tickets_post(void *call, struct err *err);
-int templates_get(void *call, struct err *err);
-int usage_get(void *call, struct err *err);
-int health_get(void *call, struct err *err);
-int ready_get(void *call, struct err *err);
-int live_get(void *call, struct err *err);
 
 #endif

@@ -40,6 +40,26 @@ api_has_role(const struct api_call *c, enum identity_role role)
 	return (c->roles >> role & 1) != 0;
 }
 
+int
+api_check_scope(struct api_call *c, unsigned flags, struct err *err)
+{
+	int need = API_SCOPE(flags);
+
+	if (need < 0)
+		need = c->rq->method[0] == 'G' || c->rq->method[0] == 'H'
+			   ? IDENTITY_AGENTS_READ
+			   : IDENTITY_AGENTS_WRITE;
+	if (!c->app->conf->jwt_scopes || (c->scopes >> need & 1) != 0)
+		return 0;
+	/* RFC 6750, section 3.1 */
+	http_header_add(c->rs, "WWW-Authenticate",
+	    "Bearer realm=\"agent-fpm\", error=\"insufficient_scope\", "
+	    "scope=\"%s\"",
+	    identity_scopes[need]);
+	return err_set(err, ERR_FORBIDDEN, "the token's scope does not have %s",
+	    identity_scopes[need]);
+}
+
 static int
 check_token(
     struct api_call *c, const char *token, struct identity *id, struct err *err)
@@ -67,6 +87,7 @@ check_ticket(struct api_call *c, const char *ticket, struct err *err)
 	if (rc == 0)
 		return err_set(err, ERR_UNAUTHORIZED,
 		    "the ticket was used before, or is older than a minute");
+	c->scopes = 1u << IDENTITY_AGENTS_READ; /* as who made it had */
 	return rc < 0 ? -1 : 0;
 }
 
@@ -93,6 +114,7 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 	c->user = arena_strdup(c->arena, id.user);
 	c->tenant = arena_strdup(c->arena, id.tenant);
 	c->roles = id.roles;
+	c->scopes = id.scopes;
 	return 0;
 }
 

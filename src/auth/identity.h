@@ -15,6 +15,19 @@ enum identity_role {
 	IDENTITY_ROLES
 };
 
+/* What a token may be used for: bits of identity.scopes (RFC 6749 section
+ * 3.3). identity_scopes has their names. */
+enum identity_scope {
+	IDENTITY_AGENTS_READ,
+	IDENTITY_AGENTS_WRITE,
+	IDENTITY_CHAT,
+	IDENTITY_APPROVALS,
+	IDENTITY_FILES_READ,
+	IDENTITY_FILES_WRITE,
+	IDENTITY_SCOPES
+};
+extern const char *const identity_scopes[IDENTITY_SCOPES];
+
 /*
  * Who a request is from, as its token proved. The user is printable ASCII
  * without spaces (0x21 to 0x7e), 1 to 255 bytes, so it can stand in a log
@@ -24,7 +37,7 @@ enum identity_role {
 struct identity {
 	char user[IDENTITY_USER_MAX_BYTES + 1];
 	char tenant[IDENTITY_TENANT_MAX_BYTES + 1]; /* "": none */
-	unsigned roles;                             /* 1 << IDENTITY_... */
+	unsigned roles, scopes;                     /* 1 << IDENTITY_... */
 	int64_t expires_s;                          /* wall clock, Unix time */
 };
 

@@ -25,6 +25,9 @@
 #include "base/err.h"
 #include "base/json.h"
 
+const char *const identity_scopes[IDENTITY_SCOPES] = { "agents:read",
+	"agents:write", "chat", "approvals", "files:read", "files:write" };
+
 struct check {
 	const struct json *claims;
 	const struct jwt_options *options;
@@ -243,17 +246,17 @@ claim_at(const struct json *claims, const char *path)
 	return json_get(json_get(claims, name), dot + 1);
 }
 
-/* Whether the roles claim names one. */
+/* Whether a claim, a list or words of a text, names one. */
 static int
-has_role(const struct json *claim, const char *role)
+has_name(const struct json *claim, const char *name)
 {
 	const struct json *e =
 	    json_is(claim, JSON_ARRAY) ? json_first(claim) : NULL;
 
 	if (json_str(claim) != NULL)
-		return words_have(json_str(claim), role);
+		return words_have(json_str(claim), name);
 	for (; e != NULL; e = json_next(e))
-		if (json_str(e) != NULL && strcmp(json_str(e), role) == 0)
+		if (json_str(e) != NULL && strcmp(json_str(e), name) == 0)
 			return 1;
 	return 0;
 }
@@ -270,8 +273,23 @@ check_roles(const struct check *c, struct err *err)
 		return 0;
 	claim = claim_at(c->claims, c->options->roles_claim);
 	for (int i = 0; i < IDENTITY_ROLES; i++)
-		if (is_set(role[i]) && has_role(claim, role[i]))
+		if (is_set(role[i]) && has_name(claim, role[i]))
 			c->out->roles |= 1u << i;
+	return 0;
+}
+
+/* RFC 8693 section 4.2; some issuers call it scp. Never an error. */
+static int
+check_scopes(const struct check *c, struct err *err)
+{
+	const struct json *claim = json_get(c->claims, "scope");
+
+	(void)err;
+	if (claim == NULL)
+		claim = json_get(c->claims, "scp");
+	for (int i = 0; i < IDENTITY_SCOPES; i++)
+		if (has_name(claim, identity_scopes[i]))
+			c->out->scopes |= 1u << i;
 	return 0;
 }
 
@@ -284,6 +302,7 @@ static int (*const checks[])(const struct check *, struct err *) = {
 	check_user,
 	check_tenant,
 	check_roles,
+	check_scopes,
 };
 
 /* Why a payload is not a strict JSON object. Returns -1. */

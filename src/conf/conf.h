@@ -92,6 +92,7 @@ struct conf {
 	char *jwt_tenant_claim;
 	char *jwt_roles_claim;
 	int64_t jwt_leeway_ms;
+	int64_t jwt_scopes; /* 1: required */
 	int64_t jwt_cache;
 	struct conf_issuer issuer;   /* defaults of those that follow */
 	struct conf_issuer *issuers; /* [issuer NAME] */

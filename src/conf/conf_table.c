@@ -136,6 +136,10 @@ const struct setting settings[] = {
 	    "approval.role."),
 	STRING("jwt.roles_claim", jwt_roles_claim, "roles",
 	    "The claim with the user's roles: a list, or words of a text."),
+	CHOICE("jwt.scopes", jwt_scopes, "off", "off required",
+	    "required: a token is good only for what its claim scope (or scp) "
+	    "names, of agents:read, agents:write, chat, approvals, files:read "
+	    "and files:write. docs/identity.md has what each is for."),
 	NUMBER("jwt.leeway", SETTING_TIME, jwt_leeway_ms, "30s", 0, 600 * 1000,
 	    "How far clocks may differ when exp, nbf and iat are checked."),
 	NUMBER("jwt.cache", SETTING_INT, jwt_cache, "4096", 0, 1 << 20,

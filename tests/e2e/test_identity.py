@@ -67,3 +67,34 @@ def test_a_set_of_keys_in_a_file(stack_factory):
     replace(stack, "set.json", json.dumps({"keys": [entry("2", two)]}))
     wait_for(lambda: status(stack, by("1", one)) == 401)
     assert status(stack, by("2", two)) == 200
+
+
+NEEDS = [
+    ("POST", "", "agents:write"), ("GET", "", "agents:read"), ("GET", "/x", "agents:read"), ("PATCH", "/x", "agents:write"),
+    ("DELETE", "/x", "agents:write"), ("POST", "/x/chat", "chat"), ("POST", "/x/messages", "chat"), ("GET", "/x/messages", "agents:read"),
+    ("POST", "/x/interrupt", "chat"), ("GET", "/x/files", "files:read"), ("GET", "/x/files/a", "files:read"),
+    ("PUT", "/x/files/a", "files:write"), ("DELETE", "/x/files/a", "files:write"), ("POST", "/x/approvals/y", "approvals"),
+    ("GET", "/x/approvals", "agents:read"), ("POST", "/x/fork", "agents:write"), ("DELETE", "/x/inbox", "chat"),
+    ("GET", "/x/events", "agents:read"), ("PUT", "/x/todos", "agents:write"),
+]
+
+
+def test_scopes_of_routes(stack_factory):
+    """What is needed, and nothing else; 403 says what it is. Off, nobody asks."""
+    stack = stack_factory(workers=1, conf={"jwt.scopes": "required"})
+    scopes = {need for _, _, need in NEEDS}
+    for method, path, need in NEEDS:
+        for token in (stack.token("ann"), stack.token("ann", scope=" ".join(scopes - {need})), stack.token("ann", scope=f"{need}x")):
+            got = stack.http(method, f"/api/agents{path}", headers={"Authorization": f"Bearer {token}"})
+            assert got.status == 403, (method, path, got)
+            challenge = got.headers["WWW-Authenticate"]
+            assert 'error="insufficient_scope"' in challenge and f'scope="{need}"' in challenge
+        for claims in ({"scope": f"openid {need}"}, {"scp": need}, {"scp": ["openid", need]}):
+            got = stack.http(method, f"/api/agents{path}", headers={"Authorization": f"Bearer {stack.token('ann', **claims)}"})
+            assert "WWW-Authenticate" not in got.headers and got.status != 401, (method, path, got)
+    writer = stack.user("ann", scope="agents:write chat agents:read")
+    agent = writer.agent()
+    assert agent.answer("hello") == "echo: hello"
+    ticket = writer.post("/api/tickets").json["ticket"]
+    with stack.sse(f"{agent.path}/events?since=0-0&ticket={ticket}") as stream:
+        stream.until("done")
