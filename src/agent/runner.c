@@ -106,10 +106,15 @@ runner_reserve(struct runner *r, const char *user, int force, struct err *err)
 void
 runner_release(struct runner *r, const char *user)
 {
+	int expects;
+
 	scoreboard_count_drop(r->parts.board, r->parts.slot, BOARD_TURNS, user);
 	lck_take(&r->lck);
 	r->running--;
+	expects = r->expects;
 	lck_drop(&r->lck);
+	if (expects)
+		r->parts.on_room(r->parts.room_ctx);
 }
 
 struct store_known
@@ -378,13 +383,19 @@ on_open(void *arg)
 }
 
 void
+runner_post(struct runner *r, struct turn *t)
+{
+	loop_post(r->parts.loop, "open", on_open, t);
+}
+
+void
 runner_open(
     struct runner *r, const struct store_lease *lease, const char *request_id)
 {
 	struct turn *t = turn_new(r, lease, request_id);
 
 	t->room[0] = '\0';
-	loop_post(r->parts.loop, "open", on_open, t);
+	runner_post(r, t);
 }
 
 int

@@ -41,6 +41,11 @@ struct runner_parts {
 	 * are told by others now. why is NULL, or why it could not go on. */
 	void (*on_closed)(void *ctx, const char *agent, const struct err *why);
 	void *ctx;
+
+	/* On any thread: there is room, and somebody may wait for it:
+	 * runner_serve_queue is to be called. */
+	void (*on_room)(void *ctx);
+	void *room_ctx;
 };
 
 struct runner *runner_new(const struct runner_parts *parts);
@@ -56,6 +61,24 @@ void runner_free(struct runner **r_p);
 int runner_reserve(
     struct runner *r, const char *user, int force, struct err *err);
 void runner_release(struct runner *r, const char *user);
+
+/*
+ * Room for a turn of user that begins with a message, in m: now, with what is
+ * known of the agent; later; or none, and why. What was reserved is the
+ * caller's. Any thread.
+ */
+void runner_reserve_for(struct runner *r, const char *user, const char *agent,
+    struct store_message *m, struct err *why);
+
+/* Agents may wait for room: it is looked for as soon as there is some. Any
+ * thread. */
+void runner_expect(struct runner *r);
+
+/*
+ * Takes up agents that wait, as long as there is room and one may wait. Blocks
+ * for the store; any thread but the loop's. 0, or -1: it is to be tried again.
+ */
+int runner_serve_queue(struct runner *r, struct err *err);
 
 /* What this process has of an agent. Any thread. */
 struct store_known runner_known(struct runner *r, const char *agent);

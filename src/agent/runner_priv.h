@@ -20,12 +20,16 @@ struct runner {
 	int idle;
 	int running;
 	int draining;
+	int expects; /* somebody may wait for room */
 	int stopping;
 };
 
 /* A turn of a lease whose room was reserved for nobody; any thread. */
 void runner_open(
     struct runner *r, const struct store_lease *lease, const char *request_id);
+
+/* Has the loop open a turn; any thread. */
+void runner_post(struct runner *r, struct turn *t);
 
 /* Has a thread run the turn's next step. */
 void runner_push(struct runner *r, struct turn *t);

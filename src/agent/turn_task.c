@@ -135,7 +135,8 @@ static int
 child_tell(struct turn_call *c, struct arena *a, struct err *err)
 {
 	struct runner *r = c->turn->runner;
-	struct store_message m = { .idem_key = c->id, .may_run = 1 };
+	struct store_message m = { .idem_key = c->id,
+		.room = STORE_ROOM_FORCED };
 	struct store_accepted acc;
 	struct buf b;
 

@@ -140,20 +140,21 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 	m.pinned = json_get_true(c->body, "pinned");
 	m.content = content.data;
 	m.content_len = content.len;
-	m.known = runner_known(app->runner, c->rq->param[0]);
-	m.may_run = runner_reserve(app->runner, c->user, 0, &no_room) == 0;
+	runner_reserve_for(app->runner, c->user, c->rq->param[0], &m, &no_room);
 	if (store_accept(app->store, c->arena, c->user, c->rq->param[0], &m,
 		acc, err) < 0) {
-		if (m.may_run)
+		if (m.room == STORE_ROOM_NOW)
 			runner_release(app->runner, c->user);
-		else if (err->code == ERR_OVERLOAD)
+		else if (m.room == STORE_ROOM_NONE && err->code == ERR_OVERLOAD)
 			*err = no_room; /* it says which limit */
 		return -1;
 	}
 	if (acc->start == STORE_BEGIN || acc->start == STORE_RESUME)
 		start->turn = turn_new(app->runner, &acc->lease, c->rq->id);
-	else if (m.may_run)
+	else if (m.room == STORE_ROOM_NOW)
 		runner_release(app->runner, c->user);
+	if (acc->start == STORE_WAITS)
+		runner_expect(app->runner);
 	start->begins = acc->start == STORE_BEGIN;
 	if (acc->start == STORE_QUEUED && m.on_busy == ON_BUSY_INTERRUPT) {
 		snprintf(start->stop_agent, sizeof(start->stop_agent), "%s",

@@ -219,6 +219,12 @@ pool_count(struct scoreboard *sb, enum board_count kind, uint64_t hash)
 	return n;
 }
 
+int64_t
+scoreboard_count(struct scoreboard *sb, enum board_count kind, const char *user)
+{
+	return pool_count(sb, kind, name_hash(user));
+}
+
 int
 scoreboard_count_take(struct scoreboard *sb, int slot, enum board_count kind,
     const char *user, int64_t max, int64_t worker_max)

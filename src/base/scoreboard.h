@@ -75,6 +75,10 @@ struct board_endpoint *scoreboard_endpoint(
 /* Forgets all of a row but its restarts. The master's, after a death. */
 void scoreboard_row_clear(struct scoreboard *sb, int slot);
 
+/* What a user has in the whole pool now. Any thread. */
+int64_t scoreboard_count(
+    struct scoreboard *sb, enum board_count kind, const char *user);
+
 /*
  * Counts one more viewer or turn of a user in the row of slot, unless the
  * user has max of them in the whole pool already (0: no limit) or the worker

@@ -610,10 +610,21 @@ const struct setting settings[] = {
 	    "64", 0, 1 << 20,
 	    "Open event streams of a user in the pool. 0: no limit."),
 	NUMBER("limits.turns", SETTING_INT, limits_turns, "4096", 1, 65535,
-	    "Running turns of a worker."),
+	    "Running turns of a worker. What is accepted beyond waits in the "
+	    "queue."),
 	NUMBER("limits.turns_per_user", SETTING_INT, limits_turns_per_user,
 	    "16", 0, 65535,
 	    "Running turns of a user in the pool. 0: no limit."),
+	NUMBER("limits.queue", SETTING_INT, limits_queue, "1000", 0,
+	    1000 * 1000,
+	    "Agents that may wait because no worker has room for their turn. "
+	    "They are kept in Redis, for all pools that share it, and taken "
+	    "up in rounds, one agent of each user. When so many wait, new "
+	    "messages get 503 with Retry-After. 0: none waits."),
+	NUMBER("limits.queue_age", SETTING_TIME, limits_queue_age_ms, "60s",
+	    100, HOUR_MS,
+	    "When one of them has waited for so long, new messages get 503 "
+	    "too. Those that wait are answered, however long it takes."),
 	RATE("limits.requests", limits_requests, "60/1m",
 	    "Requests of a user, counted in Redis for all pools that share "
 	    "it. COUNT/TIME: so many at once, and one more with each COUNTth "

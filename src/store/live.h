@@ -31,7 +31,8 @@ struct live_calls {
 	/* The subscription was lost; every agent must be watched again. */
 	void (*on_lost)(void *ctx);
 
-	/* Somebody told this process something: "interrupt AGENT TURN". */
+	/* Somebody told this process something: "interrupt AGENT TURN"; or
+	 * all, that agents wait for room: "waiting". */
 	void (*on_order)(void *ctx, const char *text);
 	void *order_ctx; /* on_order's */
 	void *ctx;       /* the others' */

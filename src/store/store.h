@@ -145,6 +145,7 @@ int store_events(struct store *st, struct arena *a, const char *user,
 
 enum store_start {
 	STORE_QUEUED, /* another one runs the agent */
+	STORE_WAITS,  /* for room: it is in the queue, which all serve */
 	STORE_REPEAT, /* the idempotency key was used before */
 	STORE_BEGIN,  /* the lease is ours; a turn has begun */
 	STORE_RESUME, /* the lease is ours; a turn goes on */
@@ -198,6 +199,14 @@ enum store_on_busy {
 	ON_BUSY_STEER  /* into the turn that runs */
 };
 
+/* Whether the caller can run a turn. */
+enum store_room {
+	STORE_ROOM_NONE,   /* nor later: the message is refused */
+	STORE_ROOM_LATER,  /* it may wait in the queue */
+	STORE_ROOM_NOW,    /* unless others wait */
+	STORE_ROOM_FORCED, /* whoever waits */
+};
+
 /* What a process has of an agent. */
 struct store_known {
 	int64_t version; /* 0 nothing */
@@ -211,9 +220,10 @@ struct store_message {
 	size_t content_len;
 	const char *idem_key; /* "" if the client gave none */
 	enum store_on_busy on_busy;
-	int pinned;          /* it stays when the history is compacted */
-	const char *options; /* JSON, for its turn; NULL: none */
-	int may_run;         /* there is room for a turn here */
+	int pinned;           /* it stays when the history is compacted */
+	const char *options;  /* JSON, for its turn; NULL: none */
+	enum store_room room; /* for a turn here */
+	int64_t running;      /* turns of the user that are known of */
 	struct store_known known;
 };
 
@@ -231,7 +241,7 @@ struct store_accepted {
 /*
  * Keeps a message: it cannot be lost from here on. m gets its ids. Fails with
  * ERR_FORBIDDEN, ERR_CONFLICT (reject), ERR_LIMIT (inbox full), ERR_OVERLOAD
- * (no room for a turn).
+ * (no room for a turn, nor in the queue).
  */
 int store_accept(struct store *st, struct arena *a, const char *user,
     const char *agent, struct store_message *m, struct store_accepted *out,
@@ -243,6 +253,13 @@ int store_accept(struct store *st, struct arena *a, const char *user,
  */
 int store_take(struct store *st, struct arena *a, const char *base,
     const char *expected, enum store_start *start_r,
+    struct store_lease *lease_r, struct err *err);
+
+/*
+ * Takes up the agent that comes next of those that wait for room; the caller
+ * has it. 1 and its lease, BEGIN or RESUME; 0 nobody waits; -1.
+ */
+int store_dequeue(struct store *st, struct arena *a,
     struct store_lease *lease_r, struct err *err);
 
 /*

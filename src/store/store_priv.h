@@ -5,6 +5,10 @@
 #include "store/redis.h"
 #include "store/store.h"
 
+/* The queue of agents that wait for room, as dequeue.lua has it; and the
+ * channel on which it is told that somebody waits. */
+#define STORE_QUEUE "queue"
+
 struct store {
 	const struct conf *conf;
 	struct redis_pool *pool;

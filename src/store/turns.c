@@ -25,6 +25,7 @@
 
 #define IDEM_KEY_SECONDS "86400" /* of a client's Idempotency-Key */
 #define IDEM_SELF_SECONDS "60"   /* of our own retry of a lost answer */
+#define OVERLOAD_RETRY_S 5
 
 /* What started() in common.lua returns. */
 enum started {
@@ -138,6 +139,7 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 {
 	static const char *const on_busy[] = { "enqueue", "reject", "interrupt",
 		"merge", "steer" };
+	static const char *const rooms[] = { "none", "later", "now", "forced" };
 	const struct conf *c = st->conf;
 	const char *own = m->idem_key;
 	struct buf doc;
@@ -145,9 +147,10 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 
 	buf_init(&doc, a);
 	doc_build(&doc, m, now);
-	redis_script(p, SCRIPT_ACCEPT, 2, 15);
+	redis_script(p, SCRIPT_ACCEPT, 3, 18);
 	redis_arg(p, base);
 	redis_arg(p, store_key(st, a, "leases"));
+	redis_arg(p, store_key(st, a, STORE_QUEUE));
 	redis_arg(p, user);
 	redis_argn(p, doc.data, doc.len);
 	redis_arg(p, m->id);
@@ -160,9 +163,12 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_argi(p, c->store_lease_ms);
 	redis_argi(p, now);
 	redis_argi(p, c->events_keep);
-	redis_arg(p, m->may_run ? "1" : "0");
+	redis_arg(p, rooms[m->room]);
 	redis_argi(p, m->known.version);
 	redis_argi(p, m->known.messages);
+	redis_argi(p, c->limits_queue);
+	redis_argi(p, c->limits_queue_age_ms);
+	redis_argi(p, m->running);
 }
 
 /* The user's list is by activity. Not of the agent: another hash slot. */
@@ -179,11 +185,27 @@ cmd_touch(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_arg(p, agent);
 }
 
+/* setting is what keeps the agent out of the queue. */
+static int
+refuse_overload(const char *setting, struct err *err)
+{
+	err_limit(err, ERR_OVERLOAD, setting,
+	    "there is no room for another turn%s; ask again later",
+	    strcmp(setting, "limits.queue") == 0 ? ", and too many wait for it"
+	    : strcmp(setting, "limits.queue_age") == 0
+		? ", and others wait for it too long already"
+		: "");
+	err->retry_after_s = OVERLOAD_RETRY_S;
+	return -1;
+}
+
 /* The answers that are errors. 0 if it is none of them. */
 static int
 accept_refused(
-    const struct store *st, const struct redis_reply *r, struct err *err)
+    const struct store *st, const struct redis_reply *list, struct err *err)
 {
+	const struct redis_reply *r = &list->items[0];
+
 	if (redis_is(r, "FORBIDDEN"))
 		return store_forbidden(err);
 	if (redis_is(r, "BUSY"))
@@ -194,8 +216,7 @@ accept_refused(
 		    "%" PRId64 " messages wait for this agent already",
 		    st->conf->limits_inbox);
 	if (redis_is(r, "OVERLOAD"))
-		return err_limit(err, ERR_OVERLOAD, "limits.turns",
-		    "no room for another turn");
+		return refuse_overload(redis_text(&list->items[1]), err);
 	return 0;
 }
 
@@ -207,6 +228,7 @@ start_of(const struct redis_reply *r)
 		enum store_start start;
 	} words[] = {
 		{ "QUEUED", STORE_QUEUED },
+		{ "WAITS", STORE_WAITS },
 		{ "REPEAT", STORE_REPEAT },
 		{ "BEGIN", STORE_BEGIN },
 		{ "RESUME", STORE_RESUME },
@@ -235,7 +257,7 @@ accept_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->turn = redis_text(&r->items[2]);
 		out->after = redis_text(&r->items[3]);
 		out->over = r->items[4].number != 0;
-	} else if (out->start == STORE_QUEUED) {
+	} else if (out->start == STORE_QUEUED || out->start == STORE_WAITS) {
 		out->after = redis_text(&r->items[1]);
 		out->holder = redis_text(&r->items[2]);
 		out->running = redis_text(&r->items[3]);
@@ -267,7 +289,7 @@ store_accept(struct store *st, struct arena *a, const char *user,
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	crash_point("accept-answered");
-	if (accept_refused(st, &r[0].items[0], err) < 0)
+	if (accept_refused(st, &r[0], err) < 0)
 		return -1;
 	accept_decode(a, &r[0], base, holder, m, out);
 	return 0;
@@ -298,6 +320,32 @@ store_take(struct store *st, struct arena *a, const char *base,
 	if (*start_r == STORE_BEGIN || *start_r == STORE_RESUME)
 		lease_decode(a, &r[0], base, holder, 0, lease_r);
 	return 0;
+}
+
+int
+store_dequeue(struct store *st, struct arena *a, struct store_lease *lease_r,
+    struct err *err)
+{
+	char *holder = holder_of_new_lease(st, a);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	redis_pipe_init(&p, a);
+	redis_script(&p, SCRIPT_DEQUEUE, 2, 4);
+	redis_arg(&p, store_key(st, a, STORE_QUEUE));
+	redis_arg(&p, store_key(st, a, "leases"));
+	redis_arg(&p, holder);
+	redis_argi(&p, st->conf->store_lease_ms);
+	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, st->conf->events_keep);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (redis_is(&r[0].items[0], "EMPTY"))
+		return 0;
+	crash_point("dequeue-answered");
+	lease_decode(
+	    a, &r[0].items[2], redis_text(&r[0].items[1]), holder, 0, lease_r);
+	return 1;
 }
 
 int

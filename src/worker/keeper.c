@@ -35,6 +35,7 @@ struct keeper {
 	struct lck_cond wake;
 	int look; /* at all of them */
 	int stop;
+	int woken;
 };
 
 /* Nobody holds it, nor will: it ran out, or its holder is dead. A turn that
@@ -73,20 +74,29 @@ sweep(struct keeper *k, int64_t before_ms)
 	return rc < 0 ? -1 : 0;
 }
 
-/* Sleeps. 0, with look_r whether somebody told it to look; -1 the worker
- * stops. */
-static int
-keeper_sleep(struct keeper *k, int64_t ms, int *look_r)
+/* What fails is tried again when a slot is free, or after the next sweep. */
+static void
+serve_queue(struct keeper *k)
 {
-	int64_t deadline = clk_mono_ms() + ms;
+	struct err err;
+
+	if (runner_serve_queue(k->app->runner, &err) < 0)
+		log_warn("taking up an agent that waits: %s", err.text);
+}
+
+/* Sleeps until a time, or until it is woken: 0, with look_r whether somebody
+ * told it to look at all leases. -1 the worker stops. */
+static int
+keeper_sleep(struct keeper *k, int64_t deadline, int *look_r)
+{
 	int stop;
 
 	lck_take(&k->lck);
-	while (!k->stop && !k->look && clk_mono_ms() < deadline)
+	while (!k->stop && !k->look && !k->woken && clk_mono_ms() < deadline)
 		lck_cond_wait(&k->wake, &k->lck, deadline);
 	stop = k->stop;
 	*look_r = k->look;
-	k->look = 0;
+	k->look = k->woken = 0;
 	lck_drop(&k->lck);
 	return stop ? -1 : 0;
 }
@@ -95,17 +105,22 @@ static void *
 keeper_thread(void *arg)
 {
 	struct keeper *k = arg;
-	int64_t every = k->app->conf->store_sweep_ms, wait;
-	int all = 1, again, look;
+	int64_t every = k->app->conf->store_sweep_ms, next = 0;
+	int all = 1, look = 0;
 
 	prctl(PR_SET_NAME, "fpm-keeper");
 	do {
-		again = sweep(k, all ? INT64_MAX : clk_wall_ms()) < 0 && all;
-		wait = again ? FIRST_TRY_MS : every;
-		if (keeper_sleep(k, wait, &look) < 0)
-			return NULL;
-		all = again || look;
-	} while (1);
+		all |= look;
+		if (look || clk_mono_ms() >= next) {
+			all = sweep(k, all ? INT64_MAX : clk_wall_ms()) < 0 &&
+			      all;
+			next = clk_mono_ms() + (all ? FIRST_TRY_MS : every);
+			runner_expect(k->app->runner);
+		}
+		if (!all)
+			serve_queue(k);
+	} while (keeper_sleep(k, next, &look) == 0);
+	return NULL;
 }
 
 void
@@ -118,7 +133,7 @@ keeper_look(struct keeper *k)
 }
 
 struct keeper *
-keeper_start(struct app *app)
+keeper_new(struct app *app)
 {
 	struct keeper *k = calloc(1, sizeof(*k));
 
@@ -127,24 +142,45 @@ keeper_start(struct app *app)
 	k->app = app;
 	lck_init(&k->lck, LCK_KEEPER);
 	lck_cond_init(&k->wake);
-	if (pthread_create(&k->thread, NULL, keeper_thread, k) != 0)
-		abort();
 	return k;
 }
 
 void
-keeper_stop(struct keeper **k_p)
+keeper_start(struct keeper *k)
+{
+	if (pthread_create(&k->thread, NULL, keeper_thread, k) != 0)
+		abort();
+}
+
+void
+keeper_wake(void *keeper)
+{
+	struct keeper *k = keeper;
+
+	lck_take(&k->lck);
+	k->woken = 1;
+	lck_cond_signal(&k->wake);
+	lck_drop(&k->lck);
+}
+
+void
+keeper_stop(struct keeper *k)
+{
+	lck_take(&k->lck);
+	k->stop = 1;
+	lck_cond_signal(&k->wake);
+	lck_drop(&k->lck);
+	pthread_join(k->thread, NULL);
+}
+
+void
+keeper_free(struct keeper **k_p)
 {
 	struct keeper *k = *k_p;
 
 	if (k == NULL)
 		return;
 	*k_p = NULL;
-	lck_take(&k->lck);
-	k->stop = 1;
-	lck_cond_signal(&k->wake);
-	lck_drop(&k->lck);
-	pthread_join(k->thread, NULL);
 	lck_cond_fini(&k->wake);
 	lck_fini(&k->lck);
 	free(k);

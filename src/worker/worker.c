@@ -117,7 +117,8 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 }
 
 /* "interrupt AGENT TURN", "decided AGENT CALL JSON",
- * "withdrawn AGENT TURN", "surface AGENT MEMBERS" or "deleted AGENT". */
+ * "withdrawn AGENT TURN", "surface AGENT MEMBERS" or "deleted AGENT"; and to
+ * all "waiting". */
 static void
 on_order(void *ctx, const char *text)
 {
@@ -125,7 +126,9 @@ on_order(void *ctx, const char *text)
 	char agent[40], turn[40], call[64];
 	int at;
 
-	if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2) {
+	if (strcmp(text, "waiting") == 0) {
+		runner_expect(w->app.runner);
+	} else if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2) {
 		runner_interrupt(w->app.runner, agent, turn);
 	} else if (sscanf(text, "surface %39s %n", agent, &at) == 1) {
 		runner_surface(w->app.runner, agent, text + at);
@@ -191,6 +194,9 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.tools.command_time_ms = c->sandbox_command_time_ms;
 	parts.board = app->board;
 	parts.slot = app->slot;
+	w->keeper = keeper_new(app);
+	parts.on_room = keeper_wake;
+	parts.room_ctx = w->keeper;
 	app->runner = runner_new(&parts);
 }
 
@@ -356,6 +362,7 @@ worker_free(struct worker *w)
 
 	loop_timer_free(&w->beat);
 	runner_free(&app->runner);
+	keeper_free(&w->keeper);
 	hub_free(&app->hub);
 	live_free(&w->live);
 	journal_free(&w->journal);
@@ -384,7 +391,7 @@ worker_stop(struct worker *w, int sig)
 
 	log_info("stopping, %d turns run", runner_running(app->runner));
 	scoreboard_row(app->board, app->slot)->state = BOARD_DRAINING;
-	keeper_stop(&w->keeper);
+	keeper_stop(w->keeper);
 	acceptor_stop(&w->acceptor);
 	runner_drain(app->runner);
 	if (sig == SIGQUIT)
@@ -421,7 +428,7 @@ worker_run(const struct conf *c, int slot)
 	}
 	if (pthread_create(&w.loop_thread, NULL, loop_thread, w.loop) != 0)
 		abort();
-	w.keeper = keeper_start(&w.app);
+	keeper_start(w.keeper);
 	w.acceptor = acceptor_start(
 	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;

@@ -481,7 +481,7 @@ def test_agents_per_user_are_bounded(small):
 
 def test_turns_of_a_worker_are_bounded(stack_factory):
     """limits.turns: 503 with Retry-After, and the pool goes on."""
-    stack = stack_factory(workers=1, conf={"limits.turns": 2, "limits.viewers": 3})
+    stack = stack_factory(workers=1, conf={"limits.turns": 2, "limits.queue": 0, "limits.viewers": 3})
     agents = [stack.user().agent() for _ in range(3)]
     for agent in agents[:2]:
         agent.say("slow 100")

@@ -32,7 +32,8 @@ def crash_points():
     return sorted(names)
 
 
-PLAIN = [name for name in crash_points() if not name.startswith("tool-")]  # the others: test_tools_crash.py
+# The others: test_tools_crash.py, and test_limits.py, where a message waits for room.
+PLAIN = [name for name in crash_points() if not name.startswith("tool-") and name != "dequeue-answered"]
 POINTS = [(name, n) for name in PLAIN for n in (1, 2)] + [("append-answered", 8), ("text", 7)]
 
 

@@ -2,6 +2,7 @@
 """Limits that hold over workers, pools and hosts that share a Redis."""
 
 import concurrent.futures
+import contextlib
 import re
 import threading
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 from stack import Stack, User
 from test_api import is_problem
-from waiting import wait_for
+from waiting import scaled, wait_for
 
 CLIENTS = 50
 
@@ -187,3 +188,218 @@ def test_without_the_store_nothing_is_let_through(stack_factory):
     stack.kill_redis()
     assert user.get("/api/templates").status == 503
     assert stack.fcgi("GET", "/live").status == 200
+
+
+# ---- the queue ----
+
+ONE_SLOT = {"limits.turns": 1, "limits.turns_per_user": 0}
+
+
+def turn_starts(agents):
+    """Their turns' beginnings, in order: (time, place of the agent)."""
+    found = []
+    for place, agent in enumerate(agents):
+        page = agent.user.get(f"{agent.path}/events?since=0-0&kinds=turn_start", headers={"Accept": "application/json"})
+        found += [(event["time"], place) for event in page.json["events"]]
+    return sorted(found)
+
+
+def answered(agent):
+    return [role for role, _ in agent.dialogue()][-1:] == ["assistant"]
+
+
+def all_answered(agents):
+    return all(answered(agent) for agent in agents)
+
+
+def queue_length(stack):
+    return stack.redis().zcard("af:queue")
+
+
+def busy(stack, message="slow 100"):
+    """A turn that has the slot of a worker."""
+    agent = stack.user("first").agent()
+    agent.say(message)
+    wait_for(lambda: agent.info()["busy"], 5)
+    return agent
+
+
+def test_users_are_served_in_turns(stack_factory):
+    """One with twenty chats, then one with a single one: the latter is second."""
+    stack = stack_factory(workers=1, conf=ONE_SLOT)
+    many, single = stack.user("many"), stack.user("single")
+    agents = [many.agent() for _ in range(20)] + [single.agent()]
+    agents[0].say("slow 100")
+    for agent in agents[1:]:
+        agent.say("slow 2")
+    agents[0].interrupt()
+    wait_for(lambda: all_answered(agents[1:]), 30, "not all were answered")
+    order = [place for _, place in turn_starts(agents)]
+    assert order == [0, 20, *range(1, 20)], "one's own come in their order, and others between"
+    wait_for(lambda: not stack.redis().keys("af:queue*"), 5, "an empty queue leaves something")
+
+
+def test_rounds(stack_factory):
+    """Three users who all wait take turns; who comes later joins the next round."""
+    stack = stack_factory(workers=1, conf=ONE_SLOT)
+    first = busy(stack)
+    users = [stack.user() for _ in range(3)]
+    agents = [user.agent() for user in users for _ in range(3)]
+    for agent in agents:
+        agent.say("slow 2")
+    first.interrupt()
+    wait_for(lambda: all_answered(agents), 30, "not all were answered")
+    starts = turn_starts(agents)
+    assert [place // 3 for _, place in starts] == [0, 1, 2] * 3, starts
+
+
+def test_the_queue_is_bounded(stack_factory):
+    stack = stack_factory(workers=1, conf={**ONE_SLOT, "limits.queue": 2})
+    first = busy(stack)
+    agents = [stack.user().agent() for _ in range(3)]
+    for agent in agents[:2]:
+        agent.say("hello")
+    refused = agents[2].post_message("one too many")
+    is_problem(refused, 503, "limits.queue")
+    assert int(refused.headers["Retry-After"]) >= 1
+    agents[0].say("again")  # it waits already
+    assert queue_length(stack) == 2
+    assert agents[2].dialogue() == []
+    first.interrupt()
+    wait_for(lambda: all_answered(agents[:2]), 20, "what was accepted is answered")
+    wait_for(lambda: agents[2].post_message("now").status == 202, 5, "there is room again")
+    wait_for(lambda: [t for r, t in agents[0].dialogue() if r == "user"] == ["hello", "again"], 5)
+
+
+def test_none_waits_where_there_is_no_queue(stack_factory):
+    stack = stack_factory(workers=1, conf={**ONE_SLOT, "limits.queue": 0})
+    first = busy(stack)
+    is_problem(stack.user().agent().post_message("no room"), 503, "limits.turns")
+    first.say("its own agent's inbox is another matter")
+    first.interrupt()
+    other = stack.user().agent()
+    wait_for(lambda: other.post_message("now").status == 202, 10)
+
+
+def test_a_queue_that_is_too_old_takes_no_more(stack_factory):
+    stack = stack_factory(workers=1, conf={**ONE_SLOT, "limits.queue_age": "200ms"})
+    first = busy(stack)
+    waits, late = stack.user().agent(), stack.user().agent()
+    waits.say("hello")
+    refused = wait_for(lambda: (r := stack.user().agent().post_message("late")).status != 202 and r, 10, "the queue's age is no bound")
+    is_problem(refused, 503, "limits.queue_age")
+    assert not answered(waits)
+    first.interrupt()
+    wait_for(lambda: answered(waits), 10, "what was accepted is answered, however old")
+    wait_for(lambda: late.post_message("now").status == 202, 5)
+
+
+def test_a_viewer_of_one_that_waits(stack_factory):
+    """It has its stream at once, hears that it lives, and then gets every event."""
+    stack = stack_factory(workers=1, conf={**ONE_SLOT, "events.heartbeat": "1s"})
+    first = busy(stack)
+    agent = stack.user().agent()
+    with agent.user.sse("POST", f"{agent.path}/chat", {"message": "hello"}) as stream:
+        assert stream.status == 200
+        wait_for(lambda: stream.read() and len(stream.comments) >= 2, 10, "no heartbeat")
+        assert not stream.frames
+        assert agent.info()["waiting"] == 1
+        first.interrupt()
+        kinds = [frame.kind for frame in stream.rest()]
+        assert kinds[:2] == ["message_accepted", "turn_start"] and kinds[-1] == "done"
+        assert stream.ended == "whole"
+
+
+def test_messages_to_one_that_waits(stack_factory):
+    """A repetition is one message; others join; an interrupt has nothing to stop; what is withdrawn is not run."""
+    stack = stack_factory(workers=1, conf=ONE_SLOT)
+    first = busy(stack)
+    agent, gone, withdrawn = (stack.user().agent() for _ in range(3))
+    key = {"Idempotency-Key": "once"}
+    said = [agent.post_message("hello", headers=key).json for _ in range(2)]
+    assert said[0] == said[1]
+    agent.say("and this", onBusy="merge")
+    agent.say("and that", onBusy="interrupt")
+    assert agent.interrupt()["interrupted"] is False
+    gone.say("never")
+    withdrawn.say("never")
+    assert queue_length(stack) == 3
+    assert gone.user.http("DELETE", gone.path).status == 204
+    assert withdrawn.user.http("DELETE", f"{withdrawn.path}/inbox").status == 200
+    first.interrupt()
+    wait_for(lambda: [r for r, _ in agent.dialogue()].count("assistant") == 2, 10)
+    assert [t for r, t in agent.dialogue() if r == "user"] == ["hello", "and this", "and that"]
+    wait_for(lambda: not stack.redis().keys("af:queue*"), 10, "those that went away leave nothing")
+    assert withdrawn.dialogue() == []
+
+
+def test_whoever_has_room_serves(two_pools):
+    """Of another pool too, without waiting for a sweep."""
+    pools = two_pools(**ONE_SLOT, **{"store.sweep": "1h", "workers": 1})
+    holders = [busy(pool) for pool in pools]
+    agent = pools[0].user().agent()
+    agent.say("hello")
+    assert queue_length(pools[0]) == 1
+    holders[1].interrupt()
+    wait_for(lambda: answered(agent), 10, "the pool that has room does not know")
+    assert holders[0].info()["busy"]
+    holders[0].interrupt()
+
+
+def test_those_that_wait_survive(stack_factory):
+    """The worker dies, with its turn and with those that wait for it."""
+    stack = stack_factory(workers=1, conf=ONE_SLOT)
+    first = busy(stack, "slow 40")
+    agents = [stack.user().agent() for _ in range(5)]
+    for agent in agents:
+        agent.say("hello")
+    stack.kill_workers()
+    wait_for(lambda: all_answered([first, *agents]), 30, "what was accepted is answered")
+
+
+def test_one_that_was_just_taken_up_survives(stack_factory):
+    """Its worker dies before it knows what it was given."""
+    stack = stack_factory(workers=1, conf=ONE_SLOT, env={"AGENT_FPM_CRASH_AT": "dequeue-answered:3"})
+    first = busy(stack, "slow 20")
+    agents = [stack.user().agent() for _ in range(5)]
+    for agent in agents:
+        agent.say_surely("hello")
+    with contextlib.ExitStack() as views:
+        for agent in agents:
+            views.enter_context(agent.follow()).wait(seconds=30)
+
+
+def test_a_full_queue_keeps_health_fast(two_pools):
+    pools = two_pools(**ONE_SLOT, **{"limits.queue": 100})
+    holders = [busy(pool) for pool in pools for _ in range(2)]
+    agents = [pools[0].user().agent() for _ in range(120)]
+    streams = [agent.user.sse("POST", f"{agent.path}/chat", {"message": "hello"}) for agent in agents]
+    assert [s.status for s in streams].count(200) == 100
+    assert {s.status for s in streams} == {200, 503}
+    assert queue_length(pools[0]) == 100
+    stop = threading.Event()
+
+    def press():
+        statuses = set()
+        while not stop.is_set():
+            statuses.add(pools[0].fcgi("POST", f"{agents[-1].path}/messages", agents[-1].user, {"message": "more"}).status)
+        return statuses
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        pressing = [pool.submit(press) for _ in range(4)]
+        times = []
+        for _ in range(100):
+            began = time.monotonic()
+            assert pools[0].fcgi("GET", "/health").status == 200
+            times.append(time.monotonic() - began)
+        stop.set()
+        assert {s for p in pressing for s in p.result()} == {503}
+    times.sort()
+    assert times[90] < scaled(0.05), times[-20:]
+    for holder in holders:
+        holder.interrupt()
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        ends = list(pool.map(lambda s: s.rest()[-1].kind, (s for s in streams if s.status == 200)))
+    assert ends == ["done"] * 100
+    for stream in streams:
+        stream.close()

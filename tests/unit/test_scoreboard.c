@@ -106,6 +106,10 @@ test_user_limit_over_rows(void **state)
 	for (int i = 0; i < ROWS; i++)
 		assert_int_equal(take(i, "alice", 3), 0);
 	assert_int_equal(take(0, "bob", 3), 1);
+	assert_int_equal(scoreboard_count(sb, BOARD_TURNS, "alice"), 3);
+	assert_int_equal(scoreboard_count(sb, BOARD_TURNS, "bob"), 1);
+	assert_int_equal(scoreboard_count(sb, BOARD_VIEWERS, "bob"), 0);
+	assert_int_equal(scoreboard_count(sb, BOARD_TURNS, "nobody"), 0);
 	drop(1, "alice");
 	assert_int_equal(take(2, "alice", 3), 1);
 	assert_int_equal(take(2, "alice", 3), 0);

@@ -1,18 +1,53 @@
 -- accept: a message for an agent, kept from here on. If nobody runs the
 -- agent, the caller gets the lease and the turn begins in the same step.
 --
--- ARGV: user, message document, message id, turn id, idempotency key, its
--- seconds, inbox bound, onBusy, UUID:HOLDER, lease ms, now ms, keep,
--- 1 if the caller has room for a turn, the version and the number of messages
--- that it has seen.
+-- KEYS[3] is the queue of agents that wait for room. ARGV: user, message
+-- document, message id, turn id, idempotency key, its seconds, inbox bound,
+-- onBusy, UUID:HOLDER, lease ms, now ms, keep, the caller's room for a turn
+-- (none, later, now, forced: now, whoever waits), the version and the number
+-- of messages that it has seen, how many may wait, for how many ms, and how
+-- many turns of the user run.
 --
--- Returns FORBIDDEN | FULL | BUSY | OVERLOAD | REPEAT message turn after over |
--- QUEUED after lease running-turn turn ('' for lease: it waits for a human) |
--- BEGIN or RESUME as start() does.
+-- Returns FORBIDDEN | FULL | BUSY | OVERLOAD setting | REPEAT message turn
+-- after over | QUEUED after lease running-turn turn ('' for lease: it waits
+-- for a human) | WAITS after '' '' turn (for room) | BEGIN or RESUME as
+-- start() does.
 local user, doc, message, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local holder, ms, now, keep = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local known = { version = ARGV[14], messages = tonumber(ARGV[15]) }
 local inbox = key('inbox')
+local queue, room = KEYS[3], ARGV[13]
+
+-- The setting that keeps this agent out of the queue, or nil.
+local function queue_bound(clock)
+	if room == 'none' or tonumber(ARGV[16]) == 0 then
+		return 'limits.turns'
+	end
+	if redis.call('ZCARD', queue) >= tonumber(ARGV[16]) then
+		return 'limits.queue'
+	end
+	local oldest = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
+	if oldest[1] and clock - oldest[2] > tonumber(ARGV[17]) then
+		return 'limits.queue_age'
+	end
+end
+
+-- Users are served in rounds, one agent of each. Who comes first joins the
+-- next round, and a later one by as many as turns of his run already.
+local function wait_in_queue(clock)
+	if redis.call('ZADD', queue, 'NX', clock, base) == 0 then
+		return
+	end
+	local rounds = queue .. ':rounds'
+	local place = redis.call('HINCRBY', rounds, 'place', 1)
+	redis.call('ZADD', queue .. ':user:' .. user, place, base)
+	local round = redis.call('HGET', rounds, 'round') or 0
+	redis.call('ZADD', queue .. ':users', 'NX',
+	    (round + 1 + ARGV[18]) * ROUND + place % ROUND, user)
+	if redis.call('ZCARD', queue) == 1 then
+		redis.call('PUBLISH', queue, 'waiting')
+	end
+end
 
 local f = agent_read()
 if f.owner ~= user then
@@ -46,8 +81,17 @@ if waiting >= tonumber(ARGV[7]) then
 	return { 'FULL' }
 end
 local parked = is_parked(f, held)
-if not held and not parked and ARGV[13] ~= '1' then
-	return { 'OVERLOAD' }
+local clock, waits
+if not held and not parked and room ~= 'forced' then
+	clock = redis.call('TIME')
+	clock = clock[1] * 1000 + math.floor(clock[2] / 1000)
+	waits = room ~= 'now' or redis.call('EXISTS', queue) == 1
+	if waits and not redis.call('ZSCORE', queue, base) then
+		local setting = queue_bound(clock)
+		if setting then
+			return { 'OVERLOAD', setting }
+		end
+	end
 end
 
 -- A message that joins others is of their turn.
@@ -64,6 +108,11 @@ end
 
 local prev = last_event_id_of(f)
 redis.call('SET', idem, message .. ' ' .. turn .. ' ' .. prev, 'EX', ARGV[6])
+if waits then
+	redis.call('RPUSH', inbox, doc)
+	wait_in_queue(clock)
+	return { 'WAITS', prev, '', '', turn }
+end
 if not busy then
 	return start(f, holder, ms, keep, now, prev, { doc }, known)
 end

@@ -281,6 +281,10 @@ local function decisions()
 	return out
 end
 
+-- A user's place in the queue is ROUND times his round, and a number that
+-- grows, so that of one round the first comes first.
+local ROUND = 67108864
+
 -- The answer to whoever was given the lease. known is what it has seen of
 -- the agent: if the version is another, prompt and model come along, and of
 -- the history what is new, unless that is much. docs are the last of it, if

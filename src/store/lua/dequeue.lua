@@ -1,0 +1,55 @@
+-- dequeue: takes up the agent that comes next of those that wait for room.
+--
+-- The queue is a zset of agents by the time since when they wait; beside it
+-- stand :user:USER, a zset of the user's agents in their order, :users, a zset
+-- of users by their next round, and :rounds, a hash: the round that was served
+-- last, and the newest place. Who was run meanwhile, or is gone, is left out.
+--
+-- KEYS: the queue, leases. ARGV: UUID:HOLDER, lease ms, now ms, keep.
+-- Returns EMPTY | NEXT base and what start() returns.
+local queue = KEYS[1]
+local users, rounds = queue .. ':users', queue .. ':rounds'
+
+-- What is to be done for the agent, if it still waits for room: itself, and
+-- the messages of its next turn.
+local function find_work()
+	local f = agent_read()
+	local held = redis.call('GET', key('lease'))
+	if not f.owner or held or is_parked(f, held) then
+		return nil
+	end
+	if f.turn ~= '' then
+		return f
+	end
+	local docs = pop_next('')
+	return docs and f, docs
+end
+
+while true do
+	local user, place =
+	    unpack(redis.call('ZRANGE', users, 0, 0, 'WITHSCORES'))
+	if not user then
+		redis.call('DEL', queue, rounds)
+		return { 'EMPTY' }
+	end
+	local own = queue .. ':user:' .. user
+	base = redis.call('ZPOPMIN', own)[1]
+	redis.call('ZREM', queue, base or '')
+	if redis.call('EXISTS', own) == 0 then
+		redis.call('ZREM', users, user)
+	end
+	local f, docs
+	if base then
+		f, docs = find_work()
+	end
+	if f then
+		local round = math.floor(place / ROUND)
+		local last = redis.call('HINCRBY', rounds, 'place', 1)
+		redis.call('HSET', rounds, 'round', round)
+		redis.call('ZADD', users, 'XX',
+		    (round + 1) * ROUND + last % ROUND, user)
+		return { 'NEXT', base, start(f, ARGV[1], ARGV[2], ARGV[4],
+		    ARGV[3], last_event_id(), docs,
+		    { version = '', messages = 0 }) }
+	end
+end
