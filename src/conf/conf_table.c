@@ -614,7 +614,12 @@ const struct setting settings[] = {
 	    "queue."),
 	NUMBER("limits.turns_per_user", SETTING_INT, limits_turns_per_user,
 	    "16", 0, 65535,
-	    "Running turns of a user in the pool. 0: no limit."),
+	    "Turns of a user that run or wait for room, in all pools that "
+	    "share a Redis; without those of sub-agents. What goes on after "
+	    "a wait for a human, or after a crash, is not refused. 0: no "
+	    "limit."),
+	NUMBER("limits.tenant_turns", SETTING_INT, limits_tenant_turns, "0", 0,
+	    1000 * 1000, "The same for all users of a tenant."),
 	NUMBER("limits.queue", SETTING_INT, limits_queue, "1000", 0,
 	    1000 * 1000,
 	    "Agents that may wait because no worker has room for their turn. "

@@ -32,6 +32,7 @@
 #include "conf/conf.h"
 #include "store/journal_priv.h"
 #include "store/redis_link.h"
+#include "store/store_priv.h"
 
 #define CHECK_EVERY_MS 250
 #define BATCH_SWIFT_US 1000
@@ -488,6 +489,9 @@ journal_new(struct loop *l, const struct conf *c, struct redis_link *link)
 	snprintf(j->keep, sizeof(j->keep), "%lld", (long long)c->events_keep);
 	snprintf(
 	    j->leases_key, sizeof(j->leases_key), "%sleases", c->store_prefix);
+	if (store_counts_turns(c))
+		snprintf(j->turns_key, sizeof(j->turns_key), "%s" STORE_TURNS,
+		    c->store_prefix);
 	j->due_timer = loop_timer_new(l, "journal due", on_due, j);
 	j->renew_timer = loop_timer_new(l, "journal renew", journal_renew, j);
 	j->check_timer = loop_timer_new(l, "journal check", on_check, j);

@@ -77,11 +77,9 @@ call_write(struct call *c, const char *prev)
 	char id[EVENT_ID_SIZE];
 	int n;
 
-	redis_script(p, SCRIPT_COMMIT, 2,
+	log_script(p, log, SCRIPT_COMMIT,
 	    5 + 2 * c->frame_count + (begins ? 3 : 0) +
 		(c->commit != NULL ? c->commit->ops.argc : 0));
-	redis_arg(p, log->base);
-	redis_arg(p, log->journal->leases_key);
 	redis_arg(p, log->lease);
 	redis_arg(p, prev);
 	redis_arg(p, log->journal->keep);

@@ -18,6 +18,20 @@
 #include "store/journal_priv.h"
 #include "store/redis_link.h"
 
+void
+log_script(struct redis_pipe *p, const struct journal_log *log,
+    enum script_id id, int argc)
+{
+	const struct journal *j = log->journal;
+	int counted = j->turns_key[0] != '\0';
+
+	redis_script(p, id, 2 + counted, argc);
+	redis_arg(p, log->base);
+	redis_arg(p, j->leases_key);
+	if (counted)
+		redis_arg(p, j->turns_key);
+}
+
 /* A renewal on its way; the log may be closed before its answer comes. */
 struct renewal {
 	struct journal *journal;
@@ -51,9 +65,7 @@ log_renew(struct journal_log *log)
 	strcpy(n->agent, log->agent);
 	strcpy(n->lease, log->lease);
 	redis_pipe_init(&p, NULL);
-	redis_script(&p, SCRIPT_RENEW, 2, 3);
-	redis_arg(&p, log->base);
-	redis_arg(&p, j->leases_key);
+	log_script(&p, log, SCRIPT_RENEW, 3);
 	redis_arg(&p, log->lease);
 	redis_argi(&p, j->lease_ms);
 	redis_argi(&p, clk_wall_ms());
@@ -89,9 +101,7 @@ journal_yield_all(struct journal *j)
 	HASH_ITER(hh, j->logs, log, tmp)
 	{
 		redis_pipe_clear(&p);
-		redis_script(&p, SCRIPT_YIELD, 2, 1);
-		redis_arg(&p, log->base);
-		redis_arg(&p, j->leases_key);
+		log_script(&p, log, SCRIPT_YIELD, 1);
 		redis_arg(&p, log->lease);
 		redis_link_send(
 		    j->link, p.out.data, p.out.len, on_yielded, NULL);

@@ -77,6 +77,7 @@ struct journal {
 	void *show_ctx;
 	char keep[24];
 	char leases_key[80];
+	char turns_key[80]; /* "": turns are not counted */
 	int64_t coalesce_ms, lease_ms, timeout_ms, command_ms;
 	int64_t batch_began_ms; /* the last one */
 	int64_t batch_began_us; /* the same, exactly */
@@ -114,6 +115,11 @@ void call_abandon(struct call *c, enum err_code code, const char *text);
 void journal_resend(struct journal *j);
 
 /* ---- journal_lease.c ---- */
+
+/* A script about a log, with the keys that they all have; argc arguments
+ * follow. */
+void log_script(struct redis_pipe *p, const struct journal_log *log,
+    enum script_id id, int argc);
 
 /* Renews the leases of all logs; a timer's. */
 void journal_renew(void *journal);

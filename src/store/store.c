@@ -78,6 +78,19 @@ store_user_part(struct arena *a, const char *user)
 }
 
 int
+store_counts_turns(const struct conf *c)
+{
+	return c->limits_turns_per_user > 0 || c->limits_tenant_turns > 0;
+}
+
+void
+store_arg_turns(const struct store *st, struct arena *a, struct redis_pipe *p)
+{
+	if (store_counts_turns(st->conf))
+		redis_arg(p, store_key(st, a, STORE_TURNS));
+}
+
+int
 store_forbidden(struct err *err)
 {
 	return err_set(err, ERR_FORBIDDEN, "Forbidden");

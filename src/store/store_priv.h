@@ -9,6 +9,9 @@
  * channel on which it is told that somebody waits. */
 #define STORE_QUEUE "queue"
 
+/* What the zsets that count turns begin with: :user:USER, :tenant:TENANT. */
+#define STORE_TURNS "{limits}:turns"
+
 struct store {
 	const struct conf *conf;
 	struct redis_pool *pool;
@@ -37,6 +40,14 @@ int store_agents_limit(
     struct store *st, struct arena *a, const char *user, struct err *err);
 
 int store_forbidden(struct err *err);
+
+/* 1 if turns are counted: the scripts that give and take leases get a key
+ * more then, behind all others. */
+int store_counts_turns(const struct conf *c);
+
+/* That key, if turns are counted. */
+void store_arg_turns(
+    const struct store *st, struct arena *a, struct redis_pipe *p);
 
 /*
  * redis_call of one script that checks whose the agent is, in r[0]: -1 and

@@ -147,10 +147,11 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 
 	buf_init(&doc, a);
 	doc_build(&doc, m, now);
-	redis_script(p, SCRIPT_ACCEPT, 3, 18);
+	redis_script(p, SCRIPT_ACCEPT, 3 + store_counts_turns(c), 20);
 	redis_arg(p, base);
 	redis_arg(p, store_key(st, a, "leases"));
 	redis_arg(p, store_key(st, a, STORE_QUEUE));
+	store_arg_turns(st, a, p);
 	redis_arg(p, user);
 	redis_argn(p, doc.data, doc.len);
 	redis_arg(p, m->id);
@@ -169,6 +170,8 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_argi(p, c->limits_queue);
 	redis_argi(p, c->limits_queue_age_ms);
 	redis_argi(p, m->running);
+	redis_argi(p, c->limits_turns_per_user);
+	redis_argi(p, c->limits_tenant_turns);
 }
 
 /* The user's list is by activity. Not of the agent: another hash slot. */
@@ -217,6 +220,9 @@ accept_refused(
 		    st->conf->limits_inbox);
 	if (redis_is(r, "OVERLOAD"))
 		return refuse_overload(redis_text(&list->items[1]), err);
+	if (redis_is(r, "LIMIT"))
+		return err_limit(err, ERR_LIMIT, redis_text(&list->items[1]),
+		    "as many turns as are allowed are at work, or wait");
 	return 0;
 }
 
@@ -305,9 +311,10 @@ store_take(struct store *st, struct arena *a, const char *base,
 	struct redis_pipe p;
 
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_TAKE, 2, 5);
+	redis_script(&p, SCRIPT_TAKE, 2 + store_counts_turns(st->conf), 5);
 	redis_arg(&p, base);
 	redis_arg(&p, store_key(st, a, "leases"));
+	store_arg_turns(st, a, &p);
 	redis_arg(&p, expected);
 	redis_arg(&p, holder);
 	redis_argi(&p, st->conf->store_lease_ms);
@@ -331,9 +338,10 @@ store_dequeue(struct store *st, struct arena *a, struct store_lease *lease_r,
 	struct redis_pipe p;
 
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_DEQUEUE, 2, 4);
+	redis_script(&p, SCRIPT_DEQUEUE, 2 + store_counts_turns(st->conf), 4);
 	redis_arg(&p, store_key(st, a, STORE_QUEUE));
 	redis_arg(&p, store_key(st, a, "leases"));
+	store_arg_turns(st, a, &p);
 	redis_arg(&p, holder);
 	redis_argi(&p, st->conf->store_lease_ms);
 	redis_argi(&p, clk_wall_ms());

@@ -403,3 +403,106 @@ def test_a_full_queue_keeps_health_fast(two_pools):
     assert ends == ["done"] * 100
     for stream in streams:
         stream.close()
+
+
+# ---- turns at work, over all pools ----
+
+def turns_of(stack, user):
+    return stack.redis().zcard(f"af:{{limits}}:turns:user:{user.name}")
+
+
+def test_turns_of_a_user_are_exact_over_two_pools(two_pools):
+    """Fifty agents at once: exactly as many as are allowed; what ends makes room, wherever it ran."""
+    pools = two_pools(**{"limits.turns_per_user": 3})
+    users = same_user(pools)
+    agents = [users[0].agent() for _ in range(CLIENTS)]
+    path = f"{agents[0].path.rpartition('/')[0]}/%s/messages"
+    done = storm(lambda n: pools[n % 2].fcgi("POST", path % agents[n].id, users[n % 2], {"message": "slow 100"}), each=1)
+    statuses = [status for _, _, status in done]
+    assert (statuses.count(202), statuses.count(429)) == (3, 47)
+    assert turns_of(pools[0], users[0]) == 3
+    running = [agent for agent in agents if agent.info()["busy"]]
+    assert len(running) == 3
+    idle = next(agent for agent in agents if agent not in running)
+    refused = idle.post_message("hello")
+    is_problem(refused, 429, "limits.turns_per_user")
+    assert refused.headers["Retry-After"]
+    running[0].say("a message for one that runs is no turn more")
+    running[1].interrupt()
+    assert idle.post_message("slow 100").status == 202
+    for agent in (*running, idle):
+        agent.user.http("DELETE", agent.path)
+    wait_for(lambda: turns_of(pools[0], users[0]) == 0, 5, "what was deleted is counted")
+
+
+def test_turns_of_a_tenant(two_pools):
+    pools = two_pools(**{"limits.tenant_turns": 2, "limits.turns_per_user": 0})
+    agents = [pool.user(tenant="acme").agent() for pool in pools for _ in range(2)]
+    for agent in agents[1:3]:
+        agent.say("slow 100")
+    for agent in (agents[0], agents[3]):
+        is_problem(agent.post_message("no room"), 429, "limits.tenant_turns")
+    assert pools[0].user(tenant="other").agent().answer("hello") == "echo: hello"
+    assert pools[0].user().agent().answer("hello") == "echo: hello"
+    agents[1].interrupt()
+    agents[3].say("slow 100")
+
+
+def test_those_that_wait_are_counted(stack_factory):
+    """A user cannot fill the queue with more than he may have at work."""
+    stack = stack_factory(workers=1, conf={"limits.turns": 1, "limits.turns_per_user": 3})
+    user = stack.user()
+    agents = [user.agent() for _ in range(4)]
+    agents[0].say("slow 100")
+    for agent in agents[1:3]:
+        agent.say("hello")
+    assert queue_length(stack) == 2
+    is_problem(agents[3].post_message("no room"), 429, "limits.turns_per_user")
+    agents[0].interrupt()
+    wait_for(lambda: all_answered(agents[1:3]), 10)
+    wait_for(lambda: turns_of(stack, user) == 0, 5)
+    assert agents[3].answer("now") == "echo: now"
+
+
+def test_turns_of_a_dead_worker(stack_factory):
+    """Those that its heir takes up are counted still, and once; all of them end."""
+    stack = stack_factory(workers=2, conf={"limits.turns_per_user": 2})
+    user = stack.user()
+    agents = [user.agent() for _ in range(3)]
+    for agent in agents[:2]:
+        agent.say("slow 100")
+    stack.kill_workers()
+    for agent in agents[:2]:
+        agent.holder()
+    is_problem(agents[2].post_message("no room"), 429, "limits.turns_per_user")
+    assert turns_of(stack, user) == 2
+    for agent in agents[:2]:
+        agent.interrupt()
+    wait_for(lambda: turns_of(stack, user) == 0, 5)
+    assert agents[2].answer("now") == "echo: now"
+
+
+def test_turns_of_a_dead_host(two_pools):
+    """Nobody takes them up: they count until their lease runs out."""
+    pools = two_pools(**{"limits.turns_per_user": 1, "store.lease": "1s", "store.sweep": "1h"})
+    users = same_user(pools)
+    agents = [user.agent() for user in users]
+    agents[1].say("slow 100")
+    is_problem(agents[0].post_message("no room"), 429, "limits.turns_per_user")
+    wait_for(lambda: agents[1].info()["state"] == "STREAMING", 5)
+    pools[1].kill_all()
+    wait_for(lambda: agents[0].post_message("now").status == 202, 10, "a dead host's turn is counted for ever")
+
+
+def test_a_turn_is_counted_as_long_as_it_runs(stack_factory):
+    """Longer than a lease; one that waits for a human is not at work."""
+    stack = stack_factory(workers=1, conf={"limits.turns_per_user": 1, "store.lease": "1s"})
+    user = stack.user()
+    agents = [user.agent() for _ in range(2)]
+    agents[0].say("slow 60")
+    view = agents[0].follow()
+    view.has("w45 ")
+    is_problem(agents[1].post_message("no room"), 429, "limits.turns_per_user")
+    view.wait()
+    view.close()
+    agents[1].say("now")

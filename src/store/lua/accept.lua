@@ -1,22 +1,38 @@
 -- accept: a message for an agent, kept from here on. If nobody runs the
 -- agent, the caller gets the lease and the turn begins in the same step.
 --
--- KEYS[3] is the queue of agents that wait for room. ARGV: user, message
--- document, message id, turn id, idempotency key, its seconds, inbox bound,
--- onBusy, UUID:HOLDER, lease ms, now ms, keep, the caller's room for a turn
--- (none, later, now, forced: now, whoever waits), the version and the number
--- of messages that it has seen, how many may wait, for how many ms, and how
--- many turns of the user run.
+-- KEYS[3] is the queue of agents that wait for room, KEYS[4] what the counts
+-- of turns begin with, if there are any. ARGV: user, message document, message
+-- id, turn id, idempotency key, its seconds, inbox bound, onBusy, UUID:HOLDER,
+-- lease ms, now ms, keep, the caller's room for a turn (none, later, now,
+-- forced: now, whoever waits), the version and the number of messages that it
+-- has seen, how many may wait, for how many ms, how many turns of the user
+-- run, and how many of a user and of a tenant may (0: any).
 --
--- Returns FORBIDDEN | FULL | BUSY | OVERLOAD setting | REPEAT message turn
--- after over | QUEUED after lease running-turn turn ('' for lease: it waits
--- for a human) | WAITS after '' '' turn (for room) | BEGIN or RESUME as
--- start() does.
+-- Returns FORBIDDEN | FULL | BUSY | OVERLOAD setting | LIMIT setting |
+-- REPEAT message turn after over | QUEUED after lease running-turn turn ('' for
+-- lease: it waits for a human) | WAITS after '' '' turn (for room) | BEGIN or
+-- RESUME as start() does.
 local user, doc, message, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local holder, ms, now, keep = ARGV[9], ARGV[10], ARGV[11], ARGV[12]
 local known = { version = ARGV[14], messages = tonumber(ARGV[15]) }
 local inbox = key('inbox')
 local queue, room = KEYS[3], ARGV[13]
+local WAIT_MS = 3600000 -- that one counts which waits
+turns = KEYS[4]
+
+-- The setting by which the user or the tenant has turns enough, or nil.
+local function turns_bound(clock)
+	local settings = { 'limits.turns_per_user', 'limits.tenant_turns' }
+	for i, zset in ipairs(turns and turn_zsets() or {}) do
+		local max = tonumber(ARGV[18 + i])
+		redis.call('ZREMRANGEBYSCORE', zset, '-inf', clock)
+		if max > 0 and redis.call('ZCARD', zset) >= max and
+		    not redis.call('ZSCORE', zset, base) then
+			return settings[i]
+		end
+	end
+end
 
 -- The setting that keeps this agent out of the queue, or nil.
 local function queue_bound(clock)
@@ -83,8 +99,11 @@ end
 local parked = is_parked(f, held)
 local clock, waits
 if not held and not parked and room ~= 'forced' then
-	clock = redis.call('TIME')
-	clock = clock[1] * 1000 + math.floor(clock[2] / 1000)
+	clock = clock_ms()
+	local enough = turns_bound(clock)
+	if enough then
+		return { 'LIMIT', enough }
+	end
 	waits = room ~= 'now' or redis.call('EXISTS', queue) == 1
 	if waits and not redis.call('ZSCORE', queue, base) then
 		local setting = queue_bound(clock)
@@ -111,6 +130,7 @@ redis.call('SET', idem, message .. ' ' .. turn .. ' ' .. prev, 'EX', ARGV[6])
 if waits then
 	redis.call('RPUSH', inbox, doc)
 	wait_in_queue(clock)
+	count_turn(WAIT_MS)
 	return { 'WAITS', prev, '', '', turn }
 end
 if not busy then

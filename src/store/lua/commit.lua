@@ -1,6 +1,8 @@
 -- commit: the only way a turn writes. Events, and what goes with them, under
 -- the lease; all or nothing, and harmless when repeated.
 --
+-- KEYS[3] is what counts of turns begin with, if there are any.
+--
 -- ARGV: lease value, id before the first event, keep, now ms, number of
 -- events, then id and JSON of each, then operations, each a letter and its
 -- arguments:
@@ -68,6 +70,7 @@ if #ARGV == 5 + 2 * n and redis.call('GET', KEYS[1] .. ':lease') == ARGV[1] and
 end
 --+ common
 local events, info = key('events'), key('info')
+turns = KEYS[3]
 local first, last = ARGV[6], ARGV[4 + 2 * n]
 
 -- The operation at the end that has an answer of its own, or ''.
@@ -231,6 +234,7 @@ while i <= #ARGV do
 			redis.call('HSET', info, 'updated', ARGV[4])
 			redis.call('DEL', key('lease'))
 			redis.call('ZADD', KEYS[2], ARGV[i + 1], base)
+			uncount_turn()
 			result = { 'PARKED' }
 		end
 		i = i + 2
@@ -285,6 +289,7 @@ elseif op_at_end == 'F' then
 	else
 		redis.call('DEL', key('lease'))
 		redis.call('ZREM', KEYS[2], base)
+		uncount_turn()
 		result = { 'IDLE' }
 	end
 end

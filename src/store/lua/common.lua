@@ -36,6 +36,52 @@ local function last_event_id_of(f)
 	return last_event_id()
 end
 
+-- The ms of Redis's own clock, in which all hosts agree.
+local function clock_ms()
+	local clock = redis.call('TIME')
+	return clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+
+-- What the zsets that count turns begin with; nil where no limit wants them.
+-- They hold the agents whose turns run or wait for room, of a user and of a
+-- tenant, by the time until which they count unless that is renewed: so what
+-- a dead worker ran counts no more.
+local turns
+
+-- The zsets in which this agent's turn is counted: its owner's, and the
+-- tenant's if there is one. That of a sub-agent is its maker's.
+local function turn_zsets()
+	local owner, tenant, task =
+	    unpack(redis.call('HMGET', key('info'), 'owner', 'tenant', 'task'))
+	if not turns or not owner or (task or '') ~= '' then
+		return {}
+	end
+	local zsets = { turns .. ':user:' .. owner }
+	if (tenant or '') ~= '' then
+		zsets[2] = turns .. ':tenant:' .. tenant
+	end
+	return zsets
+end
+
+local function count_turn(ms)
+	if not turns then
+		return
+	end
+	local now = clock_ms()
+	for _, zset in ipairs(turn_zsets()) do
+		redis.call('ZADD', zset, now + ms, base)
+		if redis.call('PTTL', zset) < tonumber(ms) then
+			redis.call('PEXPIRE', zset, ms)
+		end
+	end
+end
+
+local function uncount_turn()
+	for _, zset in ipairs(turns and turn_zsets() or {}) do
+		redis.call('ZREM', zset, base)
+	end
+end
+
 -- Puts one event behind out, in the form that src/store/event.c writes too;
 -- write_events() writes them.
 local function emit(out, id, channel, kind, turn, step, now, rest)
@@ -322,6 +368,7 @@ local function start(f, holder, ms, keep, now, prev, docs, known)
 	local word, length, turn = 'BEGIN'
 	redis.call('SET', key('lease'), epoch .. ':' .. holder, 'PX', ms)
 	redis.call('ZADD', KEYS[2], now + ms, base)
+	count_turn(ms)
 	if f.turn ~= '' then
 		word = 'RESUME'
 		docs = nil

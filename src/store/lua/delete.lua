@@ -6,6 +6,8 @@ if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
 local lease = redis.call('GET', key('lease')) or ''
+turns = KEYS[3]
+uncount_turn()
 for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
 	local refs = segment_key(segment) .. ':refs'
 	redis.call('SREM', refs, base)

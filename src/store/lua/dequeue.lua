@@ -5,9 +5,11 @@
 -- of users by their next round, and :rounds, a hash: the round that was served
 -- last, and the newest place. Who was run meanwhile, or is gone, is left out.
 --
--- KEYS: the queue, leases. ARGV: UUID:HOLDER, lease ms, now ms, keep.
+-- KEYS: the queue, leases, what counts of turns begin with. ARGV: UUID:HOLDER,
+-- lease ms, now ms, keep.
 -- Returns EMPTY | NEXT base and what start() returns.
 local queue = KEYS[1]
+turns = KEYS[3]
 local users, rounds = queue .. ':users', queue .. ':rounds'
 
 -- What is to be done for the agent, if it still waits for room: itself, and
@@ -22,6 +24,9 @@ local function find_work()
 		return f
 	end
 	local docs = pop_next('')
+	if not docs then
+		uncount_turn()
+	end
 	return docs and f, docs
 end
 

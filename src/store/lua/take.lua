@@ -1,10 +1,12 @@
 -- take: the lease of an agent whose holder died or let it run out.
+-- KEYS[3] is what counts of turns begin with, if there are any.
 --
 -- ARGV: the lease value that may be replaced ('' for none: only if nobody
 -- holds it), UUID:HOLDER, lease ms, now ms, keep.
 --
 -- Returns HELD | IDLE (nothing to do; it is forgotten) | PARKED (it waits for
 -- a human) | BEGIN or RESUME.
+turns = KEYS[3]
 local held = redis.call('GET', key('lease'))
 if held and held ~= ARGV[1] then
 	return { 'HELD' }
@@ -27,4 +29,5 @@ if f.owner and (f.turn ~= '' or docs) then
 end
 redis.call('DEL', key('lease'))
 redis.call('ZREM', KEYS[2], base)
+uncount_turn()
 return { 'IDLE' }
