@@ -7,6 +7,8 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clk.h"
+#include "base/err.h"
 #include "base/log.h"
 
 #define LINE_MAX_BYTES 2048
@@ -23,6 +26,7 @@ static const char *const names[] = { "debug", "info", "warn", "error" };
 
 static _Atomic int min_level = LOG_INFO;
 static char process_name[32] = "agent-fpm";
+static char file_path[4096]; /* of the thread that begins, and takes signals */
 
 static _Thread_local struct {
 	const char *request;
@@ -43,6 +47,40 @@ log_level_parse(const char *name)
 		if (strcmp(name, names[i]) == 0)
 			return i;
 	return -1;
+}
+
+int
+log_file_set(const char *path, struct err *err)
+{
+	int fd;
+
+	if (*path == '\0')
+		return 0;
+	if (strlen(path) >= sizeof(file_path))
+		return err_set(
+		    err, ERR_CONFIG, "log_file: the path is too long");
+	fd = open(
+	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
+		err_set(
+		    err, ERR_CONFIG, "log_file: %s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	close(fd);
+	if (path != file_path)
+		strcpy(file_path, path);
+	return 0;
+}
+
+void
+log_file_reopen(void)
+{
+	struct err err;
+
+	if (log_file_set(file_path, &err) < 0)
+		log_error("%s; the log stays where it is", err.text);
 }
 
 void

@@ -2,6 +2,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+struct err;
+
 /*
  * The log: logfmt lines on stderr, one write(2) each, from any thread.
  * Never a token, a prompt or what a tool printed.
@@ -13,6 +15,17 @@ void log_level_set(enum log_level level);
 
 /* "debug", "info", "warn" or "error" as a level; -1 for anything else. */
 int log_level_parse(const char *name);
+
+/*
+ * Standard error becomes the file at path, which is appended to and made if
+ * it is not there (mode 0640); "" changes nothing. 0, or -1 and ERR_CONFIG:
+ * then lines go where they went.
+ */
+int log_file_set(const char *path, struct err *err);
+
+/* Opens that file again by its name: somebody has moved it away. If it cannot
+ * be, that is logged where lines went. */
+void log_file_reopen(void);
 
 /* The name of this process in each line: "master", "worker-0". */
 void log_name_set(const char *name);

@@ -59,14 +59,14 @@ actions_add_fds(
 }
 
 static int
-attr_set(posix_spawnattr_t *attr)
+attr_set(posix_spawnattr_t *attr, const struct spawn *s)
 {
 	sigset_t all, none;
 
 	sigfillset(&all);
 	sigemptyset(&none);
 	if (posix_spawnattr_setsigdefault(attr, &all) != 0 ||
-	    posix_spawnattr_setsigmask(attr, &none) != 0)
+	    posix_spawnattr_setsigmask(attr, s->blocked ? &all : &none) != 0)
 		return -1;
 	return posix_spawnattr_setflags(
 	    attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
@@ -90,7 +90,7 @@ spawn_start(const struct spawn *s, struct err *err)
 	if (rc == 0)
 		rc = actions_add_fds(&fa, s, copies);
 	if (rc == 0)
-		rc = attr_set(&attr);
+		rc = attr_set(&attr, s);
 	if (rc == 0)
 		rc = posix_spawn(&pid, s->path, &fa, &attr, s->argv, s->env);
 	posix_spawnattr_destroy(&attr);

@@ -16,11 +16,13 @@ struct spawn {
 	/* fds[i] becomes descriptor 3 + i; all others but 0-2 are closed. */
 	int fds[SPAWN_FDS_MAX];
 	int fd_count;
+	int blocked; /* all signals are, until the child takes them */
 };
 
 /*
- * Starts it with posix_spawn: default signal handlers, no signal blocked, in
- * the caller's process group. Its pid, or -1 and ERR_INTERNAL. Does not wait.
+ * Starts it with posix_spawn: default signal handlers, no signal blocked but
+ * for what s says, in the caller's process group. Its pid, or -1 and
+ * ERR_INTERNAL. Does not wait.
  */
 pid_t spawn_start(const struct spawn *s, struct err *err);
 

@@ -427,6 +427,10 @@ conf_check_pairs(struct reader *r)
 		buf_puts(r->problems,
 		    "listen must be the absolute path of a unix socket\n");
 	}
+	if (*c->log_file != '\0' && *c->log_file != '/') {
+		complain(r);
+		buf_puts(r->problems, "log_file must be an absolute path\n");
+	}
 	if (strlen(c->listen) > 107) {
 		complain(r);
 		buf_puts(r->problems,

@@ -79,6 +79,7 @@ struct conf {
 	int64_t request_threads;
 	int64_t drain_timeout_ms;
 	int64_t log_level;
+	char *log_file;
 	char *templates, *skills;
 	char *cors_origins;
 

@@ -86,7 +86,11 @@ const struct setting settings[] = {
 	    "then stops at its last commit, and another worker goes on with "
 	    "it, at once if there is one."),
 	CHOICE("log_level", log_level, "info", "debug info warn error",
-	    "The least important lines that are logged, on standard error."),
+	    "The least important lines that are logged."),
+	STRING("log_file", log_file, "",
+	    "File that the pool's log lines are appended to, and all that it "
+	    "prints on standard error; SIGUSR1 opens it again. Empty: "
+	    "standard error, which under systemd is the journal."),
 	STRING("templates", templates, "/etc/agent-fpm/templates.d",
 	    "Folder with agent templates, one NAME.json each. It may be "
 	    "missing."),

@@ -111,6 +111,12 @@ command_run(const char *path, int foreground)
 	}
 	if (!foreground)
 		ready_fd = process_detach();
+	if (log_file_set(c->log_file, &err) < 0) {
+		fprintf(stderr, "agent-fpm: %s\n", err.text);
+		close(conf_fd);
+		conf_free(&c);
+		return EX_CONFIG;
+	}
 	return master_run(c, conf_fd, ready_fd);
 }
 
@@ -129,7 +135,7 @@ command_successor(int argc, char **argv)
 		return EX_CONFIG;
 	log_name_set("master");
 	conf_fd = -1;
-	if (parts_check(c, &err) < 0 ||
+	if (parts_check(c, &err) < 0 || log_file_set(c->log_file, &err) < 0 ||
 	    (conf_fd = reload_snapshot(argv[2], &err)) < 0) {
 		log_error("%s: %s", argv[2], err.text);
 		conf_free(&c);
@@ -158,7 +164,8 @@ command_check(int argc, char **argv)
 	rest = problems.data;
 	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0')
 		log_error("%s", line);
-	if (c != NULL && parts_check(c, &err) < 0) {
+	if (c != NULL &&
+	    (parts_check(c, &err) < 0 || log_file_set(c->log_file, &err) < 0)) {
 		log_error("%s: %s", argv[2], err.text);
 		rc = EX_CONFIG;
 	}

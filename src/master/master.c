@@ -191,6 +191,10 @@ master_signalled(struct master *m)
 		case SIGHUP:
 			master_reload(m);
 			break;
+		case SIGUSR1:
+			log_file_reopen();
+			pool_signal(m->pool, SIGUSR1);
+			break;
 		case SIGUSR2:
 			master_upgrade(m);
 			break;
@@ -278,6 +282,7 @@ signals_open(struct err *err)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)

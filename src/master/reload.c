@@ -152,6 +152,9 @@ warn_fixed(const struct conf *old, const struct conf *new)
 	    old->listen_backlog != new->listen_backlog)
 		log_warn("reload: the socket stays as it is; what is new of "
 			 "listen takes a restart");
+	if (*old->log_file != '\0' && *new->log_file == '\0')
+		log_warn("reload: the log goes on in %s until a restart",
+		    old->log_file);
 }
 
 /* It is good: to the new workers with it. */
@@ -190,6 +193,17 @@ reload_reaped(struct reload *r, pid_t pid, int status, int64_t now_ms)
 	return 1;
 }
 
+/* The log is that of those who serve. */
+static void
+settle_log(const struct conf *c)
+{
+	struct err err;
+
+	log_level_set((enum log_level)c->log_level);
+	if (log_file_set(c->log_file, &err) < 0)
+		log_error("reload: %s", err.text);
+}
+
 int
 reload_tick(struct reload *r, int64_t now_ms)
 {
@@ -200,7 +214,7 @@ reload_tick(struct reload *r, int64_t now_ms)
 	}
 	if (r->state == RELOAD_STARTING &&
 	    pool_reload_state(r->pool) != POOL_RELOADING) {
-		log_level_set((enum log_level)pool_conf(r->pool)->log_level);
+		settle_log(pool_conf(r->pool));
 		r->state = RELOAD_IDLE;
 	}
 	if (r->state != RELOAD_IDLE || !r->again)

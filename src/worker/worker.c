@@ -11,7 +11,8 @@
  * SIGQUIT: accepts no more, lets turns finish for drain_timeout. SIGTERM, or
  * the end of the master: turns stop at their last commit, and give up their
  * leases so that whoever comes next need not wait. SIGUSR2: somebody ended
- * and has no heir, so this one looks for what it held.
+ * and has no heir, so this one looks for what it held. SIGUSR1: the log file
+ * was moved away.
  */
 #include "config.h"
 
@@ -265,10 +266,11 @@ signals_open(void)
 	sigdelset(&set, SIGABRT);
 	sigdelset(&set, SIGFPE);
 	sigdelset(&set, SIGILL);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGQUIT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
 	sigaddset(&set, SIGUSR2);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
@@ -296,9 +298,11 @@ wait_signal(struct worker *w, int ms)
 		return SIGTERM;
 	if (read(w->signal_fd, &si, sizeof(si)) != sizeof(si))
 		return 0;
-	if (si.ssi_signo != SIGUSR2)
+	if (si.ssi_signo == SIGUSR1)
+		log_file_reopen();
+	else if (si.ssi_signo != SIGUSR2)
 		return (int)si.ssi_signo;
-	if (w->keeper != NULL)
+	else if (w->keeper != NULL)
 		keeper_look(w->keeper);
 	return 0;
 }
@@ -422,6 +426,8 @@ worker_run(const struct conf *c, int slot)
 	/* libfcgi would wait up to 2 s for nginx to close first. */
 	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "20", 1);
 	w.signal_fd = signals_open();
+	if (log_file_set(c->log_file, &err) < 0)
+		log_error("%s", err.text); /* where the master's go */
 	if (worker_init(&w, c, slot, &err) < 0) {
 		log_error("%s", err.text);
 		return err_info(err.code)->exit_code;

@@ -221,7 +221,7 @@ def test_a_crash_loop_backs_off(stack_factory):
 
 
 def test_signals_the_master_ignores(stack_factory):
-    """USR1 and PIPE do not end it."""
+    """USR1 and PIPE do not end it, nor its workers."""
     stack = stack_factory(workers=1)
     workers = stack.workers()
     for signo in (signal.SIGUSR1, signal.SIGPIPE):
