@@ -332,6 +332,7 @@ void
 api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 {
 	struct buf head;
+	int64_t left_ms;
 
 	buf_init(&head, NULL);
 	http_head(&head, c->rs, c->rq);
@@ -342,6 +343,11 @@ api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 		abort();
 	spec->on_gone = viewer_gone;
 	spec->ctx = c->app;
+	if (c->app->conf->events_end_at_expiry) {
+		left_ms = c->expires_s * 1000 + c->app->conf->jwt_leeway_ms -
+			  clk_wall_ms();
+		spec->expires_ms = left_ms > 0 ? left_ms : 1;
+	}
 	http_detach(c->rq, &spec->fd, &spec->request_id);
 }
 

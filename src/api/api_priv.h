@@ -38,6 +38,7 @@ struct api_call {
 	const char *user;
 	const char *tenant;             /* "": none */
 	unsigned roles, scopes;         /* bits: 1 << IDENTITY_... */
+	int64_t expires_s;              /* when the token does: Unix time */
 	const struct json *body;        /* API_JSON */
 	int wants_json;                 /* API_BOTH: Accept prefers it */
 	const struct http_route *route; /* NULL: there is none */

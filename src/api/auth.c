@@ -79,16 +79,20 @@ check_token(
 }
 
 static int
-check_ticket(struct api_call *c, const char *ticket, struct err *err)
+check_ticket(struct api_call *c, const char *text, struct err *err)
 {
-	int rc =
-	    store_ticket_use(c->app->store, c->arena, ticket, &c->user, err);
+	struct store_ticket ticket;
+	int rc = store_ticket_use(c->app->store, c->arena, text, &ticket, err);
 
 	if (rc == 0)
 		return err_set(err, ERR_UNAUTHORIZED,
 		    "the ticket was used before, or is older than a minute");
+	if (rc < 0)
+		return -1;
+	c->user = ticket.user;
+	c->expires_s = ticket.expires_s;
 	c->scopes = 1u << IDENTITY_AGENTS_READ; /* as who made it had */
-	return rc < 0 ? -1 : 0;
+	return 0;
 }
 
 int
@@ -115,6 +119,7 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 	c->tenant = arena_strdup(c->arena, id.tenant);
 	c->roles = id.roles;
 	c->scopes = id.scopes;
+	c->expires_s = id.expires_s;
 	return 0;
 }
 

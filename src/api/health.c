@@ -124,9 +124,10 @@ tickets_post(void *call, struct err *err)
 {
 	struct api_call *c = call;
 	struct buf *b = &c->rs->body;
+	const struct store_ticket whose = { c->user, c->expires_s };
 	const char *ticket;
 
-	if (store_ticket_make(c->app->store, c->arena, c->user, &ticket, err) <
+	if (store_ticket_make(c->app->store, c->arena, &whose, &ticket, err) <
 	    0)
 		return -1;
 	http_json(c->rs, 201);

@@ -116,6 +116,7 @@ struct conf {
 	int64_t events_keep;
 	int64_t events_heartbeat_ms;
 	int64_t events_backlog_bytes;
+	int64_t events_end_at_expiry;
 
 	/* [model], and the provider of that name; the others by name. */
 	struct conf_model model;

@@ -348,6 +348,11 @@ const struct setting settings[] = {
 	    100, HOUR_MS,
 	    "A silent stream gets a comment line this often. Keep it well "
 	    "below fastcgi_read_timeout in nginx."),
+	NUMBER("events.end_at_expiry", SETTING_BOOL, events_end_at_expiry,
+	    "yes", 0, 1,
+	    "A stream ends when the token that opened it runs out, with an "
+	    "event that says so and the cursor to come back with. Turns go "
+	    "on."),
 	NUMBER("events.backlog", SETTING_BYTES, events_backlog_bytes, "1m",
 	    4096, 1024 * MIB,
 	    "What may wait for a viewer that reads too slowly. Beyond it the "

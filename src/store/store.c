@@ -223,8 +223,8 @@ ticket_key(const struct store *st, struct arena *a, const char *ticket)
 }
 
 int
-store_ticket_make(struct store *st, struct arena *a, const char *user,
-    const char **ticket_r, struct err *err)
+store_ticket_make(struct store *st, struct arena *a,
+    const struct store_ticket *whose, const char **ticket_r, struct err *err)
 {
 	char *ticket = arena_alloc(a, ID_SIZE);
 	const struct redis_reply *r;
@@ -232,18 +232,21 @@ store_ticket_make(struct store *st, struct arena *a, const char *user,
 
 	id_make(ticket, "tkt_");
 	redis_pipe_init(&p, a);
-	redis_cmd(&p, "SET", ticket_key(st, a, ticket), user, "EX",
-	    TICKET_SECONDS, NULL);
+	redis_cmd(&p, "SET", ticket_key(st, a, ticket),
+	    arena_printf(
+		a, "%lld %s", (long long)whose->expires_s, whose->user),
+	    "EX", TICKET_SECONDS, NULL);
 	*ticket_r = ticket;
 	return redis_call(st->pool, a, &p, &r, err);
 }
 
 int
 store_ticket_use(struct store *st, struct arena *a, const char *ticket,
-    const char **user_r, struct err *err)
+    struct store_ticket *whose_r, struct err *err)
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
+	char *user;
 
 	if (!id_valid(ticket, "tkt_"))
 		return 0;
@@ -251,6 +254,9 @@ store_ticket_use(struct store *st, struct arena *a, const char *ticket,
 	redis_cmd(&p, "GETDEL", ticket_key(st, a, ticket), NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
-	*user_r = redis_text(&r[0]);
-	return r[0].type == REDIS_TEXT;
+	if (r[0].type != REDIS_TEXT)
+		return 0;
+	whose_r->expires_s = strtoll(redis_text(&r[0]), &user, 10);
+	whose_r->user = user + (*user == ' ');
+	return 1;
 }

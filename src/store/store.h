@@ -286,12 +286,18 @@ int store_leases(struct store *st, struct arena *a, int64_t before_ms,
 
 /* ---- tickets ---- */
 
-/* A ticket for user, good once within a minute. */
-int store_ticket_make(struct store *st, struct arena *a, const char *user,
-    const char **ticket_r, struct err *err);
+/* What of a token its ticket stands for. */
+struct store_ticket {
+	const char *user;
+	int64_t expires_s; /* when the token does */
+};
 
-/* The user of a ticket, which is then void. 1, 0 unknown, -1. */
+/* A ticket, good once within a minute. */
+int store_ticket_make(struct store *st, struct arena *a,
+    const struct store_ticket *whose, const char **ticket_r, struct err *err);
+
+/* Whose a ticket is, which is then void. 1, 0 unknown, -1. */
 int store_ticket_use(struct store *st, struct arena *a, const char *ticket,
-    const char **user_r, struct err *err);
+    struct store_ticket *whose_r, struct err *err);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/clk.h"
+#include "base/json.h"
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "http/fcgi.h"
@@ -370,6 +371,8 @@ viewer_new(struct hub *h, const struct hub_viewer *spec)
 	v->late = spec->late;
 	v->written_ms = loop_now_ms(h->loop);
 	v->deadline_ms = v->written_ms + spec->deadline_ms;
+	if (spec->expires_ms > 0)
+		v->expires_ms = v->written_ms + spec->expires_ms;
 	DL_APPEND(v->topic->viewers, v);
 	DL_APPEND2(h->quiet, v, quiet_prev, quiet_next);
 	h->viewers++;
@@ -426,11 +429,56 @@ viewer_beat(struct viewer *v)
 		viewer_write_text(v, heartbeat, sizeof(heartbeat) - 1);
 }
 
+/* Says why a stream ends that need not, and with which cursor to come back. */
+static void
+viewer_dismiss(struct viewer *v, const char *code, const char *why)
+{
+	char last[EVENT_ID_SIZE];
+	struct event e = {
+		.kind = EVENT_ERROR, .turn = "", .time_ms = clk_wall_ms()
+	};
+	struct frame *f;
+	struct buf rest;
+	int rc;
+
+	event_id_print(last, v->last);
+	buf_init(&rest, NULL);
+	json_open(&rest, NULL, '{');
+	json_add_str(&rest, "code", code);
+	json_add_str(&rest, "message", why);
+	json_add_bool(&rest, "retryable", 1);
+	json_add_str(&rest, "last", last);
+	rest.data[0] = ','; /* the event is an object already */
+	e.rest = rest.data;
+	e.rest_len = rest.len;
+	f = frame_make_unlogged(&e);
+	rc = viewer_write_text(v, f->text, f->len);
+	frame_unref(&f);
+	buf_fini(&rest);
+	if (rc == 0)
+		viewer_end(v, NULL, 0);
+}
+
+/* Who stays shown only as long as a token is good. 1: it has ended. */
+static int
+viewer_expire(struct viewer *v, int64_t now)
+{
+	if (v->expires_ms == 0 || now < v->expires_ms || v->mode == HUB_AWAIT ||
+	    v->state == VIEWER_ENDING)
+		return 0;
+	viewer_dismiss(v, "token_expired",
+	    "the token has expired; come back with another one and your "
+	    "cursor");
+	return 1;
+}
+
 /* A replay that found Redis away, and an answer that is awaited too long. */
 static void
 viewer_check(struct viewer *v, int64_t now)
 {
 	if (v->io == NULL && viewer_poll(v) < 0)
+		return;
+	if (viewer_expire(v, now))
 		return;
 	if (v->reading == NULL && v->state == VIEWER_REPLAYING &&
 	    v->backlog.len == 0)

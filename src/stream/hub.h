@@ -51,6 +51,10 @@ struct hub_viewer {
 	char *late;
 	int64_t deadline_ms; /* from now; HUB_AWAIT only */
 
+	/* From now; then the stream ends, after an event that is not in the
+	 * log: who sees it needs another token. 0: never. Not HUB_AWAIT. */
+	int64_t expires_ms;
+
 	/* Called once when the viewer is gone. */
 	void (*on_gone)(void *ctx, const char *user);
 	void *ctx;

@@ -35,6 +35,7 @@ struct viewer {
 	struct event_id last;
 	int64_t written_ms;
 	int64_t deadline_ms; /* HUB_AWAIT */
+	int64_t expires_ms;  /* 0: never */
 	struct buf backlog;
 	char *answer, *late; /* HUB_AWAIT */
 	void (*on_gone)(void *, const char *);

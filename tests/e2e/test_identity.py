@@ -98,3 +98,41 @@ def test_scopes_of_routes(stack_factory):
     ticket = writer.post("/api/tickets").json["ticket"]
     with stack.sse(f"{agent.path}/events?since=0-0&ticket={ticket}") as stream:
         stream.until("done")
+
+
+def dismissed(frame):
+    return frame.kind == "error" and frame["code"] == "token_expired"
+
+
+def test_a_stream_ends_with_its_token(stack_factory):
+    """Cleanly, with the cursor to come back with; one by a ticket with the token that got it. The turn goes on."""
+    stack = stack_factory(workers=1, conf={"jwt.leeway": "0"})
+    user = stack.user()
+    agent = user.agent()
+    agent.answer("hello")
+    last = agent.events(query="?since=0-0").until("done")[-1].id
+    brief = {"Authorization": f"Bearer {stack.token(user.name, exp=int(time.time()) + 3)}"}
+    ticket = stack.http("POST", "/api/tickets", headers=brief).json["ticket"]
+    path = f"{agent.path}/events?since=0-0"
+    with stack.sse(path, headers=brief) as one, stack.sse(f"{path}&ticket={ticket}") as two, agent.events(query="?since=0-0") as three:
+        for stream in (one, two):
+            stream.until("done")
+            frame = stream.next()
+            assert dismissed(frame) and frame["retryable"] is True and frame["last"] == last
+            assert stream.next() is None and stream.ended == "whole"
+        three.until("done")
+        agent.say("again")
+        three.until("done")  # with another token: it goes on
+    with stack.sse(f"{agent.path}/events", user=user, last_event_id=last) as back:
+        assert "echo: again" in "".join(f.json.get("text", "") for f in back.until("done"))
+
+
+def test_a_stream_may_outlive_its_token(stack_factory):
+    stack = stack_factory(workers=1, conf={"jwt.leeway": "0", "events.end_at_expiry": "no"})
+    user = stack.user()
+    agent = user.agent()
+    token = stack.token(user.name, exp=int(time.time()) + 2)
+    with stack.sse(f"{agent.path}/events", headers={"Authorization": f"Bearer {token}"}) as stream:
+        wait_for(lambda: status(stack, token) == 401)
+        agent.say("hello")
+        stream.until("done")
