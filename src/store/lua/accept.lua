@@ -26,8 +26,7 @@ local function turns_bound(clock)
 	local settings = { 'limits.turns_per_user', 'limits.tenant_turns' }
 	for i, zset in ipairs(turns and turn_zsets() or {}) do
 		local max = tonumber(ARGV[18 + i])
-		redis.call('ZREMRANGEBYSCORE', zset, '-inf', clock)
-		if max > 0 and redis.call('ZCARD', zset) >= max and
+		if max > 0 and redis.call('ZCOUNT', zset, clock, '+inf') >= max and
 		    not redis.call('ZSCORE', zset, base) then
 			return settings[i]
 		end

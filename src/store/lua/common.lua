@@ -70,6 +70,7 @@ local function count_turn(ms)
 	local now = clock_ms()
 	for _, zset in ipairs(turn_zsets()) do
 		redis.call('ZADD', zset, now + ms, base)
+		redis.call('ZREMRANGEBYSCORE', zset, '-inf', '(' .. now)
 		if redis.call('PTTL', zset) < tonumber(ms) then
 			redis.call('PEXPIRE', zset, ms)
 		end
