@@ -182,6 +182,7 @@ where_to_begin(struct turn *t)
 	const char *model = t->history->model;
 
 	t->model = form_model(t->history->form);
+	turn_trace_begin(t);
 	if (models_find(t->runner->parts.models, model) == NULL)
 		return turn_fail(t, "model_unknown",
 		    arena_printf(t->arena,

@@ -356,6 +356,7 @@ begin_next(struct turn *t)
 	t->attempt = 0;
 	t->lease.resumes = 0;
 	t->lease.tokens = 0;
+	turn_trace_begin(t);
 	turn_watch(t);
 	return turn_connect(
 	    t, t->fallbacks > 0 ? turn_own_model(t) : TURN_PRE_MODEL);

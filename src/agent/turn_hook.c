@@ -69,6 +69,7 @@ ask(struct turn *t, struct webhook *w, enum hook_kind kind, struct arena *a,
 	w->arena = a;
 	w->url = hook->url;
 	w->id = id;
+	w->traceparent = t->meter.trace.header;
 	w->body = body->data;
 	w->len = body->len;
 	w->timeout_ms = hook->timeout_ms;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/turn_step.h"
+#include "agent/turn_trace.h"
 #include "base/running.h"
 
 struct model_call;
@@ -28,7 +29,8 @@ struct turn_meter {
 	int64_t said_ms;       /* when its message was kept, wall time; or 0 */
 	int64_t waited_ms;     /* from then until it began; -1: not known */
 	int64_t first_byte_us; /* of all calls of the model */
-	int open;              /* it has begun, and is not done */
+	struct turn_trace trace;
+	int open;  /* it has begun, and is not done */
 	int place; /* where others see it: 1 + that of running.h; 0 none */
 };
 

@@ -16,6 +16,7 @@
 
 #include "agent/templates.h"
 #include "agent/turn_priv.h"
+#include "agent/turn_trace.h"
 #include "base/arena.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -138,6 +139,7 @@ child_tell(struct turn_call *c, struct arena *a, struct err *err)
 	struct store_message m = { .idem_key = c->id,
 		.room = STORE_ROOM_FORCED };
 	struct store_accepted acc;
+	char trace[TRACE_SIZE];
 	struct buf b;
 
 	buf_init(&b, a);
@@ -146,6 +148,8 @@ child_tell(struct turn_call *c, struct arena *a, struct err *err)
 	buf_puts(&b, "}]");
 	m.content = b.data;
 	m.content_len = b.len;
+	turn_trace_tool(c, trace);
+	m.trace = trace;
 	if (runner_reserve(r, "", 1, err) < 0)
 		return -1;
 	if (store_accept(r->parts.store, a, c->turn->lease.user, c->child, &m,

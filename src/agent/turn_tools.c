@@ -15,6 +15,7 @@
 
 #include "agent/templates.h"
 #include "agent/turn_priv.h"
+#include "agent/turn_trace.h"
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/crash.h"
@@ -147,6 +148,7 @@ run_start(struct turn_call *c)
 {
 	struct turn *t = c->turn;
 	const struct agent_template *template = turn_tools(t)->template;
+	char trace[TRACE_SIZE];
 
 	c->run = (struct tool_run){
 		.tool = c->tool,
@@ -170,6 +172,8 @@ run_start(struct turn_call *c)
 		.on_output = on_run_output,
 		.ctx = c,
 	};
+	turn_trace_tool(c, trace);
+	c->run.traceparent = arena_strdup(t->round, trace);
 	c->running = 1;
 	crash_point("tool-start");
 	tool_run_start(&c->run);

@@ -289,7 +289,7 @@ answer_options(struct api_call *c, const char *allow)
 	http_header_add(c->rs, "Access-Control-Allow-Methods", "%s", allow);
 	http_header_add(c->rs, "Access-Control-Allow-Headers",
 	    "Authorization, Content-Type, Idempotency-Key, If-Match, "
-	    "Last-Event-ID");
+	    "Last-Event-ID, Traceparent");
 	http_header_add(c->rs, "Access-Control-Max-Age", "600");
 }
 

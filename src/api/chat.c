@@ -18,6 +18,7 @@
 #include "api/api_priv.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/trace.h"
 #include "conf/conf.h"
 #include "stream/hub.h"
 #include "tool/output.h"
@@ -126,6 +127,9 @@ accept_message(struct api_call *c, struct store_accepted *acc,
     struct chat_start *start, struct err *err)
 {
 	struct app *app = c->app;
+	const char *traceparent = http_header(c->rq, "HTTP_TRACEPARENT");
+	struct trace_context context;
+	char trace[TRACE_SIZE];
 	struct store_message m;
 	struct err no_room;
 	struct buf content;
@@ -138,6 +142,9 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 	    api_idem_key(c, &m.idem_key, err) < 0)
 		return -1;
 	m.pinned = json_get_true(c->body, "pinned");
+	trace_parse(traceparent == NULL ? "" : traceparent, &context);
+	trace_print(trace, &context);
+	m.trace = trace;
 	m.content = content.data;
 	m.content_len = content.len;
 	runner_reserve_for(app->runner, c->user, c->rq->param[0], &m, &no_room);

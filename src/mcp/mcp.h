@@ -76,7 +76,8 @@ struct mcp_call {
 	/* Set by whoever starts it; must stay until its end. */
 	struct arena *arena;
 	const char *method;
-	const char *params; /* JSON of an object */
+	const char *params;      /* JSON of an object */
+	const char *traceparent; /* goes along; NULL or "": none */
 	void (*on_end)(void *ctx, struct mcp_call *c);
 	/* How far it is, in words; or NULL. */
 	void (*on_progress)(void *ctx, const char *text);

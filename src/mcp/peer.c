@@ -63,11 +63,16 @@ static void
 add_params(struct buf *b, const struct mcp_call *c)
 {
 	buf_puts(b, c->params);
-	if (c->on_progress == NULL)
+	int traced = c->traceparent != NULL && *c->traceparent != '\0';
+
+	if (c->on_progress == NULL && !traced)
 		return;
 	buf_truncate(b, b->len - 1);
 	json_open(b, "_meta", '{');
-	json_add_int(b, "progressToken", c->id);
+	if (c->on_progress != NULL)
+		json_add_int(b, "progressToken", c->id);
+	if (traced)
+		json_add_str(b, "traceparent", c->traceparent);
 	json_close(b, '}');
 	json_close(b, '}');
 }

@@ -29,6 +29,7 @@ struct model_request {
 	const struct model *model;
 	const char *system;      /* the system prompt, or "" */
 	const char *request_id;  /* goes along as x-request-id, or "" */
+	const char *traceparent; /* the same; "" or NULL: none */
 	const char *tools;       /* what it may call, as the model's wire made
 				    it, or "" */
 	const char *tool_choice; /* see struct wire_request */

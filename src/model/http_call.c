@@ -87,6 +87,8 @@ headers_build(struct http_call *c)
 	add_header(c, "user-agent", "agent-fpm/" PACKAGE_VERSION);
 	if (*c->call.rq->request_id != '\0')
 		add_header(c, "x-request-id", c->call.rq->request_id);
+	if (c->call.rq->traceparent != NULL && *c->call.rq->traceparent != '\0')
+		add_header(c, "traceparent", c->call.rq->traceparent);
 	add_configured_headers(c, m->conf->headers);
 }
 

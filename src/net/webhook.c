@@ -204,6 +204,9 @@ webhook_start(struct webhooks *h, struct webhook *w)
 	    arena_printf(w->arena, "webhook-timestamp: %s", time);
 	spec.headers[n++] =
 	    arena_printf(w->arena, "webhook-signature: %s", sign(h, w, time));
+	if (w->traceparent != NULL && *w->traceparent != '\0')
+		spec.headers[n++] =
+		    arena_printf(w->arena, "traceparent: %s", w->traceparent);
 	buf_init(&w->answer, w->arena);
 	w->fetch = NULL;
 	w->fetch = fetch_start(h->fetcher, &spec);

@@ -41,7 +41,8 @@ struct webhook {
 	struct arena *arena;
 	const char *url;
 	const char *id;
-	const char *body; /* JSON */
+	const char *traceparent; /* goes along; NULL or "": none */
+	const char *body;        /* JSON */
 	size_t len;
 	int64_t timeout_ms;
 	size_t max_bytes; /* of the answer */

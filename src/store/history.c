@@ -344,6 +344,20 @@ check_options_turn(struct history *h, const char *doc, const char *role)
 	strcpy(h->options_turn, id);
 	free(h->options);
 	h->options = NULL;
+	h->trace[0] = '\0';
+}
+
+static void
+take_trace(struct history *h, const char *doc, const char *role)
+{
+	static const char member[] = "\"trace\":\"";
+	const char *at =
+	    memmem(doc, (size_t)(role - doc), member, sizeof(member) - 1);
+
+	if (at != NULL)
+		snprintf(h->trace, sizeof(h->trace), "%.*s",
+		    (int)strcspn(at + sizeof(member) - 1, "\""),
+		    at + sizeof(member) - 1);
 }
 
 /* What the user's messages want of their turn; of those of one turn the last
@@ -360,6 +374,7 @@ take_options(struct history *h, const char *doc, const char *role)
 	    head_has(doc, role, "\"kind\":"))
 		return;
 	check_options_turn(h, doc, role);
+	take_trace(h, doc, role);
 	if (!head_has(doc, role, "\"options\":\""))
 		return;
 	a = arena_open(n + 64);

@@ -3,6 +3,7 @@
 #define STORE_HISTORY_H
 
 #include "base/buf.h"
+#include "base/trace.h"
 #include "store/store.h"
 
 /*
@@ -55,6 +56,7 @@ struct history {
 	char *workspace; /* whose files it works on; "" its own */
 	char *options;   /* JSON, of the last turn's messages; NULL: none */
 	char options_turn[40];
+	char trace[TRACE_SIZE]; /* traceparent of that turn's request, or "" */
 
 	/*
 	 * The messages as the model takes them: a request is this and a tail

@@ -222,6 +222,7 @@ struct store_message {
 	enum store_on_busy on_busy;
 	int pinned;           /* it stays when the history is compacted */
 	const char *options;  /* JSON, for its turn; NULL: none */
+	const char *trace;    /* the traceparent of its request; NULL: none */
 	enum store_room room; /* for a turn here */
 	int64_t running;      /* turns of the user that are known of */
 	struct store_known known;

@@ -127,6 +127,8 @@ doc_build(struct buf *b, const struct store_message *m, int64_t now)
 	    m->id, m->turn, now, m->pinned ? ",\"pinned\":true" : "");
 	if (m->options != NULL) /* as a text: nothing in it is a member here */
 		json_add_str(b, "options", m->options);
+	if (m->trace != NULL && *m->trace != '\0')
+		json_add_str(b, "trace", m->trace);
 	buf_lit(b, ",\"role\":\"user\",\"content\":");
 	buf_add(b, m->content, m->content_len);
 	buf_putc(b, '}');

@@ -128,6 +128,7 @@ http_start(struct tool_run *r)
 		.arena = r->arena,
 		.url = http->url,
 		.id = r->call,
+		.traceparent = r->traceparent,
 		.body = body.data,
 		.len = body.len,
 		.timeout_ms = http->timeout_ms,

@@ -205,6 +205,7 @@ mcp_start(struct tool_run *r)
 	*c = (struct mcp_call){ .arena = r->arena,
 		.method = mcp_method_name(method),
 		.params = params(r),
+		.traceparent = r->traceparent,
 		.on_end = on_answer,
 		.on_progress = method == MCP_CALL_TOOL ? on_progress : NULL,
 		.ctx = r };

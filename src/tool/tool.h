@@ -64,6 +64,7 @@ struct tool_run {
 	const struct tool_host *host;
 	const struct json *args;                /* valid by the schema */
 	const char *call, *agent, *user, *turn; /* whose it is */
+	const char *traceparent;                /* for whom it asks; "": none */
 	const char *workspace;           /* the agent whose files they are */
 	const struct json *network;      /* hosts for commands, or NULL */
 	size_t max_bytes;                /* of data for the model */

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/trace.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/route.h"
@@ -144,6 +145,25 @@ check_accept(struct arena *a, struct http_request *rq)
 	rq->fcgi->envp = before;
 }
 
+/* A traceparent is one, and what is made of it says the same, or it is none. */
+static void
+check_trace(const struct http_request *rq)
+{
+	const char *h = http_header(rq, "HTTP_TRACEPARENT");
+	struct trace_context c, again;
+	char text[TRACE_SIZE];
+	int rc = trace_parse(h == NULL ? "" : h, &c);
+
+	trace_print(text, &c);
+	must((rc == 0) == (strlen(text) == TRACE_SIZE - 1));
+	must((rc == 0) == (c.trace[0] != '\0'));
+	if (rc < 0)
+		return;
+	must(strncmp(text + 2, h + 2, TRACE_SIZE - 3) == 0);
+	must(trace_parse(text, &again) == 0);
+	must(strcmp(again.trace, c.trace) == 0 && again.flags == c.flags);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -162,6 +182,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_route(&rq);
 	check_head(a, &rq);
 	check_accept(a, &rq);
+	check_trace(&rq);
 	arena_close(&a);
 	return 0;
 }
