@@ -404,6 +404,35 @@ check_thinking(struct reader *r, const struct conf_model *m)
 	    m->label);
 }
 
+/* The numbers of workers among each other; 0 is not said. */
+static void
+check_pm(struct reader *r)
+{
+	const struct conf *c = r->conf;
+	int64_t max = c->pm_max_children > 0 ? c->pm_max_children : c->workers;
+	int64_t min_spare = c->pm_min_spare_servers;
+	int64_t max_spare = c->pm_max_spare_servers;
+	int64_t start = c->pm_start_servers;
+	const char *wrong = NULL;
+
+	if (c->workers > 0 && max != c->workers)
+		wrong = "workers and pm.max_children are two names of one "
+			"number; keep one";
+	else if (max > 0 && (min_spare > max || max_spare > max || start > max))
+		wrong = "pm.start_servers, pm.min_spare_servers and "
+			"pm.max_spare_servers are at most pm.max_children";
+	else if (max_spare > 0 && min_spare > max_spare)
+		wrong = "pm.min_spare_servers is at most pm.max_spare_servers";
+	else if (start > 0 &&
+		 (start < min_spare || (max_spare > 0 && start > max_spare)))
+		wrong = "pm.start_servers is between pm.min_spare_servers and "
+			"pm.max_spare_servers";
+	if (wrong == NULL)
+		return;
+	complain(r);
+	buf_printf(r->problems, "%s\n", wrong);
+}
+
 /* What no single row can say. */
 static void
 conf_check_pairs(struct reader *r)
@@ -427,6 +456,7 @@ conf_check_pairs(struct reader *r)
 		buf_puts(r->problems,
 		    "listen must be the absolute path of a unix socket\n");
 	}
+	check_pm(r);
 	if (*c->log_file != '\0' && *c->log_file != '/') {
 		complain(r);
 		buf_puts(r->problems, "log_file must be an absolute path\n");

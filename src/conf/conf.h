@@ -76,6 +76,11 @@ struct conf {
 	int64_t listen_mode;
 	int64_t listen_backlog;
 	int64_t workers; /* 0: one per core */
+	int64_t pm;      /* enum scale_mode */
+	int64_t pm_max_children, pm_start_servers;
+	int64_t pm_min_spare_servers, pm_max_spare_servers;
+	int64_t pm_process_idle_timeout_ms;
+	int64_t pm_max_requests, pm_max_memory_bytes;
 	int64_t request_threads;
 	int64_t drain_timeout_ms;
 	int64_t log_level;

@@ -20,7 +20,8 @@ in_section(const struct setting *s, const char *section)
 
 	if (n == 0)
 		return strchr(s->name, '.') == NULL ||
-		       strncmp(s->name, "listen.", 7) == 0;
+		       strncmp(s->name, "listen.", 7) == 0 ||
+		       strncmp(s->name, "pm.", 3) == 0;
 	return strncmp(s->name, section, n) == 0 && s->name[n] == '.';
 }
 

@@ -75,7 +75,38 @@ const struct setting settings[] = {
 	    "Connections that may wait to be accepted; nginx answers 502 when "
 	    "they are more. The kernel's net.core.somaxconn bounds it."),
 	NUMBER("workers", SETTING_INT, workers, "0", 0, 256,
-	    "Worker processes. 0 is one per processor core."),
+	    "Worker processes, at most: the same as pm.max_children. 0 is one "
+	    "per processor core."),
+	CHOICE("pm", pm, "static", "static dynamic ondemand",
+	    "How many workers there are, in php-fpm's words. static: as many "
+	    "as there may be. dynamic: by load, with some to spare. ondemand: "
+	    "none until a request comes; while there is none, deadlines of "
+	    "questions to a human pass unnoticed. A worker serves many "
+	    "requests at once. It is spare while fewer than half of its "
+	    "request_threads answer one, fewer than half of limits.turns run "
+	    "in it, and fewer than half of limits.viewers look on."),
+	NUMBER("pm.max_children", SETTING_INT, pm_max_children, "0", 0, 256,
+	    "Workers, at most. 0: what workers says."),
+	NUMBER("pm.start_servers", SETTING_INT, pm_start_servers, "0", 0, 256,
+	    "Workers that dynamic begins with. 0: between the next two."),
+	NUMBER("pm.min_spare_servers", SETTING_INT, pm_min_spare_servers, "1",
+	    1, 256, "Spare workers that dynamic keeps at least."),
+	NUMBER("pm.max_spare_servers", SETTING_INT, pm_max_spare_servers, "0",
+	    0, 256,
+	    "Spare workers that dynamic keeps at most; beyond that the least "
+	    "loaded leaves, as after a reload. 0: one more than at least."),
+	NUMBER("pm.process_idle_timeout", SETTING_TIME,
+	    pm_process_idle_timeout_ms, "10s", 1000, HOUR_MS,
+	    "How long a worker of ondemand stays that has no request, no "
+	    "turn and no stream."),
+	NUMBER("pm.max_requests", SETTING_INT, pm_max_requests, "0", 0,
+	    INT32_MAX,
+	    "Requests that a worker answers before another takes its place, "
+	    "which is started first. 0: no end."),
+	NUMBER("pm.max_memory", SETTING_BYTES, pm_max_memory_bytes, "0", 0,
+	    1024 * 1024 * MIB,
+	    "Resident memory of a worker beyond which another takes its "
+	    "place in the same way. 0: no bound."),
 	NUMBER("request_threads", SETTING_INT, request_threads, "16", 1, 256,
 	    "Threads of each worker that answer requests. They never wait for "
 	    "a model, so a few are enough."),

@@ -244,20 +244,24 @@ master_tick(struct master *m)
 static void
 master_loop(struct master *m)
 {
-	struct pollfd pfd[3] = { { .events = POLLIN }, { .events = POLLIN },
-		{ .events = POLLIN } };
+	struct pollfd pfd[4] = { { .events = POLLIN }, { .events = POLLIN },
+		{ .events = POLLIN }, { .events = POLLIN } };
 
 	while (m->state == MASTER_NORMAL || pool_running(m->pool) > 0) {
 		pfd[0].fd = m->signal_fd;
 		pfd[1].fd = m->next.fd;
 		pfd[2].fd = m->old.fd;
-		if (poll(pfd, 3, master_timeout_ms(m)) < 0 && errno != EINTR)
+		pfd[3].fd =
+		    pool_awaits_connection(m->pool) ? m->listener.fd : -1;
+		if (poll(pfd, 4, master_timeout_ms(m)) < 0 && errno != EINTR)
 			log_error("poll: %s", strerror(errno));
 		master_signalled(m);
 		if (pfd[1].revents != 0 && upgrade_hear(&m->next))
 			master_hand_over(m);
 		if (pfd[2].revents != 0 && upgrade_hear_look(&m->old))
 			pool_look(m->pool);
+		if (pfd[3].revents != 0)
+			pool_connection(m->pool);
 		master_reap(m);
 		master_tick(m);
 	}

@@ -60,9 +60,12 @@ generation_new(struct pool *p, struct conf *c, int conf_fd)
 	gen->conf = c;
 	gen->conf_fd = conf_fd;
 	gen->number = ++p->generations;
-	gen->want = c->workers > 0 ? (int)c->workers : cores();
-	if (gen->want > POOL_WORKERS_MAX)
-		gen->want = POOL_WORKERS_MAX;
+	scale_init(&gen->scale, c, cores());
+	if (gen->scale.max > POOL_WORKERS_MAX)
+		gen->scale.max = POOL_WORKERS_MAX;
+	gen->want = gen->scale.start;
+	if (gen->want > gen->scale.max)
+		gen->want = gen->scale.max;
 	return gen;
 }
 
@@ -192,7 +195,13 @@ next_tick(struct pool *p, int64_t now_ms)
 void
 pool_reload(struct pool *p, struct conf *c, int conf_fd, int64_t now_ms)
 {
+	int now = p->now->want;
+
 	p->next = generation_new(p, c, conf_fd);
+	/* As many as the load has made of those that it replaces. */
+	if (p->next->want < now)
+		p->next->want =
+		    now < p->next->scale.max ? now : p->next->scale.max;
 	p->next->deadline_ms = now_ms + READY_MS;
 	p->reload = POOL_RELOADING;
 }
@@ -269,6 +278,7 @@ pool_tick(struct pool *p, int64_t now_ms)
 	if (!p->starting)
 		return;
 	press_leaving(p, now_ms);
+	pool_watch(p, now_ms);
 	generation_fill(p, p->now, now_ms);
 	if (p->next != NULL)
 		next_tick(p, now_ms);
@@ -289,7 +299,7 @@ slot_due_ms(const struct pool *p, const struct slot *s, int64_t now_ms)
 int64_t
 pool_next_due_ms(const struct pool *p, int64_t now_ms)
 {
-	int64_t next = INT64_MAX, due;
+	int64_t next = p->watch_ms, due;
 
 	if (!p->starting)
 		return -1;
@@ -299,8 +309,6 @@ pool_next_due_ms(const struct pool *p, int64_t now_ms)
 		due = slot_due_ms(p, &p->slots[i], now_ms);
 		next = due < next ? due : next;
 	}
-	if (next == INT64_MAX)
-		return -1;
 	return next < now_ms ? 0 : next - now_ms;
 }
 

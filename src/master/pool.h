@@ -68,6 +68,13 @@ int pool_deaths(const struct pool *p);
 void pool_signal(const struct pool *p, int sig);
 int pool_running(const struct pool *p);
 
+/*
+ * With pm = ondemand there may be no worker: 1 then, and whoever sees a
+ * connection wait on the socket calls pool_connection.
+ */
+int pool_awaits_connection(const struct pool *p);
+void pool_connection(struct pool *p);
+
 /* How many workers there shall be now. */
 int pool_size(const struct pool *p);
 

@@ -3,6 +3,7 @@
 #define MASTER_POOL_PRIV_H
 
 #include "master/pool.h"
+#include "master/scale.h"
 
 #define POOL_WORKERS_MAX 256 /* as the table of settings has it */
 
@@ -25,6 +26,7 @@ struct generation {
 	int conf_fd;
 	int number;
 	int want;
+	struct scale scale;
 	int slots;           /* that are its own */
 	int64_t deadline_ms; /* for all to be ready, of a reload */
 };
@@ -38,6 +40,8 @@ struct slot {
 	int64_t deadline_ms; /* SLOT_LEAVING: for the next signal */
 	int signal;          /* the last that it got */
 	int young_deaths;
+	uint64_t requests;     /* when last looked at */
+	int64_t idle_since_ms; /* it had nothing to do since */
 };
 
 struct pool {
@@ -47,7 +51,8 @@ struct pool {
 	int starting;
 	int used; /* slots, from the first, that were ever taken */
 	int generations;
-	int deaths; /* of workers that were not told to leave */
+	int64_t watch_ms; /* the next look at loads */
+	int deaths;       /* of workers that were not told to leave */
 	enum pool_reload reload;
 	struct generation *now, *next;
 	struct slot slots[POOL_SLOTS];
@@ -81,6 +86,11 @@ int slot_is_stuck(
 void slot_died(struct slot *s, int64_t now_ms);
 
 int slot_number(const struct pool *p, const struct slot *s);
+
+/* ---- pool_watch.c: loads ---- */
+
+/* Changes the number of workers, and replaces who has served enough. */
+void pool_watch(struct pool *p, int64_t now_ms);
 
 /* ---- generations; pool.c ---- */
 
