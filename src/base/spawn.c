@@ -61,12 +61,18 @@ actions_add_fds(
 static int
 attr_set(posix_spawnattr_t *attr, const struct spawn *s)
 {
-	sigset_t all, none;
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE,
+		SIGILL };
+	sigset_t all, mask;
 
 	sigfillset(&all);
-	sigemptyset(&none);
+	sigemptyset(&mask);
+	if (s->blocked)
+		sigfillset(&mask);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&mask, faults[i]);
 	if (posix_spawnattr_setsigdefault(attr, &all) != 0 ||
-	    posix_spawnattr_setsigmask(attr, s->blocked ? &all : &none) != 0)
+	    posix_spawnattr_setsigmask(attr, &mask) != 0)
 		return -1;
 	return posix_spawnattr_setflags(
 	    attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);

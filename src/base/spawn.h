@@ -16,7 +16,8 @@ struct spawn {
 	/* fds[i] becomes descriptor 3 + i; all others but 0-2 are closed. */
 	int fds[SPAWN_FDS_MAX];
 	int fd_count;
-	int blocked; /* all signals are, until the child takes them */
+	int blocked; /* signals are that others send, until the child takes
+		      * them; not those of its own faults */
 };
 
 /*

@@ -44,6 +44,8 @@ text_fd(const char *text, int number)
 	return fds[0];
 }
 
+static int blocked; /* what run_script asks for */
+
 /* Runs a script with fds and, as descriptor 3 + fd_count, a pipe to here. */
 static int
 run_script(const char *script, const int *fds, int fd_count, char *const *env,
@@ -55,7 +57,8 @@ run_script(const char *script, const int *fds, int fd_count, char *const *env,
 	struct spawn s = { .path = "/bin/sh",
 		.argv = argv,
 		.env = env,
-		.fd_count = fd_count + 1 };
+		.fd_count = fd_count + 1,
+		.blocked = blocked };
 	int pipe_fds[2], status;
 	size_t len = 0;
 	ssize_t n;
@@ -210,6 +213,24 @@ test_signals(void **state)
 	assert_int_equal(status_bits(out, "SigCgt:"), 0);
 }
 
+/* Others' signals wait; its own faults do not. */
+static void
+test_blocked_signals(void **state)
+{
+	char out[64];
+	int status;
+
+	(void)state;
+	blocked = 1;
+	status = run_script("kill -TERM $$; kill -USR1 $$; echo lives >&3; "
+			    "kill -ABRT $$; echo still >&3",
+	    NULL, 0, no_env, out, sizeof(out));
+	blocked = 0;
+	assert_string_equal(out, "lives\n");
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
 static void
 test_process_group(void **state)
 {
@@ -262,6 +283,7 @@ main(void)
 		cmocka_unit_test(test_others_are_closed),
 		cmocka_unit_test(test_arguments_and_environment),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_blocked_signals),
 		cmocka_unit_test(test_process_group),
 		cmocka_unit_test(test_exit_status),
 		cmocka_unit_test(test_failures),
