@@ -57,7 +57,37 @@ if command -v systemd-analyze >/dev/null; then
 	    "$tmp/agent-fpm.socket" "$tmp/agent-fpm-sandbox.service" \
 	    "$tmp/agent-fpm-proxy.service"
 	report $? units
+	for u in agent-fpm@.service agent-fpm@.socket; do
+		sed "s|/usr/sbin/agent-fpm|$build/agent-fpm|" \
+		    "$build/systemd/$u" >"$tmp/$u"
+	done
+	systemd-analyze verify --man=no "$tmp/agent-fpm@site.service" \
+	    "$tmp/agent-fpm@site.socket" &&
+		! grep -F -e /agent-fpm.conf -e /agent-fpm.sock "$tmp"/agent-fpm@.*
+	report $? "units of several pools"
+	# How much an attacker who has a process could do, in tenths.
+	systemd-analyze security --offline=yes --threshold=15 \
+	    systemd/agent-fpm.service >/dev/null &&
+		systemd-analyze security --offline=yes --threshold=30 \
+		    systemd/agent-fpm-sandbox.service >/dev/null
+	report $? "exposure of the units"
 else
 	skip units "systemd-analyze is not installed"
+	skip "units of several pools" "systemd-analyze is not installed"
+	skip "exposure of the units" "systemd-analyze is not installed"
+fi
+
+# Users, then folders that are theirs, below a root of its own.
+if command -v systemd-sysusers >/dev/null && [ "$(id -u)" -eq 0 ]; then
+	mkdir -p "$tmp/root/etc" &&
+		systemd-sysusers --root="$tmp/root" \
+		    "$PWD/systemd/agent-fpm.sysusers" &&
+		systemd-tmpfiles --root="$tmp/root" --create \
+		    "$PWD/systemd/agent-fpm.tmpfiles" &&
+		[ "$(stat -c %a "$tmp/root/var/log/agent-fpm")" = 750 ] &&
+		[ "$(stat -c %a "$tmp/root/run/agent-fpm")" = 755 ]
+	report $? "users and folders"
+else
+	skip "users and folders" "systemd-sysusers, as root, is needed"
 fi
 echo "1..$n"
