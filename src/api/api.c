@@ -22,6 +22,7 @@
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "http/route.h"
+#include "store/revoked.h"
 #include "stream/hub.h"
 
 #define IDEM_KEY_MAX 128
@@ -348,6 +349,8 @@ api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 			  clk_wall_ms();
 		spec->expires_ms = left_ms > 0 ? left_ms : 1;
 	}
+	if (*c->jti != '\0')
+		revoked_hash(c->jti, spec->token);
 	http_detach(c->rq, &spec->fd, &spec->request_id);
 }
 
@@ -450,7 +453,8 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 		.rs = &rs,
 		.arena = a,
 		.user = "",
-		.tenant = "" };
+		.tenant = "",
+		.jti = "" };
 	int64_t began_us = clk_mono_us();
 	struct err err;
 

@@ -37,6 +37,7 @@ struct app {
 
 	struct keyring *keyring; /* what tokens are checked with */
 	struct token_cache *tokens;
+	uint64_t revocations; /* atomic; that this process was told of */
 	struct templates *templates;
 	struct skills *skills; /* those that templates may name */
 	struct models *models;
@@ -50,6 +51,9 @@ struct app {
  */
 int app_auth_init(struct app *app, const struct conf *c, struct err *err);
 void app_auth_fini(struct app *app);
+
+/* Somebody revoked tokens: what was verified before is forgotten. */
+void api_revoked(struct app *app);
 
 /*
  * Answers a request that libfcgi has accepted, or hands it to the hub. Blocks

@@ -16,6 +16,7 @@
 #include "base/clk.h"
 #include "conf/conf.h"
 #include "net/address.h"
+#include "store/revoked.h"
 
 int
 app_auth_init(struct app *app, const struct conf *c, struct err *err)
@@ -60,6 +61,24 @@ api_check_scope(struct api_call *c, unsigned flags, struct err *err)
 	    identity_scopes[need]);
 }
 
+void
+api_revoked(struct app *app)
+{
+	__atomic_add_fetch(&app->revocations, 1, __ATOMIC_RELEASE);
+}
+
+static int
+check_revoked(struct api_call *c, const char *user, const char *jti,
+    int64_t issued_s, struct err *err)
+{
+	int rc =
+	    revoked_find(c->app->store, c->arena, user, jti, issued_s, err);
+
+	if (rc > 0)
+		return err_set(err, ERR_UNAUTHORIZED, "the token was revoked");
+	return rc;
+}
+
 static int
 check_token(
     struct api_call *c, const char *token, struct identity *id, struct err *err)
@@ -67,12 +86,15 @@ check_token(
 	struct app *app = c->app;
 	size_t len = strlen(token);
 	int64_t now_s = clk_wall_ms() / 1000;
-	uint64_t era = keyring_era(app->keyring);
+	uint64_t era = keyring_era(app->keyring) +
+		       __atomic_load_n(&app->revocations, __ATOMIC_ACQUIRE);
 
 	if (token_cache_get(app->tokens, token, len, now_s, era, id))
 		return 0;
 	if (keyring_verify(
 		app->keyring, c->arena, token, len, now_s, id, NULL, err) < 0)
+		return -1;
+	if (check_revoked(c, id->user, id->jti, id->issued_s, err) < 0)
 		return -1;
 	token_cache_put(app->tokens, token, len, now_s, era, id);
 	return 0;
@@ -89,7 +111,11 @@ check_ticket(struct api_call *c, const char *text, struct err *err)
 		    "the ticket was used before, or is older than a minute");
 	if (rc < 0)
 		return -1;
+	if (check_revoked(c, ticket.user, ticket.jti, ticket.issued_s, err) < 0)
+		return -1;
 	c->user = ticket.user;
+	c->jti = ticket.jti;
+	c->issued_s = ticket.issued_s;
 	c->expires_s = ticket.expires_s;
 	c->scopes = 1u << IDENTITY_AGENTS_READ; /* as who made it had */
 	return 0;
@@ -119,7 +145,9 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 	c->tenant = arena_strdup(c->arena, id.tenant);
 	c->roles = id.roles;
 	c->scopes = id.scopes;
+	c->jti = arena_strdup(c->arena, id.jti);
 	c->expires_s = id.expires_s;
+	c->issued_s = id.issued_s;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #define IDENTITY_USER_MAX_BYTES 255
 #define IDENTITY_TENANT_MAX_BYTES 127
+#define IDENTITY_JTI_MAX_BYTES 127
 
 /* What a user may do for others: bits of identity.roles. */
 enum identity_role {
@@ -32,13 +33,15 @@ extern const char *const identity_scopes[IDENTITY_SCOPES];
  * Who a request is from, as its token proved. The user is printable ASCII
  * without spaces (0x21 to 0x7e), 1 to 255 bytes, so it can stand in a log
  * line as it is.
- * So may the tenant, if the token names one.
+ * So may the tenant and the token itself, if the token names them.
  */
 struct identity {
 	char user[IDENTITY_USER_MAX_BYTES + 1];
 	char tenant[IDENTITY_TENANT_MAX_BYTES + 1]; /* "": none */
 	unsigned roles, scopes;                     /* 1 << IDENTITY_... */
-	int64_t expires_s;                          /* wall clock, Unix time */
+	char jti[IDENTITY_JTI_MAX_BYTES + 1]; /* the token's name; "": none */
+	int64_t expires_s;                    /* wall clock, Unix time */
+	int64_t issued_s;                     /* 0: not said */
 };
 
 #endif

@@ -107,6 +107,11 @@ check_nbf(const struct check *c, struct err *err)
 static int
 check_iat(const struct check *c, struct err *err)
 {
+	double when = 0;
+
+	if (claim_time(c->claims, "iat", &when, err) < 0)
+		return -1;
+	c->out->issued_s = (int64_t)floor(when);
 	return check_past(c, "iat", "issued", err);
 }
 
@@ -231,6 +236,25 @@ check_tenant(const struct check *c, struct err *err)
 	return 0;
 }
 
+/* RFC 7519 section 4.1.7: by which one token can be revoked. */
+static int
+check_jti(const struct check *c, struct err *err)
+{
+	const struct json *j = json_get(c->claims, "jti");
+	const char *jti = json_str(j);
+
+	if (j == NULL)
+		return 0;
+	if (jti == NULL || *jti == '\0' || !is_printable(jti) ||
+	    strlen(jti) > IDENTITY_JTI_MAX_BYTES)
+		return err_set(err, ERR_UNAUTHORIZED,
+		    "claim jti is no text of 1 to %d printable ASCII "
+		    "characters without spaces",
+		    IDENTITY_JTI_MAX_BYTES);
+	memcpy(c->out->jti, jti, strlen(jti) + 1);
+	return 0;
+}
+
 /* A claim, or a member of one: realm_access.roles. NULL: it is not there. */
 static const struct json *
 claim_at(const struct json *claims, const char *path)
@@ -301,6 +325,7 @@ static int (*const checks[])(const struct check *, struct err *) = {
 	check_iss,
 	check_user,
 	check_tenant,
+	check_jti,
 	check_roles,
 	check_scopes,
 };

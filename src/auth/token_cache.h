@@ -18,7 +18,7 @@ struct identity;
 struct token_cache;
 
 /*
- * Room for at least capacity tokens, about 450 bytes each, allocated now and
+ * Room for at least capacity tokens, about 600 bytes each, allocated now and
  * never more; 0: caches nothing. Never NULL.
  */
 struct token_cache *token_cache_new(size_t capacity);

@@ -32,6 +32,7 @@ static const char usage_text[] =
     "usage: agent-fpm [-c FILE] [-t] [-v] [-F]\n"
     "       agent-fpm [-c FILE] token --sub NAME [--ttl 1h] [--claim K=V]\n"
     "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
+    "       agent-fpm [-c FILE] token revoke --jti ID | --user NAME\n"
     "       agent-fpm [-c FILE] mcp TEMPLATE SERVER [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] models [--check]\n"

@@ -16,6 +16,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "conf/conf.h"
+#include "main/revoke.h"
 #include "main/token.h"
 
 #define DEFAULT_TTL_S 3600
@@ -36,9 +37,8 @@ fail(const struct err *err)
 	return err_info(err->code)->exit_code;
 }
 
-/* 90, 90s, 15m, 1h or 30d, in seconds; -1 if it is no such time. */
-static int64_t
-parse_ttl(const char *text)
+int64_t
+token_parse_time(const char *text)
 {
 	static const struct {
 		const char *unit;
@@ -141,7 +141,7 @@ parse_mint(int argc, char **argv, struct mint *m)
 		if (opt == 's')
 			m->sub = optarg;
 		else if (opt == 't')
-			m->ttl_s = parse_ttl(optarg);
+			m->ttl_s = token_parse_time(optarg);
 		else if (opt == 'c' && m->claim_count < CLAIMS_MAX &&
 			 strchr(optarg, '=') != NULL)
 			m->claims[m->claim_count++] = optarg;
@@ -199,6 +199,10 @@ token_command(const struct conf *c, int argc, char **argv)
 	struct app app;
 	struct err err;
 
+	if (argc > 1 && strcmp(argv[1], "revoke") == 0) {
+		arena_close(&a);
+		return revoke_command(c, argc - 1, argv + 1);
+	}
 	memset(&app, 0, sizeof(app));
 	app.conf = c;
 	if (verify && strcmp(argv[argc - 1], "-") == 0)

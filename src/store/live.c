@@ -31,6 +31,7 @@ struct live {
 	const char *prefix;
 	char orders[CHANNEL_SIZE];
 	char queue[CHANNEL_SIZE];
+	char all[CHANNEL_SIZE]; /* that all processes listen to */
 };
 
 static void
@@ -88,8 +89,15 @@ on_push(void *ctx, const struct redis_push *push)
 	struct live *v = ctx;
 	char agent[64];
 
+	if (strcmp(push->channel, v->all) == 0 &&
+	    strcmp(push->kind, "message") != 0) {
+		/* What was said while nobody listened may have been that. */
+		v->calls.on_order(v->calls.order_ctx, "revoked");
+		return;
+	}
 	if (strcmp(push->channel, v->orders) == 0 ||
-	    strcmp(push->channel, v->queue) == 0) {
+	    strcmp(push->channel, v->queue) == 0 ||
+	    strcmp(push->channel, v->all) == 0) {
 		if (strcmp(push->kind, "message") == 0)
 			v->calls.on_order(v->calls.order_ctx, push->text);
 		return;
@@ -113,6 +121,7 @@ on_sub_state(void *ctx, int up)
 	}
 	redis_link_subscribe(v->sub, v->orders);
 	redis_link_subscribe(v->sub, v->queue);
+	redis_link_subscribe(v->sub, v->all);
 	v->calls.on_lost(v->calls.ctx); /* whoever watches says so again */
 }
 
@@ -138,6 +147,7 @@ live_new(struct loop *l, const struct conf *c, const struct store *st,
 	snprintf(v->orders, sizeof(v->orders), "%sctl:%s", c->store_prefix,
 	    store_holder(st));
 	snprintf(v->queue, sizeof(v->queue), "%s" STORE_QUEUE, c->store_prefix);
+	snprintf(v->all, sizeof(v->all), "%sctl", c->store_prefix);
 	v->sub = redis_link_new(l, c, on_sub_state, v);
 	redis_link_on_push(v->sub, on_push);
 	loop_at_tick_end(l, "subscription", on_tick_end, v);

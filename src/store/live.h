@@ -32,7 +32,8 @@ struct live_calls {
 	void (*on_lost)(void *ctx);
 
 	/* Somebody told this process something: "interrupt AGENT TURN"; or
-	 * all, that agents wait for room: "waiting". */
+	 * all, that agents wait for room: "waiting", or "revoked ...".
+	 * "revoked" alone: maybe somebody did. */
 	void (*on_order)(void *ctx, const char *text);
 	void *order_ctx; /* on_order's */
 	void *ctx;       /* the others' */

@@ -206,20 +206,25 @@ store_ping(struct store *st, struct arena *a, int64_t *us_r, struct err *err)
 	return 0;
 }
 
+const char *
+store_hash(struct arena *a, const char *name)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	char *hex = arena_alloc(a, 65);
+	unsigned len;
+
+	if (EVP_Digest(name, strlen(name), md, &len, EVP_sha256(), NULL) != 1)
+		abort();
+	for (unsigned i = 0; i < 32; i++)
+		snprintf(hex + 2 * i, 3, "%02x", md[i]);
+	return hex;
+}
+
 /* A ticket's key holds its hash: who reads Redis cannot use it. */
 static char *
 ticket_key(const struct store *st, struct arena *a, const char *ticket)
 {
-	unsigned char md[EVP_MAX_MD_SIZE];
-	char hex[65];
-	unsigned len;
-
-	if (EVP_Digest(ticket, strlen(ticket), md, &len, EVP_sha256(), NULL) !=
-	    1)
-		abort();
-	for (unsigned i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", md[i]);
-	return store_key(st, a, "ticket:%s", hex);
+	return store_key(st, a, "ticket:%s", store_hash(a, ticket));
 }
 
 int
@@ -233,11 +238,29 @@ store_ticket_make(struct store *st, struct arena *a,
 	id_make(ticket, "tkt_");
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "SET", ticket_key(st, a, ticket),
-	    arena_printf(
-		a, "%lld %s", (long long)whose->expires_s, whose->user),
+	    arena_printf(a, "%lld %lld %s %s", (long long)whose->expires_s,
+		(long long)whose->issued_s,
+		*whose->jti == '\0' ? "-" : whose->jti, whose->user),
 	    "EX", TICKET_SECONDS, NULL);
 	*ticket_r = ticket;
 	return redis_call(st->pool, a, &p, &r, err);
+}
+
+/* EXPIRES ISSUED JTI USER; no jti is "-". 1, or 0: it is none. */
+static int
+ticket_read(struct arena *a, const char *text, struct store_ticket *out)
+{
+	char *s = arena_strdup(a, text), *jti, *user;
+
+	out->expires_s = strtoll(s, &s, 10);
+	out->issued_s = strtoll(s, &jti, 10);
+	user = *jti == '\0' ? NULL : strchr(++jti, ' ');
+	if (user == NULL)
+		return 0;
+	*user++ = '\0';
+	out->jti = strcmp(jti, "-") == 0 ? "" : jti;
+	out->user = user;
+	return 1;
 }
 
 int
@@ -246,7 +269,6 @@ store_ticket_use(struct store *st, struct arena *a, const char *ticket,
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
-	char *user;
 
 	if (!id_valid(ticket, "tkt_"))
 		return 0;
@@ -256,7 +278,5 @@ store_ticket_use(struct store *st, struct arena *a, const char *ticket,
 		return -1;
 	if (r[0].type != REDIS_TEXT)
 		return 0;
-	whose_r->expires_s = strtoll(redis_text(&r[0]), &user, 10);
-	whose_r->user = user + (*user == ' ');
-	return 1;
+	return ticket_read(a, redis_text(&r[0]), whose_r);
 }

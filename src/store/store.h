@@ -289,8 +289,9 @@ int store_leases(struct store *st, struct arena *a, int64_t before_ms,
 
 /* What of a token its ticket stands for. */
 struct store_ticket {
-	const char *user;
-	int64_t expires_s; /* when the token does */
+	const char *user, *jti; /* jti "": it has none */
+	int64_t expires_s;      /* when the token does */
+	int64_t issued_s;       /* 0: not said */
 };
 
 /* A ticket, good once within a minute. */

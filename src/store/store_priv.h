@@ -21,6 +21,9 @@ struct store {
 /* A user's name as part of a key: what could be mistaken is %-escaped. */
 const char *store_user_part(struct arena *a, const char *user);
 
+/* The SHA-256 of a name, as 64 hexadecimal digits. */
+const char *store_hash(struct arena *a, const char *name);
+
 /* Where in an agent's id its family's ID_FAMILY characters are. */
 const char *store_family(const char *agent);
 

@@ -25,6 +25,7 @@
 #include "http/fcgi.h"
 #include "store/journal.h"
 #include "store/live.h"
+#include "store/revoked.h"
 #include "stream/hub_priv.h"
 
 #define TIMER_MS 200 /* heartbeats, deadlines, replays tried again */
@@ -373,6 +374,7 @@ viewer_new(struct hub *h, const struct hub_viewer *spec)
 	v->deadline_ms = v->written_ms + spec->deadline_ms;
 	if (spec->expires_ms > 0)
 		v->expires_ms = v->written_ms + spec->expires_ms;
+	memcpy(v->token, spec->token, sizeof(v->token));
 	DL_APPEND(v->topic->viewers, v);
 	DL_APPEND2(h->quiet, v, quiet_prev, quiet_next);
 	h->viewers++;
@@ -470,6 +472,36 @@ viewer_expire(struct viewer *v, int64_t now)
 	    "the token has expired; come back with another one and your "
 	    "cursor");
 	return 1;
+}
+
+static int
+is_revoked(const struct viewer *v, const char *user, const char *token)
+{
+	char hash[REVOKED_HASH_SIZE];
+
+	if (v->mode == HUB_AWAIT || v->state == VIEWER_ENDING)
+		return 0;
+	if (*token != '\0')
+		return strcmp(v->token, token) == 0;
+	revoked_hash(v->user, hash);
+	return strcmp(hash, user) == 0;
+}
+
+void
+hub_revoke(struct hub *h, const char *user, const char *token)
+{
+	struct viewer *v, *next;
+	struct topic *t, *tmp;
+
+	HASH_ITER(hh, h->topics, t, tmp)
+	{
+		for (v = t->viewers; v != NULL; v = next) {
+			next = v->next;
+			if (is_revoked(v, user, token))
+				viewer_dismiss(v, "token_revoked",
+				    "the token was revoked");
+		}
+	}
 }
 
 /* A replay that found Redis away, and an answer that is awaited too long. */

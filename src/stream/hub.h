@@ -54,6 +54,7 @@ struct hub_viewer {
 	/* From now; then the stream ends, after an event that is not in the
 	 * log: who sees it needs another token. 0: never. Not HUB_AWAIT. */
 	int64_t expires_ms;
+	char token[17]; /* revoked_hash of its jti; "": it has none */
 
 	/* Called once when the viewer is gone. */
 	void (*on_gone)(void *ctx, const char *user);
@@ -86,6 +87,12 @@ void hub_log_closed(struct hub *h, const char *agent);
  * their streams: what stopped is not over, they may come back.
  */
 void hub_break(struct hub *h, const char *agent, struct frame *notice);
+
+/*
+ * Ends the streams of a user, or of a token, by what revoked_hash says of
+ * them; the other is "". A last event says so.
+ */
+void hub_revoke(struct hub *h, const char *user, const char *token);
 
 /* Ends all streams: the process stops. */
 void hub_close_all(struct hub *h);

@@ -119,12 +119,12 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 
 /* "interrupt AGENT TURN", "decided AGENT CALL JSON",
  * "withdrawn AGENT TURN", "surface AGENT MEMBERS" or "deleted AGENT"; and to
- * all "waiting". */
+ * all "waiting", "revoked", "revoked user HASH" or "revoked token HASH". */
 static void
 on_order(void *ctx, const char *text)
 {
 	struct worker *w = ctx;
-	char agent[40], turn[40], call[64];
+	char agent[40], turn[40], call[64], hash[17];
 	int at;
 
 	if (strcmp(text, "waiting") == 0) {
@@ -138,6 +138,12 @@ on_order(void *ctx, const char *text)
 	} else if (sscanf(text, "decided %39s %63s %n", agent, call, &at) ==
 		   2) {
 		runner_answer(w->app.runner, agent, call, text + at);
+	} else if (strncmp(text, "revoked", 7) == 0) {
+		api_revoked(&w->app);
+		if (sscanf(text, "revoked user %16s", hash) == 1)
+			hub_revoke(w->app.hub, hash, "");
+		else if (sscanf(text, "revoked token %16s", hash) == 1)
+			hub_revoke(w->app.hub, "", hash);
 	} else if (sscanf(text, "deleted %39s", agent) == 1) {
 		runner_interrupt(w->app.runner, agent, "");
 		hub_gone(w->app.hub, agent);

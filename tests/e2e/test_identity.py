@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Where keys come from and how they change; who a token's user is. What a token may look like is in test_auth.py."""
 
+import hashlib
 import json
 import os
+import subprocess
 import time
 
-from stack import AUDIENCE, b64url, sign
+from stack import AUDIENCE, BINARY, b64url, sign
 from waiting import wait_for
 
 ANOTHER = "another secret of more than thirty-two bytes"
@@ -136,3 +138,78 @@ def test_a_stream_may_outlive_its_token(stack_factory):
         wait_for(lambda: status(stack, token) == 401)
         agent.say("hello")
         stream.until("done")
+
+
+def revoke(stack, *words, code=0):
+    run = subprocess.run([BINARY, "-c", stack.path("agent-fpm.conf"), "token", "revoke", *words], capture_output=True, text=True)
+    assert run.returncode == code, run
+    return run.stderr
+
+
+def all_workers(stack, token, want, n=12):
+    """Whether n requests, which meet both workers, are all answered so."""
+    return all(status(stack, token) == want for _ in range(n))
+
+
+def test_a_token_is_revoked(stack_factory):
+    """At once, though it was remembered; streams that it opened end, those of others do not; and it stays so."""
+    stack = stack_factory(workers=2)
+    name = "revoked-one"
+    bad = stack.token(name, jti="token-1")
+    good, nameless = stack.token(name, jti="token-2"), stack.token(name)
+    agent = stack.http("POST", "/api/agents", json={"name": "x"}, headers={"Authorization": f"Bearer {bad}"}).json["agentId"]
+    assert all_workers(stack, bad, 200)
+    ticket = stack.http("POST", "/api/tickets", headers={"Authorization": f"Bearer {bad}"}).json["ticket"]
+    late = stack.http("POST", "/api/tickets", headers={"Authorization": f"Bearer {bad}"}).json["ticket"]
+    path = f"/api/agents/{agent}/events"
+    with stack.sse(path, headers={"Authorization": f"Bearer {bad}"}) as one, stack.sse(f"{path}?ticket={ticket}") as two, \
+            stack.sse(path, headers={"Authorization": f"Bearer {good}"}) as three:
+        revoke(stack, "--jti", "token-1")
+        for stream in (one, two):
+            frame = stream.next()
+            assert frame.kind == "error" and frame["code"] == "token_revoked"
+            assert stream.next() is None and stream.ended == "whole"
+        wait_for(lambda: all_workers(stack, bad, 401))
+        assert all_workers(stack, good, 200) and all_workers(stack, nameless, 200)
+        stack.http("POST", f"/api/agents/{agent}/messages", json={"message": "hello"}, headers={"Authorization": f"Bearer {good}"})
+        three.until("done")
+    assert stack.http("GET", f"{path}?ticket={late}").status == 401
+    stack.kill_workers()
+    wait_for(lambda: status(stack, good) == 200)
+    assert all_workers(stack, bad, 401)
+
+
+def test_all_tokens_of_a_user_are_revoked(stack_factory):
+    """Those until now, and those without a time; a new one is good, and so are other users'."""
+    stack = stack_factory(workers=2)
+    now = int(time.time())
+    old, undated = stack.token("mallory", iat=now), stack.token("mallory", iat=None)
+    other = stack.token("mallory2", iat=now)
+    for token in (old, undated, other):
+        assert all_workers(stack, token, 200)
+    revoke(stack, "--user", "mallory", "--for", "1h")
+    wait_for(lambda: all_workers(stack, old, 401) and all_workers(stack, undated, 401))
+    assert all_workers(stack, other, 200)
+    assert status(stack, stack.token("mallory", iat=int(time.time()) + 2)) == 200
+    keys = [k.decode() for k in stack.redis().keys("af:revoked:*")]
+    assert len(keys) == 1 and "mallory" not in keys[0] and 3500 < stack.redis().ttl(keys[0]) <= 3600
+
+
+def test_revoking_takes_one_name(stack_factory):
+    stack = stack_factory(workers=1)
+    for words in ((), ("--jti", "a", "--user", "b"), ("--user", "a", "--for", "x"), ("--user", "a", "b"), ("--all",)):
+        assert "usage" in revoke(stack, *words, code=64)
+    for jti in (5, "", "a b", "x" * 128, ["a"]):
+        assert status(stack, stack.token("ann", jti=jti)) == 401
+
+
+def test_what_was_revoked_while_a_worker_did_not_listen(stack_factory):
+    """Its subscription was cut when somebody said so: when it is back, it asks again."""
+    stack = stack_factory(workers=1)
+    bad = stack.token("ann", jti="gone")
+    assert status(stack, bad) == 200
+    redis = stack.redis()
+    redis.set("af:revoked:jti:" + hashlib.sha256(b"gone").hexdigest(), "1")
+    assert status(stack, bad) == 200  # remembered: nobody said anything
+    redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    wait_for(lambda: status(stack, bad) == 401)
