@@ -131,22 +131,27 @@ api_accepts(const struct api_call *c, const char *type)
 	return accepts;
 }
 
+/* Of a resource that is a stream and JSON: the latter is wanted. */
+static int
+prefers_json(const struct api_call *c)
+{
+	const char *h = http_header(c->rq, "HTTP_ACCEPT");
+
+	return api_accepts(c, "application/json") &&
+	       (!api_accepts(c, "text/event-stream") ||
+		   (h != NULL && strstr(h, "application/json") != NULL));
+}
+
 static int
 negotiate(struct api_call *c, unsigned flags, struct err *err)
 {
 	int sse = api_accepts(c, "text/event-stream");
 	int json = api_accepts(c, "application/json");
-	const char *h = http_header(c->rq, "HTTP_ACCEPT");
 
 	if ((flags & API_TAR) && api_wants_tar(c))
 		return 0;
-	if (flags & API_BOTH) {
-		c->wants_json =
-		    json &&
-		    (!sse || (h != NULL && strstr(h, "application/json")));
-		if (json || sse)
-			return 0;
-	}
+	if ((flags & API_BOTH) && (json || sse))
+		return 0;
 	if (flags & API_SSE ? sse : json)
 		return 0;
 	return err_set(err, ERR_NOT_ACCEPTABLE, "this resource is %s",
@@ -315,18 +320,41 @@ api_viewer_take(struct api_call *c, struct err *err)
 	return 0;
 }
 
+/* A viewer whose seat is not counted has one all the same. */
+static struct api_seat *
+viewer_seat(struct api_call *c)
+{
+	struct api_seat *seat = c->seat;
+
+	c->seat = NULL;
+	if (seat != NULL) {
+		limits_hold(seat);
+		return seat;
+	}
+	seat = calloc(1, sizeof(*seat));
+	if (seat == NULL)
+		abort();
+	seat->app = c->app;
+	return seat;
+}
+
 static void
 viewer_gone(void *ctx, const char *user)
 {
-	struct app *app = ctx;
+	struct api_seat *seat = ctx;
+	struct app *app = seat->app;
 
 	scoreboard_count_drop(app->board, app->slot, BOARD_VIEWERS, user);
+	if (seat->seat.id[0] != '\0')
+		seats_leave(app->seats, &seat->seat);
+	free(seat);
 }
 
 void
 api_viewer_drop(struct api_call *c)
 {
-	viewer_gone(c->app, c->user);
+	scoreboard_count_drop(
+	    c->app->board, c->app->slot, BOARD_VIEWERS, c->user);
 }
 
 void
@@ -343,7 +371,7 @@ api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 	if (spec->user == NULL)
 		abort();
 	spec->on_gone = viewer_gone;
-	spec->ctx = c->app;
+	spec->ctx = viewer_seat(c);
 	if (c->app->conf->events_end_at_expiry) {
 		left_ms = c->expires_s * 1000 + c->app->conf->jwt_leeway_ms -
 			  clk_wall_ms();
@@ -374,10 +402,11 @@ prepare(struct api_call *c, const struct http_route *r, struct err *err)
 	if (http_check_headers(c->rq, (size_t)conf->limits_header_bytes, err) <
 	    0)
 		return -1;
+	c->wants_json = (r->flags & API_BOTH) && prefers_json(c);
 	if ((r->flags & API_OPEN) == 0 &&
 	    (api_authenticate(c, (r->flags & API_TICKET) != 0, err) < 0 ||
 		api_check_scope(c, r->flags, err) < 0 ||
-		limits_check(c, (r->flags & API_CHAT) != 0, err) < 0))
+		limits_check(c, r->flags, err) < 0))
 		return -1;
 	if (r->flags & API_RAW)
 		return http_read_body(
@@ -470,6 +499,8 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 		if (rq.sent)
 			http_cut(&rq); /* too late to say it */
 	}
+	if (c.seat != NULL)
+		limits_leave(c.seat);
 	if (!rq.detached && !rq.sent)
 		http_send(&rq, &rs);
 	scoreboard_row(app->board, app->slot)->requests++;

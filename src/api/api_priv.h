@@ -10,6 +10,7 @@
 #include "store/event.h"
 #include "store/store.h"
 
+struct api_seat;
 struct http_route;
 struct hub_viewer;
 
@@ -44,6 +45,7 @@ struct api_call {
 	const struct json *body;        /* API_JSON */
 	int wants_json;                 /* API_BOTH: Accept prefers it */
 	const struct http_route *route; /* NULL: there is none */
+	struct api_seat *seat;          /* of a stream that opens, or NULL */
 };
 
 /* Whether the caller has a role. */

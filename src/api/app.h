@@ -18,6 +18,7 @@ struct networks;
 struct runner;
 struct sandbox;
 struct scoreboard;
+struct seats;
 struct skills;
 struct store;
 struct token_cache;
@@ -30,6 +31,7 @@ struct app {
 	struct loop *loop;
 	struct store *store;
 	struct hub *hub;
+	struct seats *seats; /* the loop's thread */
 	struct runner *runner;
 	struct scoreboard *board;
 	int slot;

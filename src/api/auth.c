@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "net/address.h"
 #include "store/revoked.h"
+#include "store/tickets.h"
 
 int
 app_auth_init(struct app *app, const struct conf *c, struct err *err)
@@ -114,6 +115,7 @@ check_ticket(struct api_call *c, const char *text, struct err *err)
 	if (check_revoked(c, ticket.user, ticket.jti, ticket.issued_s, err) < 0)
 		return -1;
 	c->user = ticket.user;
+	c->tenant = ticket.tenant;
 	c->jti = ticket.jti;
 	c->issued_s = ticket.issued_s;
 	c->expires_s = ticket.expires_s;

@@ -311,8 +311,8 @@ late_answer(struct api_call *c)
 static void
 await_gone(void *ctx, const char *user)
 {
-	(void)ctx;
 	(void)user;
+	free(ctx);
 }
 
 int

@@ -13,6 +13,7 @@
 #include "base/process.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
+#include "store/tickets.h"
 
 const char *
 api_worker_state(int state)
@@ -124,8 +125,8 @@ tickets_post(void *call, struct err *err)
 {
 	struct api_call *c = call;
 	struct buf *b = &c->rs->body;
-	const struct store_ticket whose = { c->user, c->jti, c->expires_s,
-		c->issued_s };
+	const struct store_ticket whose = { c->user, c->tenant, c->jti,
+		c->expires_s, c->issued_s };
 	const char *ticket;
 
 	if (store_ticket_make(c->app->store, c->arena, &whose, &ticket, err) <

@@ -11,8 +11,13 @@
 
 #include <inttypes.h>
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "api/api_priv.h"
 #include "api/limits.h"
+#include "base/id.h"
+#include "base/loop.h"
 #include "store/limit.h"
 
 static int64_t
@@ -73,23 +78,105 @@ refuse(const struct limit_state *s, struct err *err)
 	return -1;
 }
 
-int
-limits_check(struct api_call *c, int is_chat, struct err *err)
+static struct api_seat *
+seat_new(const struct api_call *c)
 {
-	struct limit_ask ask = { c->user, c->tenant, is_chat, 0 };
-	struct limit_answer la;
+	struct api_seat *seat = calloc(1, sizeof(*seat));
 
-	if (limit_take(c->app->store, c->arena, &ask, &la, err) < 0)
-		return -1;
-	if (la.count > 0)
+	if (seat == NULL)
+		abort();
+	seat->app = c->app;
+	id_make(seat->seat.id, "");
+	snprintf(seat->seat.user, sizeof(seat->seat.user), "%s", c->user);
+	snprintf(seat->seat.tenant, sizeof(seat->seat.tenant), "%s", c->tenant);
+	return seat;
+}
+
+/* Nothing was counted, or nothing of streams. */
+static void
+seat_forget(struct api_call *c)
+{
+	free(c->seat);
+	c->seat = NULL;
+}
+
+int
+limits_check(struct api_call *c, unsigned flags, struct err *err)
+{
+	struct limit_ask ask = { .user = c->user,
+		.tenant = c->tenant,
+		.is_chat = (flags & API_CHAT) != 0 };
+	struct limit_answer la;
+	int rc;
+
+	if ((flags & API_SSE) && !c->wants_json) {
+		c->seat = seat_new(c);
+		ask.stream = c->seat->seat.id;
+	}
+	rc = limit_take(c->app->store, c->arena, &ask, &la, err);
+	if (rc == 0 && la.count > 0)
 		add_headers(c, &la);
-	return la.refused == NULL ? 0 : refuse(la.refused, err);
+	if (rc == 0 && la.refused != NULL)
+		rc = refuse(la.refused, err);
+	else if (rc == 0 && la.full != NULL)
+		rc = err_limit(err, ERR_LIMIT, la.full->info->setting,
+		    "%" PRId64 " %s, the most allowed", la.full->used,
+		    la.full->info->what);
+	if (rc < 0 || la.slot_count == 0)
+		seat_forget(c);
+	return rc;
+}
+
+static void
+on_hold(void *arg)
+{
+	struct api_seat *seat = arg;
+
+	seats_hold(seat->app->seats, &seat->seat);
+}
+
+void
+limits_hold(struct api_seat *seat)
+{
+	loop_post(seat->app->loop, "seat", on_hold, seat);
+}
+
+static void
+on_leave(void *arg)
+{
+	struct api_seat *seat = arg;
+
+	seats_leave(seat->app->seats, &seat->seat);
+	free(seat);
+}
+
+void
+limits_leave(struct api_seat *seat)
+{
+	loop_post(seat->app->loop, "seat", on_leave, seat);
+}
+
+static void
+add_slots(struct buf *b, const struct limit_answer *la)
+{
+	for (size_t i = 0; i < la->slot_count; i++) {
+		const struct limit_slot_state *s = &la->slots[i];
+
+		json_open(b, s->info->name, '{');
+		json_add_int(b, "limit", s->max);
+		json_add_int(b, "used", s->used);
+		json_add_int(
+		    b, "remaining", s->used < s->max ? s->max - s->used : 0);
+		json_close(b, '}');
+	}
 }
 
 int
 limits_add(struct api_call *c, struct buf *b, struct err *err)
 {
-	struct limit_ask ask = { c->user, c->tenant, 1, 1 };
+	struct limit_ask ask = {
+		.user = c->user, .tenant = c->tenant, .is_chat = 1, .look = 1
+	};
 	struct limit_answer la;
 
 	if (limit_take(c->app->store, c->arena, &ask, &la, err) < 0)
@@ -107,6 +194,7 @@ limits_add(struct api_call *c, struct buf *b, struct err *err)
 		json_add_int(b, "reset", seconds_up(s->reset_us));
 		json_close(b, '}');
 	}
+	add_slots(b, &la);
 	json_close(b, '}');
 	return 0;
 }

@@ -179,6 +179,7 @@ struct conf {
 	int64_t limits_inbox, limits_checkpoints;
 	int64_t limits_agents_per_user;
 	int64_t limits_viewers, limits_viewers_per_user;
+	int64_t limits_tenant_viewers;
 	int64_t limits_turns, limits_turns_per_user, limits_tenant_turns;
 	int64_t limits_queue, limits_queue_age_ms;
 	struct conf_rate limits_requests, limits_chats;

@@ -648,7 +648,11 @@ const struct setting settings[] = {
 	    1 << 20, "Open event streams of a worker."),
 	NUMBER("limits.viewers_per_user", SETTING_INT, limits_viewers_per_user,
 	    "64", 0, 1 << 20,
-	    "Open event streams of a user in the pool. 0: no limit."),
+	    "Open event streams of a user, in all pools that share a Redis. "
+	    "Those of a worker that died count for store.lease. 0: no "
+	    "limit."),
+	NUMBER("limits.tenant_viewers", SETTING_INT, limits_tenant_viewers, "0",
+	    0, 1000 * 1000, "The same for all users of a tenant."),
 	NUMBER("limits.turns", SETTING_INT, limits_turns, "4096", 1, 65535,
 	    "Running turns of a worker. What is accepted beyond waits in the "
 	    "queue."),

@@ -35,6 +35,33 @@ struct limit_info {
 
 extern const struct limit_info limit_infos[LIMIT_RATES];
 
+/* What users and tenants may have at once. */
+enum limit_slot {
+	LIMIT_STREAMS,
+	LIMIT_TENANT_STREAMS,
+	LIMIT_TURNS, /* only to be looked at: the scripts of leases count */
+	LIMIT_TENANT_TURNS,
+	LIMIT_SLOTS
+};
+
+struct limit_slot_info {
+	const char *name;
+	const char *setting;
+	const char *what; /* "streams of yours are open" */
+	int is_tenant;
+	int is_turns;
+	size_t offset; /* of the most, an int64_t, in struct conf */
+};
+
+extern const struct limit_slot_info limit_slot_infos[LIMIT_SLOTS];
+
+struct limit_slot_state {
+	const struct limit_slot_info *info;
+	int64_t max;
+	int64_t used;
+	int allowed;
+};
+
 /* Where a user or tenant stands with one rate. */
 struct limit_state {
 	const struct limit_info *info;
@@ -48,7 +75,11 @@ struct limit_state {
 struct limit_answer {
 	struct limit_state states[LIMIT_RATES]; /* those that are configured */
 	size_t count;
-	const struct limit_state *refused; /* NULL: allowed */
+	const struct limit_state *refused; /* NULL: no rate refuses */
+
+	struct limit_slot_state slots[LIMIT_SLOTS]; /* that are configured */
+	size_t slot_count;
+	const struct limit_slot_state *full; /* NULL: there is room */
 };
 
 /* What is to be counted, or looked at. */
@@ -56,16 +87,23 @@ struct limit_ask {
 	const char *user;
 	const char *tenant; /* "": none, whose limits do not count then */
 	int is_chat;        /* the rates of chats as well */
-	int look;           /* nothing is counted */
+	int look;           /* nothing is counted; turns are looked at too */
+	const char *stream; /* the id of a stream that opens; NULL: none */
 };
 
 /*
  * Counts one more by every rate that is configured, if all allow it; else by
- * none, and out->refused is the one that is to be waited for longest. One
- * round trip, none if nothing is configured. Blocks for the store. 0, or -1
- * and ERR_STORE or ERR_UNCERTAIN.
+ * none, and out->refused is the one that is to be waited for longest, out->full
+ * what there is no room for. A stream that was counted is to be held, and left,
+ * by seats.h. One round trip, none if nothing is configured. Blocks for the
+ * store. 0, or -1 and ERR_STORE or ERR_UNCERTAIN.
  */
 int limit_take(struct store *st, struct arena *a, const struct limit_ask *ask,
     struct limit_answer *out, struct err *err);
+
+/* Adds to args the keys of the zsets that count a user's streams. */
+struct redis_args;
+void limit_stream_keys(struct store *st, struct arena *a, const char *user,
+    const char *tenant, struct redis_args *args);
 
 #endif

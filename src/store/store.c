@@ -20,8 +20,6 @@
 #include "conf/conf.h"
 #include "store/store_priv.h"
 
-#define TICKET_SECONDS "60"
-
 char *
 store_key(const struct store *st, struct arena *a, const char *fmt, ...)
 {
@@ -218,65 +216,4 @@ store_hash(struct arena *a, const char *name)
 	for (unsigned i = 0; i < 32; i++)
 		snprintf(hex + 2 * i, 3, "%02x", md[i]);
 	return hex;
-}
-
-/* A ticket's key holds its hash: who reads Redis cannot use it. */
-static char *
-ticket_key(const struct store *st, struct arena *a, const char *ticket)
-{
-	return store_key(st, a, "ticket:%s", store_hash(a, ticket));
-}
-
-int
-store_ticket_make(struct store *st, struct arena *a,
-    const struct store_ticket *whose, const char **ticket_r, struct err *err)
-{
-	char *ticket = arena_alloc(a, ID_SIZE);
-	const struct redis_reply *r;
-	struct redis_pipe p;
-
-	id_make(ticket, "tkt_");
-	redis_pipe_init(&p, a);
-	redis_cmd(&p, "SET", ticket_key(st, a, ticket),
-	    arena_printf(a, "%lld %lld %s %s", (long long)whose->expires_s,
-		(long long)whose->issued_s,
-		*whose->jti == '\0' ? "-" : whose->jti, whose->user),
-	    "EX", TICKET_SECONDS, NULL);
-	*ticket_r = ticket;
-	return redis_call(st->pool, a, &p, &r, err);
-}
-
-/* EXPIRES ISSUED JTI USER; no jti is "-". 1, or 0: it is none. */
-static int
-ticket_read(struct arena *a, const char *text, struct store_ticket *out)
-{
-	char *s = arena_strdup(a, text), *jti, *user;
-
-	out->expires_s = strtoll(s, &s, 10);
-	out->issued_s = strtoll(s, &jti, 10);
-	user = *jti == '\0' ? NULL : strchr(++jti, ' ');
-	if (user == NULL)
-		return 0;
-	*user++ = '\0';
-	out->jti = strcmp(jti, "-") == 0 ? "" : jti;
-	out->user = user;
-	return 1;
-}
-
-int
-store_ticket_use(struct store *st, struct arena *a, const char *ticket,
-    struct store_ticket *whose_r, struct err *err)
-{
-	const struct redis_reply *r;
-	struct redis_pipe p;
-
-	if (!id_valid(ticket, "tkt_"))
-		return 0;
-	redis_pipe_init(&p, a);
-	redis_cmd(&p, "GETDEL", ticket_key(st, a, ticket), NULL);
-	if (redis_call(st->pool, a, &p, &r, err) < 0)
-		return -1;
-	if (r[0].type != REDIS_TEXT)
-		return 0;
-	return ticket_read(a, redis_text(&r[0]), whose_r);
 }

@@ -285,21 +285,4 @@ struct store_leased {
 int store_leases(struct store *st, struct arena *a, int64_t before_ms,
     struct store_leased **list_r, size_t *count_r, struct err *err);
 
-/* ---- tickets ---- */
-
-/* What of a token its ticket stands for. */
-struct store_ticket {
-	const char *user, *jti; /* jti "": it has none */
-	int64_t expires_s;      /* when the token does */
-	int64_t issued_s;       /* 0: not said */
-};
-
-/* A ticket, good once within a minute. */
-int store_ticket_make(struct store *st, struct arena *a,
-    const struct store_ticket *whose, const char **ticket_r, struct err *err);
-
-/* Whose a ticket is, which is then void. 1, 0 unknown, -1. */
-int store_ticket_use(struct store *st, struct arena *a, const char *ticket,
-    struct store_ticket *whose_r, struct err *err);
-
 #endif

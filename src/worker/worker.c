@@ -52,6 +52,7 @@
 #include "store/live.h"
 #include "store/redis_link.h"
 #include "store/script.h"
+#include "store/seats.h"
 #include "stream/hub.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
@@ -186,6 +187,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 
 	w->link = redis_link_new(w->loop, c, on_link_state, w);
 	w->journal = journal_new(w->loop, c, w->link);
+	app->seats = seats_new(w->loop, app->store, w->link);
 	app->hub = hub_new(w->loop, c, w->journal);
 	calls.ctx = app->hub;
 	w->live = live_new(w->loop, c, app->store, w->link, &calls);
@@ -329,6 +331,7 @@ on_close_parts(void *arg)
 	struct worker *w = arg;
 
 	hub_close_all(w->app.hub);
+	redis_link_flush(w->link); /* what they have taken is free */
 	loop_stop(w->loop);
 }
 
@@ -374,6 +377,7 @@ worker_free(struct worker *w)
 	runner_free(&app->runner);
 	keeper_free(&w->keeper);
 	hub_free(&app->hub);
+	seats_free(&app->seats);
 	live_free(&w->live);
 	journal_free(&w->journal);
 	redis_link_free(&w->link);

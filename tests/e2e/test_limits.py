@@ -117,7 +117,9 @@ def test_headers_say_where_a_user_stands(two_pools):
 
     usage = user.get("/api/usage")
     limits = usage.json["limits"]
-    assert set(limits) == {"requests", "chats"}
+    assert set(limits) == {"requests", "chats", "streams", "turns"}
+    assert limits["streams"] == {"limit": 64, "used": 0, "remaining": 64}
+    assert limits["turns"]["limit"] == 16
     assert {k: v for k, v in limits["requests"].items() if k != "reset"} == {
         "limit": 4, "window": 3600, "burst": 4, "used": 3, "remaining": 1}
     assert {k: v for k, v in limits["chats"].items() if k != "reset"} == {
@@ -506,3 +508,111 @@ def test_a_turn_is_counted_as_long_as_it_runs(stack_factory):
     view.wait()
     view.close()
     agents[1].say("now")
+
+
+# ---- open streams, over all pools ----
+
+def streams_of(stack, user):
+    return stack.redis().zcard(f"af:{{limits}}:streams:user:{user.name}")
+
+
+def watch(agent, pool=None, **options):
+    """A stream of an agent's events, of another pool too; only its head is read."""
+    return (pool or agent.stack).sse(f"{agent.path}/events", user=agent.user.name, **options)
+
+
+def test_streams_of_a_user_are_exact_over_two_pools(two_pools):
+    """Fifty at once: exactly as many as are allowed; one that leaves makes room in every pool."""
+    pools = two_pools(**{"limits.viewers_per_user": 5})
+    agent = pools[0].user().agent()
+    barrier = threading.Barrier(CLIENTS)
+
+    def client(n):
+        barrier.wait()
+        return watch(agent, pools[n % 2])
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as threads:
+        streams = list(threads.map(client, range(CLIENTS)))
+    opened = [s for s in streams if s.status == 200]
+    assert len(opened) == 5 and {s.status for s in streams} == {200, 429}
+    assert streams_of(pools[0], agent.user) == 5
+    refused = watch(agent, pools[1])
+    is_problem(refused.body(), 429, "limits.viewers_per_user")
+    assert refused.headers["Retry-After"]
+    assert agent.user.get("/api/usage").json["limits"]["streams"] == {"limit": 5, "used": 5, "remaining": 0}
+    page = agent.user.get(f"{agent.path}/events", headers={"Accept": "application/json"})
+    assert page.status == 200, "a page of events is no stream"
+    opened[0].close()
+    wait_for(lambda: streams_of(pools[0], agent.user) == 4, 5, "one that left is counted")
+    with watch(agent, pools[1]) as stream:
+        assert stream.status == 200
+    for stream in streams:
+        stream.close()
+    wait_for(lambda: streams_of(pools[0], agent.user) == 0, 5)
+
+
+def test_a_stream_that_does_not_come_to_be(stack_factory):
+    """What is refused later takes no place."""
+    stack = stack_factory(workers=1, conf={"limits.viewers_per_user": 2})
+    user = stack.user()
+    for _ in range(5):
+        assert user.post("/api/agents/agt_00000000000000000000000000/chat", {"message": "hello"}).status in (403, 404)
+        assert user.post(f"{user.agent().path}/chat", {"message": ""}).status == 422
+    wait_for(lambda: streams_of(stack, user) == 0, 5)
+    assert user.agent().answer("hello") == "echo: hello"
+
+
+def test_streams_of_a_tenant(two_pools):
+    """A ticket knows its user's tenant."""
+    pools = two_pools(**{"limits.tenant_viewers": 2})
+    members = [pools[0].user(tenant="acme") for _ in range(2)]
+    agents = [member.agent() for member in members]
+    ticket = members[0].post("/api/tickets").json["ticket"]
+    first = pools[0].sse(f"{agents[0].path}/events?ticket={ticket}")
+    second = agents[1].events()
+    assert (first.status, second.status) == (200, 200)
+    is_problem(agents[0].events().body(), 429, "limits.tenant_viewers")
+    with pools[0].user(tenant="other").agent().events() as stream:
+        assert stream.status == 200
+    first.close()
+    second.close()
+
+
+def test_streams_of_a_dead_worker(stack_factory):
+    """They count until their time is over; those that are alive count on, longer than that."""
+    stack = stack_factory(workers=2, conf={"limits.viewers_per_user": 2, "store.lease": "1s"})
+    user = stack.user()
+    agent = user.agent()
+    streams = [agent.events() for _ in range(2)]
+    assert [s.status for s in streams] == [200, 200]
+    stack.kill_workers()
+    wait_for(stack.is_ready, 10)
+    again = []
+
+    def opens():
+        again.append(agent.events())
+        return again[-1].status == 200
+
+    for _ in range(2):
+        wait_for(opens, 10, "a dead worker's streams are counted for ever")
+
+    def until():
+        return [score for _, score in stack.redis().zrange(f"af:{{limits}}:streams:user:{user.name}", 0, -1, withscores=True)]
+
+    first = max(until())
+    wait_for(lambda: min(until()) > first + 1000, 10, "what is alive is not renewed")
+    is_problem(agent.events().body(), 429, "limits.viewers_per_user")
+    assert streams_of(stack, user) == 2
+    for stream in streams + again:
+        stream.close()
+
+
+def test_a_full_redis_can_be_emptied(stack_factory):
+    """Counting takes hardly any memory, and must not stand in the way."""
+    stack = stack_factory(workers=1, conf={"limits.requests": "1000/1h"})
+    agent = stack.user().agent()
+    stack.redis().config_set("maxmemory", 1)
+    assert agent.post_message("no room").status == 503
+    assert agent.user.get(agent.path).status == 200
+    assert agent.user.http("DELETE", agent.path).status == 204
+    stack.redis().config_set("maxmemory", 0)

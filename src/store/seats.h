@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STORE_SEATS_H
+#define STORE_SEATS_H
+
+#include "base/id.h"
+
+struct loop;
+struct redis_link;
+struct store;
+
+/*
+ * The open streams of this process that limit_take has counted: they are
+ * counted on as long as they are held, and for store.lease after this process
+ * has died. All for the loop's thread; nothing here blocks.
+ */
+struct seats;
+
+/* One of them. */
+struct seat {
+	char id[ID_SIZE];
+	char user[256];
+	char tenant[128]; /* "": none */
+};
+
+/* link must outlive it. */
+struct seats *seats_new(struct loop *l, struct store *st, struct redis_link *k);
+void seats_free(struct seats **s_p);
+
+/* Copied. */
+void seats_hold(struct seats *s, const struct seat *seat);
+
+/* It is counted no more; it need not be held. */
+void seats_leave(struct seats *s, const struct seat *seat);
+
+#endif
