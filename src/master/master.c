@@ -85,10 +85,10 @@ master_enter(struct master *m, enum master_state s)
 		return;
 	log_info("state %s -> %s, %d workers", state_name(m->state),
 	    state_name(s), pool_running(m->pool));
+	if (m->state == MASTER_NORMAL && !m->next.ready)
+		status_stopping();
 	m->state = s;
 	m->deadline_ms = clk_mono_ms() + grace[s];
-	if (!m->next.ready)
-		status_stopping();
 	upgrade_cancel(&m->next);
 	reload_cancel(m->reload);
 	pool_stop_starting(m->pool);

@@ -440,6 +440,7 @@ worker_run(const struct conf *c, int slot)
 		log_error("%s", err.text); /* where the master's go */
 	if (worker_init(&w, c, slot, &err) < 0) {
 		log_error("%s", err.text);
+		worker_free(&w);
 		return err_info(err.code)->exit_code;
 	}
 	if (pthread_create(&w.loop_thread, NULL, loop_thread, w.loop) != 0)

@@ -62,7 +62,6 @@ def test_a_file_that_cannot_be(stack_factory):
     """At a start that is an error; a reload keeps what there is; after a rotation lines go where they went."""
     stack = stack_factory(start=False, workers=1)
     stack.conf["log_file"] = stack.path("nowhere", "pool.log")
-    stack.start_redis()
     stack._pool = stack._spawn("pool", [BINARY, "-F", "-c", stack.write_conf()], env=stack.pool_env())
     assert stack.wait_pool() == 78 and "nowhere/pool.log" in stack.log()
     os.mkdir(stack.path("nowhere"))

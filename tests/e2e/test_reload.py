@@ -71,7 +71,7 @@ def test_new_settings_and_old_turns(stack_factory):
     with agent.follow() as view:
         reload(stack)
         assert len([p for p in stack.workers() if p not in old]) == 3
-        assert user.agent().post_message("x" * 100).status == 413
+        wait_for(lambda: user.agent().post_message("x" * 100).status == 413, 5)
         assert user.agent(template="late").answer("hi") == "echo: hi"
         assert agent.holder() == holder, "the turn moved"
         assert view.wait().text() == words(20)
