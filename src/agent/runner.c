@@ -262,6 +262,7 @@ lease_copy(
 		out->tools = arena_strdup(a, lease->tools);
 		out->permission = arena_strdup(a, lease->permission);
 		out->workspace = arena_strdup(a, lease->workspace);
+		out->name = arena_strdup(a, lease->name);
 	}
 	out->todos = arena_strdup(a, lease->todos);
 	out->call_ids = arena_strdup(a, lease->call_ids);

@@ -15,6 +15,7 @@ struct journal;
 struct loop;
 struct mcp;
 struct models;
+struct otlp;
 struct scoreboard;
 struct templates;
 struct turn;
@@ -34,6 +35,7 @@ struct runner_parts {
 	struct mcp *mcp;
 	const struct templates *templates;
 	struct tool_host tools;
+	struct otlp *otlp; /* NULL: nothing is recorded */
 	struct scoreboard *board;
 	int slot; /* this worker's row */
 

@@ -135,7 +135,7 @@ slowlog_model(const struct turn *t, struct model_call *call)
 	if (!is_slow(us, conf_of(t)->slowlog_model_ms))
 		return;
 	begin(&b, t, "model", us);
-	json_add_str(&b, "model", model_conf(t->model)->label);
+	json_add_str(&b, "model", model_conf(model_call_model(call))->label);
 	if (times->heard_us != 0)
 		json_add_int(&b, "firstByteMs",
 		    (times->heard_us - times->began_us) / 1000);

@@ -13,6 +13,7 @@
 
 #include "agent/slowlog.h"
 #include "agent/turn_priv.h"
+#include "agent/turn_trace.h"
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/json.h"
@@ -78,6 +79,7 @@ count_over(const struct turn_call *c)
 		metric_observe(METRIC_TOOL_TIME, tool,
 		    1000 * (c->completed_ms - c->started_ms));
 	slowlog_tool(c);
+	turn_trace_tool_over(c);
 }
 
 void

@@ -84,6 +84,7 @@ turn_meter_model_ended(struct turn *t, struct model_call *call)
 	if (times->heard_us != 0)
 		t->meter.first_byte_us += times->heard_us - times->began_us;
 	slowlog_model(t, call);
+	turn_trace_model_ended(t, call);
 }
 
 /* ---- times ---- */
@@ -151,15 +152,19 @@ turn_meter_done(struct turn *t)
 	    METRIC_TURNS, metric_value(LABEL_REASON, m->done_reason), 0, 1);
 	metric_observe(METRIC_TURN_TIME, 0, m->since_us - m->began_us);
 	slowlog_turn(t, m->done_reason);
+	turn_trace_end(t, m->done_reason);
 }
 
 void
 turn_meter_end(struct turn *t)
 {
-	if (t->meter.open)
-		slowlog_turn(t, t->commit.outcome == JOURNAL_PARKED
-				    ? "parked"
-				    : "abandoned");
+	const char *why =
+	    t->commit.outcome == JOURNAL_PARKED ? "parked" : "abandoned";
+
+	if (t->meter.open) {
+		slowlog_turn(t, why);
+		turn_trace_end(t, why);
+	}
 	running_drop(t->meter.place - 1);
 	t->meter.place = 0;
 }

@@ -70,7 +70,7 @@ turn_call_model(struct turn *t, struct model_request *rq, enum turn_step after)
 	struct model_call *call;
 
 	rq->request_id = t->request_id;
-	rq->traceparent = t->meter.trace.header;
+	rq->traceparent = turn_trace_model(t);
 	rq->on_end = on_model_end;
 	rq->ctx = t;
 	t->after_model = after;

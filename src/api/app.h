@@ -15,6 +15,7 @@ struct hub;
 struct keyring;
 struct loop;
 struct networks;
+struct otlp;
 struct runner;
 struct sandbox;
 struct scoreboard;
@@ -45,6 +46,7 @@ struct app {
 	struct models *models;
 	struct sandbox *sandbox; /* NULL: there is none */
 	struct networks *status_allow;
+	struct otlp *otlp; /* NULL: traces are not recorded */
 };
 
 /*

@@ -16,9 +16,9 @@
 
 #include "agent/runner.h"
 #include "api/api_priv.h"
+#include "api/trace.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/trace.h"
 #include "conf/conf.h"
 #include "stream/hub.h"
 #include "tool/output.h"
@@ -127,9 +127,7 @@ accept_message(struct api_call *c, struct store_accepted *acc,
     struct chat_start *start, struct err *err)
 {
 	struct app *app = c->app;
-	const char *traceparent = http_header(c->rq, "HTTP_TRACEPARENT");
-	struct trace_context context;
-	char trace[TRACE_SIZE];
+	struct api_trace trace;
 	struct store_message m;
 	struct err no_room;
 	struct buf content;
@@ -142,9 +140,8 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 	    api_idem_key(c, &m.idem_key, err) < 0)
 		return -1;
 	m.pinned = json_get_true(c->body, "pinned");
-	trace_parse(traceparent == NULL ? "" : traceparent, &context);
-	trace_print(trace, &context);
-	m.trace = trace;
+	api_trace_begin(c, &trace);
+	m.trace = trace.header;
 	m.content = content.data;
 	m.content_len = content.len;
 	runner_reserve_for(app->runner, c->user, c->rq->param[0], &m, &no_room);
@@ -162,6 +159,8 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 		runner_release(app->runner, c->user);
 	if (acc->start == STORE_WAITS)
 		runner_expect(app->runner);
+	if (acc->start != STORE_REPEAT)
+		api_trace_end(c, &trace, acc->turn);
 	start->begins = acc->start == STORE_BEGIN;
 	if (acc->start == STORE_QUEUED && m.on_busy == ON_BUSY_INTERRUPT) {
 		snprintf(start->stop_agent, sizeof(start->stop_agent), "%s",

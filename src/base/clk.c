@@ -39,6 +39,12 @@ clk_wall_ms(void)
 	return clk_read_us(CLOCK_REALTIME) / 1000;
 }
 
+int64_t
+clk_wall_us(void)
+{
+	return clk_read_us(CLOCK_REALTIME);
+}
+
 void
 clk_fake_set_ms(int64_t ms)
 {

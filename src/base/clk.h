@@ -12,8 +12,9 @@
 int64_t clk_mono_ms(void);
 int64_t clk_mono_us(void);
 int64_t clk_wall_ms(void);
+int64_t clk_wall_us(void);
 
-/* Sets what all three answer from now on; negative: the real clocks again. */
+/* Sets what all of them answer from now on; negative: the real clocks again. */
 void clk_fake_set_ms(int64_t ms);
 
 #endif

@@ -37,6 +37,7 @@ static const char *const words_end[] = { "completed", "failed", "denied",
 	"sealed", "other", NULL };
 static const char *const words_what[] = { "turn", "model", "tool", "other",
 	NULL };
+static const char *const words_spans[] = { "sent", "dropped", "other", NULL };
 static const char *const words_way[] = { "commit", "request", "other", NULL };
 
 const struct metric_label_row metric_labels[LABEL_NONE] = {
@@ -50,6 +51,7 @@ const struct metric_label_row metric_labels[LABEL_NONE] = {
 	[LABEL_END] = { "outcome", words_end },
 	[LABEL_WAY] = { "way", words_way },
 	[LABEL_WHAT] = { "what", words_what },
+	[LABEL_SPANS] = { "outcome", words_spans },
 };
 
 #define NO_LABEL                                                               \
@@ -95,6 +97,9 @@ const struct metric_row metric_rows[METRICS] = {
 	[METRIC_EVENTS] = { "agent_fpm_events_total",
 	    "Events that are in the log and were shown.", METRIC_COUNTER,
 	    NO_LABEL, NULL },
+	[METRIC_SPANS] = { "agent_fpm_trace_spans_total",
+	    "Spans of traces: taken by the collector, or dropped.",
+	    METRIC_COUNTER, { LABEL_SPANS, LABEL_NONE }, NULL },
 	[METRIC_STORE_TIME] = { "agent_fpm_store_roundtrip_seconds",
 	    "Redis's answer to a batch of commits, or to a request thread.",
 	    METRIC_HISTOGRAM, { LABEL_WAY, LABEL_NONE }, bounds_store },

@@ -2,6 +2,8 @@
 /* Contexts of traces: see trace.h. */
 #include "config.h"
 
+#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +74,16 @@ void
 trace_span_make(char out[TRACE_SPAN])
 {
 	make(out, SPAN_LEN / 2);
+}
+
+void
+trace_span_of(const char *id, char out[TRACE_SPAN])
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	for (; *id != '\0'; id++)
+		h = (h ^ (unsigned char)*id) * UINT64_C(0x100000001b3);
+	snprintf(out, TRACE_SPAN, "%016" PRIx64, h == 0 ? 1 : h);
 }
 
 void

@@ -32,4 +32,8 @@ void trace_begin(struct trace_context *c, int sampled);
 /* The id of a new span. */
 void trace_span_make(char out[TRACE_SPAN]);
 
+/* The id of the span of something that has a random id already: whoever asks
+ * gets the same. */
+void trace_span_of(const char *id, char out[TRACE_SPAN]);
+
 #endif

@@ -59,6 +59,8 @@ static const struct secret secrets[] = {
 	    "AGENT_FPM_TOOL_SECRET" },
 	{ "sandbox.token", offsetof(struct conf, sandbox_token_file),
 	    "AGENT_FPM_SANDBOX_TOKEN" },
+	{ "otlp.headers", offsetof(struct conf, otlp_headers_file),
+	    "AGENT_FPM_OTLP_HEADERS" },
 };
 
 /* Starts a line of problems; the caller adds the rest of it. */

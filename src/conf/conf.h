@@ -168,6 +168,9 @@ struct conf {
 	char *status_allow;
 	int64_t slowlog_turn_ms, slowlog_model_ms, slowlog_tool_ms;
 	char *slowlog_file;
+	char *otlp_url, *otlp_headers_file, *otlp_ca_file, *otlp_service_name;
+	int64_t otlp_sample; /* millionths */
+	int64_t otlp_delay_ms;
 
 	char *approval_role;
 	char *budget_role;

@@ -19,6 +19,7 @@
 
 #define NEAR_MAX 4 /* edits between a mistyped name and the meant one */
 #define NAME_MAX_CHARS 63
+#define RATIO_WHOLE 1000000
 #define PRICE_MAX INT64_C(1000000000000) /* a million */
 #define RATE_PERIOD_MIN_MS 1000
 #define RATE_PERIOD_MAX_MS (24 * 3600 * INT64_C(1000))
@@ -209,6 +210,15 @@ parse_rate(const struct setting *s, const char *text, int64_t *out)
 		   : -1;
 }
 
+static int
+parse_ratio(const struct setting *s, const char *text, int64_t *out)
+{
+	return *text != '\0' && parse_price(s, text, out) == 0 &&
+		       *out <= RATIO_WHOLE
+		   ? 0
+		   : -1;
+}
+
 static const struct {
 	int (*parse)(const struct setting *, const char *, int64_t *);
 	const char *wanted;
@@ -224,6 +234,7 @@ static const struct {
 	[SETTING_PRICE] = { parse_price, "a price such as 3 or 0.25" },
 	[SETTING_RATE] = { parse_rate,
 	    "off, or a rate such as 60/1m or 60/1m burst=10, of 1s to 1d" },
+	[SETTING_RATIO] = { parse_ratio, "a ratio from 0 to 1 such as 0.1" },
 };
 
 int

@@ -17,7 +17,8 @@ enum setting_type {
 	SETTING_BOOL,
 	SETTING_CHOICE, /* one of choices; its index is kept */
 	SETTING_PRICE,  /* 3 or 0.25, in millionths; -1 for "" */
-	SETTING_RATE    /* 60/1m, 60/1m burst=10, off: a struct conf_rate */
+	SETTING_RATE,   /* 60/1m, 60/1m burst=10, off: a struct conf_rate */
+	SETTING_RATIO   /* 0 to 1, in millionths */
 };
 
 struct setting {

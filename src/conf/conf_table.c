@@ -55,6 +55,7 @@ const struct setting_section setting_sections[] = {
 	{ "admin", "Who runs this server", 0 },
 	{ "status", "What the pool tells of itself", 0 },
 	{ "slowlog", "What took too long", 0 },
+	{ "otlp", "Traces, for a collector of OpenTelemetry", 0 },
 	{ "limits", "Bounds", 0 },
 };
 
@@ -626,6 +627,24 @@ const struct setting settings[] = {
 	    "The file that the slow log is appended to, a line of JSON each. "
 	    "It is opened for each line: to rotate it, move it away. Empty: "
 	    "standard error, beside the log."),
+
+	STRING("otlp.url", otlp_url, "",
+	    "Where traces go by OTLP over HTTP with JSON, whole: "
+	    "http://127.0.0.1:4318/v1/traces. Empty: none are recorded."),
+	STRING("otlp.headers_file", otlp_headers_file, "",
+	    "File with headers for it, a line NAME: VALUE each, such as the "
+	    "key of a service. Without it the credential otlp.headers or the "
+	    "variable AGENT_FPM_OTLP_HEADERS is used."),
+	STRING("otlp.ca_file", otlp_ca_file, "",
+	    "Certificates that it is checked with. Empty: the system's."),
+	NUMBER("otlp.sample", SETTING_RATIO, otlp_sample, "1", 0, 1000000,
+	    "How many of the traces that begin here are recorded, 0 to 1. A "
+	    "request that brings a traceparent says it itself."),
+	STRING("otlp.service_name", otlp_service_name, "agent-fpm",
+	    "The resource's service.name."),
+	NUMBER("otlp.delay", SETTING_TIME, otlp_delay_ms, "1s", 10, HOUR_MS,
+	    "How long a span waits for others to go with it; 512 go at "
+	    "once."),
 
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,

@@ -13,6 +13,7 @@
 #include "doctor/parts.h"
 #include "model/call.h"
 #include "net/address.h"
+#include "net/otlp.h"
 #include "net/webhook.h"
 #include "sandbox/client.h"
 #include "tool/skills.h"
@@ -127,12 +128,25 @@ check_slowlog(const struct conf *c, struct buf *seen, struct err *err)
 	return 0;
 }
 
+static int
+check_otlp(const struct conf *c, struct buf *seen, struct err *err)
+{
+	struct otlp *o;
+
+	if (otlp_new(NULL, NULL, c, &o, err) < 0)
+		return -1;
+	buf_printf(seen, "traces go %s", o == NULL ? "nowhere" : c->otlp_url);
+	otlp_free(&o);
+	return 0;
+}
+
 static const struct part parts[] = {
 	{ "tokens", check_tokens },
 	{ "templates", check_templates },
 	{ "sandbox.settings", check_sandbox },
 	{ "status.allow", check_status },
 	{ "slowlog.file", check_slowlog },
+	{ "otlp", check_otlp },
 	{ "model.key", check_models },
 };
 

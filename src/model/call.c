@@ -83,6 +83,12 @@ model_call_heard(struct model_call *c)
 		c->times.heard_us = clk_mono_us();
 }
 
+const struct model *
+model_call_model(const struct model_call *c)
+{
+	return c->model;
+}
+
 const struct model_times *
 model_call_times(const struct model_call *c)
 {

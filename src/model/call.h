@@ -111,6 +111,9 @@ struct model_result *model_call_result(struct model_call *c);
 /* "ok", "cancelled", or the class of its failure; from on_end on. */
 const char *model_call_outcome(struct model_call *c);
 
+/* Which model was called. */
+const struct model *model_call_model(const struct model_call *c);
+
 /* When it was what; valid from on_end until the call is freed. */
 const struct model_times *model_call_times(const struct model_call *c);
 

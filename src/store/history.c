@@ -91,6 +91,7 @@ entry_free(struct entry *e)
 	free(e->h.tools);
 	free(e->h.permission);
 	free(e->h.workspace);
+	free(e->h.name);
 	free(e->h.options);
 	free(e);
 }
@@ -413,6 +414,7 @@ history_set_info(struct history *h, const struct store_lease *lease)
 	set_text(&h->tools, lease->tools);
 	set_text(&h->permission, lease->permission);
 	set_text(&h->workspace, lease->workspace);
+	set_text(&h->name, lease->name);
 	h->version = lease->version;
 }
 
@@ -434,7 +436,7 @@ load_info(struct history *h, struct store *st, struct arena *a,
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "HMGET", arena_printf(a, "%s:info", lease->base),
 	    "prompt", "model", "template", "tools", "permission", "workspace",
-	    NULL);
+	    "name", NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	full.prompt = redis_text(&r[0].items[0]);
@@ -443,6 +445,7 @@ load_info(struct history *h, struct store *st, struct arena *a,
 	full.tools = redis_text(&r[0].items[3]);
 	full.permission = redis_text(&r[0].items[4]);
 	full.workspace = redis_text(&r[0].items[5]);
+	full.name = redis_text(&r[0].items[6]);
 	history_set_info(h, &full);
 	return 0;
 }

@@ -54,6 +54,7 @@ struct history {
 	char *tools;
 	char *permission;
 	char *workspace; /* whose files it works on; "" its own */
+	char *name;      /* what its owner calls it */
 	char *options;   /* JSON, of the last turn's messages; NULL: none */
 	char options_turn[40];
 	char trace[TRACE_SIZE]; /* traceparent of that turn's request, or "" */

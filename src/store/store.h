@@ -181,6 +181,7 @@ struct store_lease {
 	const char *tools;        /* JSON array of names, or "" */
 	const char *permission;   /* JSON, or "" */
 	const char *workspace;    /* whose files it works on; "" its own */
+	const char *name;         /* what its owner calls it */
 	const char *todos;        /* JSON of the todo list, or "" */
 	const char *const *calls; /* RESUME: records of the step's tool calls */
 	const char *lineage;      /* ids of those it came from, with spaces */

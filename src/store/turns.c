@@ -101,6 +101,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->tools = more[3];
 		out->permission = more[4];
 		out->workspace = more[5];
+		out->name = more[6];
 	}
 	out->todos = redis_text(&f[STARTED_TODOS]);
 	out->calls = redis_texts(a, &f[STARTED_CALLS]);

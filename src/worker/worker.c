@@ -46,6 +46,7 @@
 #include "model/call.h"
 #include "net/address.h"
 #include "net/fetch.h"
+#include "net/otlp.h"
 #include "net/webhook.h"
 #include "sandbox/client.h"
 #include "store/journal.h"
@@ -62,6 +63,7 @@
 
 #define LOOK_EVERY_MS 20 /* whether the drain is over */
 #define BEAT_MS 1000
+#define FLUSH_MS 500    /* for traces */
 #define ABANDON_MS 2000 /* for turns to notice that they are to stop */
 
 struct worker {
@@ -198,6 +200,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.models = w->models;
 	parts.mcp = w->mcp;
 	parts.templates = app->templates;
+	parts.otlp = app->otlp;
 	parts.tools.webhooks = w->webhooks;
 	parts.tools.sandbox = app->sandbox;
 	parts.tools.command_time_ms = c->sandbox_command_time_ms;
@@ -239,6 +242,8 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	if (sandbox_new(w->loop, w->fetcher, c, &app->sandbox, err) < 0)
 		return -1;
 	w->models = app->models = models_new(w->loop, w->fetcher, c, err);
+	if (otlp_new(w->loop, w->fetcher, c, &app->otlp, err) < 0)
+		return -1;
 	w->webhooks =
 	    webhooks_new(w->loop, c, templates_call_out(app->templates), err);
 	w->mcp = mcp_new(w->loop, c, app->sandbox, err);
@@ -367,6 +372,26 @@ abandon(struct worker *w)
 	return runner_running(w->app.runner) == 0;
 }
 
+static void
+on_flush(void *arg)
+{
+	otlp_flush(arg);
+}
+
+/* The last spans, if the collector takes them at once. */
+static void
+flush_traces(struct worker *w)
+{
+	int64_t deadline = clk_mono_ms() + FLUSH_MS;
+	struct timespec pause = { 0, LOOK_EVERY_MS * 1000000L };
+
+	if (!otlp_is_busy(w->app.otlp))
+		return;
+	loop_post(w->loop, "flush", on_flush, w->app.otlp);
+	while (otlp_is_busy(w->app.otlp) && clk_mono_ms() < deadline)
+		nanosleep(&pause, NULL);
+}
+
 /* Everything is freed, so that a leak would be seen. */
 static void
 worker_free(struct worker *w)
@@ -383,6 +408,7 @@ worker_free(struct worker *w)
 	redis_link_free(&w->link);
 	sandbox_free(&app->sandbox); /* its calls are fetches */
 	keyring_detach(app->keyring);
+	otlp_free(&app->otlp);
 	fetcher_free(&w->fetcher);
 	webhooks_free(&w->webhooks);
 	mcp_free(&w->mcp);
@@ -412,6 +438,7 @@ worker_stop(struct worker *w, int sig)
 		drain(w, clk_mono_ms() + app->conf->drain_timeout_ms);
 	if (!abandon(w))
 		_exit(0); /* a turn is stuck in a call of the store */
+	flush_traces(w);
 	loop_post(w->loop, "stop", on_close_parts, w);
 	pthread_join(w->loop_thread, NULL);
 	worker_free(w);

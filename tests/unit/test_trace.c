@@ -91,6 +91,12 @@ test_new(void **state)
 	trace_span_make(span);
 	assert_int_equal(strlen(span), 16);
 	assert_string_not_equal(span, a.span);
+	trace_span_of("call_1", span);
+	trace_span_of("call_1", b.span);
+	trace_span_of("call_2", a.span);
+	assert_int_equal(strlen(span), 16);
+	assert_string_equal(span, b.span);
+	assert_string_not_equal(span, a.span);
 }
 
 int

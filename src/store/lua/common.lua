@@ -340,8 +340,8 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	local more, docs = {}, {}
 	if known.version ~= f.version then
 		more = redis.call('HMGET', key('info'), 'prompt', 'model',
-		    'template', 'tools', 'permission', 'workspace')
-		for i = 1, 6 do
+		    'template', 'tools', 'permission', 'workspace', 'name')
+		for i = 1, 7 do
 			more[i] = more[i] or ''
 		end
 	end
