@@ -235,6 +235,7 @@ agents_create(void *call, struct err *err)
 		c->app->store, c->arena, c->user, &ag, key, err) < 0)
 		return -1;
 	http_header_add(c->rs, "Location", "/api/agents/%s", ag.id);
+	c->made = arena_strdup(c->arena, ag.id);
 	respond_agent(c, 201, &ag);
 	return 0;
 }

@@ -34,14 +34,15 @@ static const struct http_route routes[] = {
 	{ "PATCH", "/api/agents/:id", agents_patch, API_JSON },
 	{ "DELETE", "/api/agents/:id", agents_delete, 0 },
 	{ "POST", "/api/agents/:id/chat", chat_post,
-	    API_JSON | API_SSE | API_CHAT | API_NEEDS(IDENTITY_CHAT) },
+	    API_UNAUDITED | API_JSON | API_SSE | API_CHAT |
+		API_NEEDS(IDENTITY_CHAT) },
 	{ "POST", "/api/agents/:id/messages", messages_post,
-	    API_JSON | API_CHAT | API_NEEDS(IDENTITY_CHAT) },
+	    API_UNAUDITED | API_JSON | API_CHAT | API_NEEDS(IDENTITY_CHAT) },
 	{ "GET", "/api/agents/:id/messages", messages_get, 0 },
 	{ "POST", "/api/agents/:id/interrupt", interrupt_post,
 	    API_NEEDS(IDENTITY_CHAT) },
 	{ "GET", "/api/agents/:id/todos", todos_get, 0 },
-	{ "PUT", "/api/agents/:id/todos", todos_put, API_JSON },
+	{ "PUT", "/api/agents/:id/todos", todos_put, API_UNAUDITED | API_JSON },
 	{ "GET", "/api/agents/:id/files", files_list,
 	    API_TAR | API_NEEDS(IDENTITY_FILES_READ) },
 	{ "GET", "/api/agents/:id/files/*path", files_get,
@@ -54,7 +55,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/agents/:id/checkpoints", checkpoints_get, 0 },
 	{ "POST", "/api/agents/:id/checkpoints", checkpoints_post, API_JSON },
 	{ "POST", "/api/agents/:id/reminders", reminders_post,
-	    API_JSON | API_NEEDS(IDENTITY_CHAT) },
+	    API_UNAUDITED | API_JSON | API_NEEDS(IDENTITY_CHAT) },
 	{ "POST", "/api/agents/:id/fork", fork_post, API_JSON },
 	{ "POST", "/api/agents/:id/rewind", rewind_post, API_JSON },
 	{ "DELETE", "/api/agents/:id/inbox", inbox_clear,
@@ -68,7 +69,7 @@ static const struct http_route routes[] = {
 	{ "GET", "/api/agents/:id/events", events_get,
 	    API_TICKET | API_SSE | API_BOTH },
 	{ "POST", "/api/tickets", tickets_post,
-	    API_NEEDS(IDENTITY_AGENTS_READ) },
+	    API_UNAUDITED | API_NEEDS(IDENTITY_AGENTS_READ) },
 	{ "GET", "/api/templates", templates_get, 0 },
 	{ "GET", "/api/usage", usage_get, 0 },
 	{ "GET", "/health", health_get, API_OPEN },
@@ -363,6 +364,7 @@ api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 	struct buf head;
 	int64_t left_ms;
 
+	api_audit(c, NULL); /* the request is gone afterwards */
 	buf_init(&head, NULL);
 	http_head(&head, c->rs, c->rq);
 	buf_add(&head, c->rs->body.data, c->rs->body.len);
@@ -501,6 +503,8 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 	}
 	if (c.seat != NULL)
 		limits_leave(c.seat);
+	if (!rq.detached) /* else before that: see api_viewer_detach */
+		api_audit(&c, &err);
 	if (!rq.detached && !rq.sent)
 		http_send(&rq, &rs);
 	scoreboard_row(app->board, app->slot)->requests++;

@@ -15,15 +15,16 @@ struct http_route;
 struct hub_viewer;
 
 /* Flags of a route. */
-#define API_OPEN 1   /* no token is asked for */
-#define API_TICKET 2 /* ?ticket= will do */
-#define API_JSON 4   /* the body is a JSON object */
-#define API_SSE 8    /* answers an event stream, or JSON where both */
-#define API_BOTH 16  /* with API_SSE: JSON too, by Accept */
-#define API_RAW 32   /* a file: any type, and as large as one may be */
-#define API_TAR 64   /* JSON, or a tar archive by Accept or ?format=tar */
-#define API_CHAT 128 /* may begin a turn: it counts as a chat */
-#define API_ANY 256  /* of whichever type: the handler looks at Accept */
+#define API_OPEN 1        /* no token is asked for */
+#define API_TICKET 2      /* ?ticket= will do */
+#define API_JSON 4        /* the body is a JSON object */
+#define API_SSE 8         /* answers an event stream, or JSON where both */
+#define API_BOTH 16       /* with API_SSE: JSON too, by Accept */
+#define API_RAW 32        /* a file: any type, and as large as one may be */
+#define API_TAR 64        /* JSON, or a tar archive by Accept or ?format=tar */
+#define API_CHAT 128      /* may begin a turn: it counts as a chat */
+#define API_ANY 256       /* of whichever type: the handler looks at Accept */
+#define API_UNAUDITED 512 /* changes, but is no act for the audit log */
 
 /* The scope that a route needs; where none is said, agents:read of GET and
  * agents:write of other methods. */
@@ -46,6 +47,7 @@ struct api_call {
 	int wants_json;                 /* API_BOTH: Accept prefers it */
 	const struct http_route *route; /* NULL: there is none */
 	struct api_seat *seat;          /* of a stream that opens, or NULL */
+	const char *made;               /* agent that was made, or NULL */
 };
 
 /* Whether the caller has a role. */
@@ -57,6 +59,9 @@ int api_authenticate(struct api_call *c, int ticket_allowed, struct err *err);
 /* Whether the token may be used for a route of these flags. 0, or -1,
  * ERR_FORBIDDEN and a header that says which scope it needs. */
 int api_check_scope(struct api_call *c, unsigned flags, struct err *err);
+
+/* Writes the request to the audit log, if it belongs there. Blocks. */
+void api_audit(struct api_call *c, const struct err *err);
 
 /* ---- members of the body ---- */
 

@@ -10,6 +10,7 @@
 #include "http/request.h"
 #include "http/response.h"
 
+struct audit;
 struct conf;
 struct hub;
 struct keyring;
@@ -41,6 +42,8 @@ struct app {
 	struct keyring *keyring; /* what tokens are checked with */
 	struct token_cache *tokens;
 	uint64_t revocations; /* atomic; that this process was told of */
+	struct audit *audit;
+	int64_t refusals_minute, refusals, refusals_left; /* api/audit.c */
 	struct templates *templates;
 	struct skills *skills; /* those that templates may name */
 	struct models *models;

@@ -72,6 +72,7 @@ fork_and_answer(struct api_call *c, struct store_fork *f, struct err *err)
 		api_files_drop(c, f->id);
 		return -1;
 	}
+	c->made = f->id;
 	http_json(c->rs, f->rewind ? 200 : 201);
 	if (!f->rewind)
 		http_header_add(c->rs, "Location", "/api/agents/%s", f->id);

@@ -23,6 +23,7 @@ enum lck_rank {
 	LCK_ISSUER,     /* who waits for an issuer's keys */
 	LCK_KEYS,       /* which keys are good */
 	LCK_TOKENS,     /* verified tokens */
+	LCK_AUDIT,      /* the audit log's last record */
 	LCK_BOARD,      /* this worker's rows of the scoreboard */
 	LCK_LOOP,       /* the queue into the loop */
 	LCK_TEST

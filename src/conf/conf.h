@@ -171,6 +171,8 @@ struct conf {
 	char *otlp_url, *otlp_headers_file, *otlp_ca_file, *otlp_service_name;
 	int64_t otlp_sample; /* millionths */
 	int64_t otlp_delay_ms;
+	char *audit_file;
+	int64_t audit_keep;
 
 	char *approval_role;
 	char *budget_role;

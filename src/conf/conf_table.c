@@ -56,6 +56,7 @@ const struct setting_section setting_sections[] = {
 	{ "status", "What the pool tells of itself", 0 },
 	{ "slowlog", "What took too long", 0 },
 	{ "otlp", "Traces, for a collector of OpenTelemetry", 0 },
+	{ "audit", "Who did what", 0 },
 	{ "limits", "Bounds", 0 },
 };
 
@@ -645,6 +646,14 @@ const struct setting settings[] = {
 	NUMBER("otlp.delay", SETTING_TIME, otlp_delay_ms, "1s", 10, HOUR_MS,
 	    "How long a span waits for others to go with it; 512 go at "
 	    "once."),
+
+	NUMBER("audit.keep", SETTING_INT, audit_keep, "100000", 0,
+	    INT64_C(1000000000),
+	    "Records of the audit log that are kept in Redis, about; the "
+	    "oldest go first. 0: none are written there."),
+	STRING("audit.file", audit_file, "",
+	    "File that gets each record too, a line each; it is opened for "
+	    "each, so it may be moved away at any time. Empty: none."),
 
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,

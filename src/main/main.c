@@ -19,6 +19,7 @@
 #include "conf/conf.h"
 #include "doctor/doctor.h"
 #include "doctor/parts.h"
+#include "main/audit_command.h"
 #include "main/decode_command.h"
 #include "main/mcp_command.h"
 #include "main/models_command.h"
@@ -33,6 +34,7 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] token --sub NAME [--ttl 1h] [--claim K=V]\n"
     "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
     "       agent-fpm [-c FILE] token revoke --jti ID | --user NAME\n"
+    "       agent-fpm [-c FILE] audit verify [FILE]\n"
     "       agent-fpm [-c FILE] mcp TEMPLATE SERVER [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] models [--check]\n"
@@ -199,6 +201,7 @@ static const struct {
 	const char *name;
 	command_f *run;
 } commands[] = {
+	{ "audit", audit_command },
 	{ "token", token_command },
 	{ "mcp", mcp_command },
 	{ "models", models_command },

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clk.h"
@@ -13,6 +14,7 @@
 #include "conf/conf.h"
 #include "main/revoke.h"
 #include "main/token.h"
+#include "store/audit.h"
 #include "store/revoked.h"
 #include "store/script.h"
 #include "store/store.h"
@@ -51,6 +53,23 @@ parse(int argc, char **argv, struct revoke *r)
 	return (r->jti == NULL) == (r->user == NULL) ? -1 : 0;
 }
 
+/* Who is at this host's command line did it. */
+static void
+audit(const struct conf *c, struct store *st, struct arena *a,
+    const struct revoke *r)
+{
+	struct audit_record rec = {
+		.act = "agent-fpm token revoke",
+		.from = arena_printf(a, "uid %d", (int)getuid()),
+		.what = r->jti != NULL ? "jti" : "user",
+		.detail = r->jti != NULL ? r->jti : r->user,
+	};
+	struct audit *au = audit_new(c, st);
+
+	audit_write(au, a, &rec);
+	audit_free(&au);
+}
+
 int
 revoke_command(const struct conf *c, int argc, char **argv)
 {
@@ -70,6 +89,8 @@ revoke_command(const struct conf *c, int argc, char **argv)
 	else
 		rc = revoked_add_user(
 		    st, a, r.user, clk_wall_ms() / 1000, r.keep_s, &err);
+	if (rc == 0)
+		audit(c, st, a, &r);
 	if (rc < 0)
 		fprintf(stderr, "agent-fpm: %s\n", err.text);
 	store_free(&st);

@@ -49,6 +49,7 @@
 #include "net/otlp.h"
 #include "net/webhook.h"
 #include "sandbox/client.h"
+#include "store/audit.h"
 #include "store/journal.h"
 #include "store/live.h"
 #include "store/redis_link.h"
@@ -251,6 +252,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 		return -1;
 	models_share(w->models, app->board);
 	app->store = store_new(c);
+	app->audit = audit_new(c, app->store);
 	worker_parts_new(w, c);
 	w->beat = loop_timer_new(w->loop, "beat", on_beat, w);
 	loop_timer_start(w->beat, 0, BEAT_MS);
@@ -414,6 +416,7 @@ worker_free(struct worker *w)
 	mcp_free(&w->mcp);
 	models_free(&w->models);
 	loop_free(&w->loop);
+	audit_free(&app->audit);
 	store_free(&app->store);
 	templates_free(&app->templates);
 	skills_free(&app->skills);
