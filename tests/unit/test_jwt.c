@@ -266,6 +266,89 @@ test_accepted(void **state)
 	}
 }
 
+static const struct jwt_options issuer = {
+	.user_prefix = "id:",
+	.tenant_claim = "org",
+	.roles_claim = "realm_access.roles",
+	.role = { [IDENTITY_APPROVER] = "boss", [IDENTITY_ADMIN] = "admin" },
+};
+
+#define ROLE(i) (1u << IDENTITY_##i)
+
+/* What else a token says of its user. */
+static void
+test_members(void **state)
+{
+	static const struct {
+		const char *claims, *tenant, *jti;
+		unsigned roles, scopes;
+		int64_t issued_s;
+	} rows[] = {
+		{ "", "", "", 0, 0, 0 },
+		{ ",\"org\":\"acme\",\"jti\":\"a-1\",\"iat\":1699999999.5",
+		    "id:acme", "a-1", 0, 0, 1699999999 },
+		{ ",\"org\":\"\"", "", "", 0, 0, 0 },
+		{ ",\"realm_access\":{\"roles\":[\"boss\",7,\"x\"]}", "", "",
+		    ROLE(APPROVER), 0, 0 },
+		{ ",\"realm_access\":{\"roles\":\"admin boss\"}", "", "",
+		    ROLE(APPROVER) | ROLE(ADMIN), 0, 0 },
+		/* A claim of that very name goes first. */
+		{ ",\"realm_access\":{\"roles\":\"admin\"},"
+		  "\"realm_access.roles\":\"\"",
+		    "", "", 0, 0, 0 },
+		{ ",\"roles\":\"admin\",\"realm_access\":\"roles\"", "", "", 0,
+		    0, 0 },
+		{ ",\"scope\":\"openid chat agents:read\"", "", "", 0,
+		    ROLE(CHAT) | ROLE(AGENTS_READ), 0 },
+		{ ",\"scp\":[\"chat\",null,\"chats\"]", "", "", 0, ROLE(CHAT),
+		    0 },
+		{ ",\"scope\":\"\",\"scp\":\"chat\"", "", "", 0, 0, 0 },
+		{ ",\"scope\":\"Chat chat: agents\"", "", "", 0, 0, 0 },
+	};
+	struct identity id;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (verify(&issuer,
+			arena_printf(arena, "{" SUB EXP "%s}", rows[i].claims),
+			&id, &err) < 0)
+			fail_msg("%s: %s", rows[i].claims, err.text);
+		assert_string_equal(id.user, "id:ada");
+		assert_string_equal(id.tenant, rows[i].tenant);
+		assert_string_equal(id.jti, rows[i].jti);
+		assert_int_equal(id.roles, rows[i].roles);
+		assert_int_equal(id.scopes, rows[i].scopes);
+		assert_int_equal(id.issued_s, rows[i].issued_s);
+	}
+}
+
+static void
+test_members_refused(void **state)
+{
+	static const char *const claims[] = { "\"jti\":\"\"", "\"jti\":7",
+		"\"jti\":null", "\"jti\":\"a b\"", "\"jti\":\"\\u00e9\"",
+		"\"org\":7", "\"org\":\"a b\"", "\"org\":[\"acme\"]" };
+	struct identity id;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(claims); i++)
+		if (verify(&issuer,
+			arena_printf(arena, "{" SUB EXP ",%s}", claims[i]), &id,
+			&err) == 0)
+			fail_msg("%s: accepted", claims[i]);
+	/* A user of 255 bytes is one only without what stands before it. */
+	for (int n = 252; n <= 253; n++) {
+		const char *user =
+		    arena_printf(arena, "{\"sub\":\"%0*d\"," EXP "}", n, 7);
+
+		assert_int_equal(
+		    n == 252 ? 0 : -1, verify(&issuer, user, &id, &err));
+		assert_int_equal(0, verify(&plain, user, &id, &err));
+	}
+}
+
 /* RFC 9068, which libjwt 1.10 refuses. */
 static void
 test_access_token(void **state)
@@ -359,6 +442,8 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_members),
+		cmocka_unit_test(test_members_refused),
 		cmocka_unit_test(test_access_token),
 		cmocka_unit_test(test_mint),
 		cmocka_unit_test(test_mint_refused),
