@@ -44,14 +44,24 @@
 
 #define MODEL_TOKENS_MAX 100000
 #define MODEL_BODY_MAX (64 << 20)
-#define MODEL_BODY_KEEP 65536 /* a larger body's memory is given back */
-#define MODEL_WHEEL 4096      /* slots of 1 ms */
+#define MODEL_END 1024   /* what is kept of a body, on either side */
+#define MODEL_WHEEL 4096 /* slots of 1 ms */
 #define MODEL_TAIL 1024
+
+/*
+ * Of a request's body its first and last bytes: the member model stands
+ * before the conversation or behind it, and who asks with long ones should not
+ * pay for copies of them here.
+ */
+struct body {
+	char first[MODEL_END + 1], last[MODEL_END + 1];
+	size_t first_len, last_len, len;
+};
 
 struct conn {
 	int fd;
 	struct http in;
-	struct buf body;    /* of the request */
+	struct body body;
 	struct buf pending; /* bytes behind the request that is answered */
 	int busy;           /* a response is being sent */
 	int keep;
@@ -219,7 +229,6 @@ conn_close(struct conn *c)
 	wheel_remove(c);
 	close(c->fd);
 	http_fini(&c->in);
-	buf_fini(&c->body);
 	buf_fini(&c->pending);
 	count.left += (uint64_t)c->busy;
 	count.open--;
@@ -345,20 +354,51 @@ response_plain(struct conn *c, const char *status)
 	    status, strlen(body), body);
 }
 
+static void
+body_clear(struct body *b)
+{
+	b->first_len = b->last_len = b->len = 0;
+	b->first[0] = b->last[0] = '\0';
+}
+
+static void
+body_add(struct body *b, const char *p, size_t len)
+{
+	size_t n = MODEL_END - b->first_len, drop;
+
+	b->len += len;
+	n = n < len ? n : len;
+	memcpy(b->first + b->first_len, p, n);
+	b->first_len += n;
+	b->first[b->first_len] = '\0';
+	p += n;
+	len -= n;
+	if (len > MODEL_END) {
+		p += len - MODEL_END;
+		len = MODEL_END;
+	}
+	drop =
+	    b->last_len + len > MODEL_END ? b->last_len + len - MODEL_END : 0;
+	memmove(b->last, b->last + drop, b->last_len - drop);
+	b->last_len -= drop;
+	memcpy(b->last + b->last_len, p, len);
+	b->last_len += len;
+	b->last[b->last_len] = '\0';
+}
+
 /* Tokens and rate: what the model's name says, else the options. */
 static void
 request_pace(struct conn *c)
 {
 	static const char member[] = "\"model\"";
-	const char *p = NULL;
+	const char *p = strstr(c->body.first, member);
 	int tokens;
 	double rate;
 
 	c->tokens = opt.tokens;
 	c->rate = opt.rate;
-	if (c->body.len > 0)
-		p = memmem(
-		    c->body.data, c->body.len, member, sizeof(member) - 1);
+	if (p == NULL)
+		p = strstr(c->body.last, member);
 	if (p == NULL || sscanf(p + sizeof(member) - 1, " : \"paced-%d-%lf\"",
 			     &tokens, &rate) != 2)
 		return;
@@ -389,9 +429,7 @@ response_start(struct conn *c)
 	} else {
 		response_plain(c, "404 Not Found");
 	}
-	if (c->body.cap > MODEL_BODY_KEEP)
-		buf_fini(&c->body);
-	buf_clear(&c->body);
+	body_clear(&c->body);
 	http_reset(&c->in, 1);
 }
 
@@ -402,7 +440,7 @@ request_body(void *arg, const char *p, size_t len)
 
 	if (c->body.len + len > MODEL_BODY_MAX)
 		return -1;
-	buf_add(&c->body, p, len);
+	body_add(&c->body, p, len);
 	return 0;
 }
 
