@@ -22,9 +22,13 @@ local WAIT_MS = 3600000 -- that one counts which waits
 turns = KEYS[4]
 
 -- The setting by which the user or the tenant has turns enough, or nil.
-local function turns_bound(clock)
+local function turns_bound()
 	local settings = { 'limits.turns_per_user', 'limits.tenant_turns' }
-	for i, zset in ipairs(turns and turn_zsets() or {}) do
+	if not turns then
+		return nil
+	end
+	local clock = clock_ms()
+	for i, zset in ipairs(turn_zsets()) do
 		local max = tonumber(ARGV[18 + i])
 		if max > 0 and redis.call('ZCOUNT', zset, clock, '+inf') >= max and
 		    not redis.call('ZSCORE', zset, base) then
@@ -98,12 +102,12 @@ end
 local parked = is_parked(f, held)
 local clock, waits
 if not held and not parked and room ~= 'forced' then
-	clock = clock_ms()
-	local enough = turns_bound(clock)
+	local enough = turns_bound()
 	if enough then
 		return { 'LIMIT', enough }
 	end
 	waits = room ~= 'now' or redis.call('EXISTS', queue) == 1
+	clock = waits and clock_ms()
 	if waits and not redis.call('ZSCORE', queue, base) then
 		local setting = queue_bound(clock)
 		if setting then
