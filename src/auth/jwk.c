@@ -27,11 +27,11 @@
 #include "auth/jwk.h"
 #include "auth/jws.h"
 #include "auth/jws_priv.h"
-#include "auth/words.h"
 #include "base/arena.h"
 #include "base/b64.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/words.h"
 
 #define NUMBER_MAX_BYTES 1024 /* RSA of 8192 bits */
 #define SECRET_MAX_BYTES 4096

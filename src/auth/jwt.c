@@ -20,10 +20,10 @@
 #include "auth/jws.h"
 #include "auth/jws_priv.h"
 #include "auth/jwt.h"
-#include "auth/words.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/words.h"
 
 const char *const identity_scopes[IDENTITY_SCOPES] = { "agents:read",
 	"agents:write", "chat", "approvals", "files:read", "files:write" };

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "model/chat_wire.h"
+#include "model/strict.h"
 
 /* ---- before the messages ---- */
 
@@ -198,8 +199,7 @@ add_schema(struct buf *b, const struct wire_request *rq)
 	json_add_str(b, "name", "answer");
 	json_add_raw(b, "schema", rq->schema, len);
 	json_add_bool(b, "strict",
-	    chat_schema_is_strict(
-		json_parse(a, rq->schema, len, JSON_DEPTH_MAX, NULL)));
+	    strict_fits(json_parse(a, rq->schema, len, JSON_DEPTH_MAX, NULL)));
 	json_close(b, '}');
 	json_close(b, '}');
 	arena_close(&a);

@@ -76,9 +76,4 @@ void chat_parts_write(struct buf *out, const struct chat_parts *p);
 const char *chat_result_text(struct arena *a, const struct wire_model *model,
     const struct json *result, int *media_r);
 
-/* ---- chat_schema.c ---- */
-
-/* Whether a JSON schema is one that OpenAI takes as strict. */
-int chat_schema_is_strict(const struct json *schema);
-
 #endif

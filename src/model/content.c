@@ -13,23 +13,13 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/words.h"
 #include "conf/conf.h"
 #include "model/content.h"
 #include "model/provider.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
 static const char *const image_types[] = { "image/jpeg", "image/png",
-	"image/gif", "image/webp" };
-
-static int
-is_of(const char *word, const char *const *words, size_t n)
-{
-	for (size_t i = 0; word != NULL && i < n; i++)
-		if (strcmp(words[i], word) == 0)
-			return 1;
-	return 0;
-}
+	"image/gif", "image/webp", NULL };
 
 /* Where the bytes are. */
 static int
@@ -66,7 +56,7 @@ image_check(const struct model *m, const struct json *block, struct err *err)
 	if (m->on_wire.quirks & MODEL_QUIRK_NO_IMAGES)
 		return err_set(err, ERR_INVALID,
 		    "message: the model %s takes no images", m->conf->label);
-	if (type != NULL && !is_of(type, image_types, COUNT(image_types)))
+	if (type != NULL && !words_list_has(image_types, type))
 		return err_set(err, ERR_INVALID,
 		    "message: an image is image/jpeg, image/png, image/gif or "
 		    "image/webp, not %.64s",

@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/words.h"
 #include "model/decode_priv.h"
 #include "model/gemini_priv.h"
 
@@ -35,14 +36,6 @@ gemini_member(const struct json *from, const char *name, enum json_type type,
 		return err_set(
 		    err, ERR_MODEL, "%s is not of its type in the event", name);
 	return 0;
-}
-
-static int
-is_one_of(const char *name, const char *const *names)
-{
-	while (*names != NULL && strcmp(*names, name) != 0)
-		names++;
-	return *names != NULL;
 }
 
 /* The signature of a part, or NULL. */
@@ -80,7 +73,8 @@ keep_native(struct model_decode *d, struct model_block *b,
 	if (id != NULL && *id != '\0')
 		json_add_str(&own, "id", id);
 	for (; m != NULL; m = json_next(m))
-		if (!json_is(m, JSON_NULL) && !is_one_of(json_name(m), said))
+		if (!json_is(m, JSON_NULL) &&
+		    !words_list_has(said, json_name(m)))
 			json_add_json(&own, json_name(m), m);
 	json_close(&own, '}');
 	if (own.len > 2)
@@ -186,7 +180,7 @@ part_data(const struct json *part)
 	const struct json *m = json_first(part);
 
 	while (m != NULL &&
-	       (json_is(m, JSON_NULL) || is_one_of(json_name(m), beside)))
+	       (json_is(m, JSON_NULL) || words_list_has(beside, json_name(m))))
 		m = json_next(m);
 	return m;
 }

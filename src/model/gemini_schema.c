@@ -18,6 +18,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "base/words.h"
 #include "model/gemini_wire_priv.h"
 
 #define REFS_DEEP 16
@@ -129,14 +130,6 @@ schema_copy(struct copying *c, const char *name, const struct json *j)
 	json_close(c->out, '}');
 }
 
-static int
-is_one_of(const char *name, const char *const *names)
-{
-	while (*names != NULL && strcmp(*names, name) != 0)
-		names++;
-	return *names != NULL;
-}
-
 /* A keyword's value: data, schemas by name, a schema, or a list of them. */
 static void
 keyword_copy(struct copying *c, const struct json *j)
@@ -148,10 +141,10 @@ keyword_copy(struct copying *c, const struct json *j)
 	const struct json *m = json_first(j);
 	const char *name = json_name(j);
 
-	if (is_one_of(name, data) ||
+	if (words_list_has(data, name) ||
 	    (!json_is(j, JSON_OBJECT) && !json_is(j, JSON_ARRAY))) {
 		json_add_json(c->out, name, j);
-	} else if (json_is(j, JSON_OBJECT) && !is_one_of(name, by_name)) {
+	} else if (json_is(j, JSON_OBJECT) && !words_list_has(by_name, name)) {
 		schema_copy(c, name, j);
 	} else {
 		int list = json_is(j, JSON_ARRAY);
@@ -219,7 +212,7 @@ schema_members(
 		return;
 	}
 	for (; m != NULL; m = json_next(m))
-		if (!is_one_of(json_name(m), dropped) &&
+		if (!words_list_has(dropped, json_name(m)) &&
 		    !is_beside(outer, json_name(m)))
 			keyword_copy(c, m);
 }

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "model/responses_wire_priv.h"
+#include "model/strict.h"
 #include "model/wire.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -52,7 +53,7 @@ add_format(
 		json_add_str(b, "name", "answer");
 		json_add_raw(b, "schema", rq->schema, len);
 		json_add_bool(b, "strict",
-		    responses_strict(
+		    strict_fits(
 			json_parse(a, rq->schema, len, JSON_DEPTH_MAX, NULL)));
 		arena_close(&a);
 	}

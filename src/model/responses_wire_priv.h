@@ -33,7 +33,4 @@ void responses_answer(struct wire_text *t, const struct json *content, int own);
 /* As model_wire.tools. */
 void responses_tools(struct buf *out, const char *tools, unsigned quirks);
 
-/* 1 if strict:true can be said of a schema, which may be NULL; else 0. */
-int responses_strict(const struct json *schema);
-
 #endif

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "model/chat_wire.h"
+#include "model/strict.h"
 #include "wire_run.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -707,7 +708,7 @@ test_strict(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(schemas); i++)
-		if (chat_schema_is_strict(json_parse(a, schemas[i].schema,
+		if (strict_fits(json_parse(a, schemas[i].schema,
 			strlen(schemas[i].schema), 32, NULL)) !=
 		    schemas[i].strict)
 			fail_msg("%s", schemas[i].schema);

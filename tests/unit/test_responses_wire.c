@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "model/responses_wire_priv.h"
+#include "model/strict.h"
 #include "wire_run.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -665,11 +666,11 @@ test_strict(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(strict_cases); i++) {
 		text = quoted(a, strict_cases[i].schema);
-		if (responses_strict(json_parse(a, text, strlen(text),
+		if (strict_fits(json_parse(a, text, strlen(text),
 			JSON_DEPTH_MAX, NULL)) != strict_cases[i].strict)
 			fail_msg("%s", text);
 	}
-	assert_false(responses_strict(NULL));
+	assert_false(strict_fits(NULL));
 	arena_close(&a);
 }
 
@@ -696,7 +697,7 @@ test_strict_size(void **state)
 			json_add_str(&b, NULL, arena_printf(a, "p%d", i));
 		json_close(&b, ']');
 		json_close(&b, '}');
-		assert_int_equal(responses_strict(json_parse(
+		assert_int_equal(strict_fits(json_parse(
 				     a, b.data, b.len, JSON_DEPTH_MAX, NULL)),
 		    n == 100);
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Lists as texts: claims of tokens and values of settings have them so. */
+/* Lists of words: as texts, which claims and settings are, and as arrays. */
 #include "config.h"
 
 #include <string.h>
 
-#include "auth/words.h"
+#include "base/words.h"
 
 int
 words_have(const char *text, const char *word)
@@ -16,5 +16,14 @@ words_have(const char *text, const char *word)
 		if (n == strlen(word) && memcmp(text, word, n) == 0)
 			return 1;
 	}
+	return 0;
+}
+
+int
+words_list_has(const char *const *list, const char *word)
+{
+	for (; word != NULL && *list != NULL; list++)
+		if (strcmp(*list, word) == 0)
+			return 1;
 	return 0;
 }
