@@ -110,6 +110,9 @@ int api_files_copy(
 /* Deletes the copy for an agent that did not come to be. */
 void api_files_drop(struct api_call *c, const char *agent);
 
+/* 0, or -1 and ERR_OVERLOAD if the pool was told to take no new messages. */
+int api_check_drained(const struct app *app, struct err *err);
+
 /* 1 if Accept admits type. */
 int api_accepts(const struct api_call *c, const char *type);
 

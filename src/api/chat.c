@@ -134,7 +134,8 @@ accept_message(struct api_call *c, struct store_accepted *acc,
 
 	memset(&m, 0, sizeof(m));
 	buf_init(&content, c->arena);
-	if (api_body_message(c, &content, err) < 0 ||
+	if (api_check_drained(app, err) < 0 ||
+	    api_body_message(c, &content, err) < 0 ||
 	    body_on_busy(c, &m.on_busy, err) < 0 ||
 	    body_options(c, &m.options, err) < 0 ||
 	    api_idem_key(c, &m.idem_key, err) < 0)

@@ -15,6 +15,8 @@
 #include "conf/conf.h"
 #include "store/tickets.h"
 
+#define DRAINED_RETRY_S 5
+
 const char *
 api_worker_state(int state)
 {
@@ -97,12 +99,25 @@ health_get(void *call, struct err *err)
 }
 
 int
+api_check_drained(const struct app *app, struct err *err)
+{
+	if (!scoreboard_is_drained(app->board))
+		return 0;
+	err_set(err, ERR_OVERLOAD,
+	    "an administrator has drained this server: it takes no new "
+	    "messages for now");
+	err->retry_after_s = DRAINED_RETRY_S;
+	return -1;
+}
+
+int
 ready_get(void *call, struct err *err)
 {
 	struct api_call *c = call;
 	int64_t us;
 
-	if (store_ping(c->app->store, c->arena, &us, err) < 0)
+	if (api_check_drained(c->app, err) < 0 ||
+	    store_ping(c->app->store, c->arena, &us, err) < 0)
 		return -1;
 	http_json(c->rs, 200);
 	buf_lit(&c->rs->body, "{\"status\":\"ready\"}");

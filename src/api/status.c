@@ -45,6 +45,7 @@ const struct status_field status_fields[] = {
 	FIELD(status, "finished turns", "finishedTurns", turns_done),
 	FIELD(status, "open streams", "openStreams", viewers),
 	FIELD(status, "redis up", "redisUp", redis_up),
+	FIELD(status, "drained", "drained", drained),
 	{ NULL, NULL, 0 },
 };
 
@@ -125,6 +126,7 @@ look_at_pool(struct status *s, struct app *app)
 	s->active_requests = metric_total(METRIC_REQUESTS_ACTIVE);
 	s->turns_done = metric_total(METRIC_TURNS);
 	s->redis_up = metric_total(METRIC_REDIS_UP);
+	s->drained = scoreboard_is_drained(app->board);
 	for (size_t i = 0; i < s->worker_count; i++)
 		look_at_worker(s, &s->workers[i],
 		    scoreboard_row(app->board, (int)i), now_ms);
@@ -152,6 +154,19 @@ look_closer(struct status *s, struct arena *a)
 	qsort(s->running, s->running_count, sizeof(*s->running), by_age);
 }
 
+void
+status_look(struct app *app, struct arena *a, int full, struct status *s_r)
+{
+	*s_r = (struct status){ .now_us = clk_mono_us() };
+	s_r->worker_count = (size_t)scoreboard_workers(app->board);
+	s_r->workers =
+	    arena_alloc(a, s_r->worker_count * sizeof(*s_r->workers));
+	memset(s_r->workers, 0, s_r->worker_count * sizeof(*s_r->workers));
+	look_at_pool(s_r, app);
+	if (full)
+		look_closer(s_r, a);
+}
+
 /* ---- the form ---- */
 
 static int
@@ -171,18 +186,13 @@ int
 status_get(void *call, struct err *err)
 {
 	struct api_call *c = call;
-	struct status s = { .now_us = clk_mono_us() };
+	struct status s;
 	struct buf *b = &c->rs->body;
 	int full = http_query(c->rq, "full") != NULL;
 
 	if (api_check_admin(c, err) < 0)
 		return -1;
-	s.worker_count = (size_t)scoreboard_workers(c->app->board);
-	s.workers = arena_alloc(c->arena, s.worker_count * sizeof(*s.workers));
-	memset(s.workers, 0, s.worker_count * sizeof(*s.workers));
-	look_at_pool(&s, c->app);
-	if (full)
-		look_closer(&s, c->arena);
+	status_look(c->app, c->arena, full, &s);
 	http_header_add(c->rs, "Cache-Control", "no-store");
 	http_header_add(c->rs, "Vary", "Accept");
 	http_json(c->rs, 200);

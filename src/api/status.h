@@ -46,12 +46,16 @@ struct status {
 	int64_t started_ms; /* wall time */
 	int64_t since_s, accepted, active_requests, request_threads;
 	int64_t idle, active, total; /* workers */
-	int64_t restarts, turns, turns_done, viewers, redis_up;
+	int64_t restarts, turns, turns_done, viewers, redis_up, drained;
 	struct status_worker *workers;
 	size_t worker_count;
 	struct running_turn *running; /* oldest first; some of a worker */
 	size_t running_count;
 };
+
+/* As things are now, in the arena; full: memory and turns too. */
+void status_look(
+    struct app *app, struct arena *a, int full, struct status *s_r);
 
 /* A number, as the text and JSON call it. */
 struct status_field {
@@ -76,6 +80,9 @@ const char *status_time(struct arena *a, int64_t ms);
 void status_add_text(
     struct buf *b, const struct status *s, struct arena *a, int full);
 void status_add_json(struct buf *b, const struct status *s, int full);
+
+/* Only the turns, as elements of an array. */
+void status_add_json_turns(struct buf *b, const struct status *s);
 void status_add_html(
     struct buf *b, const struct status *s, struct arena *a, int full);
 

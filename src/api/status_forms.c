@@ -104,6 +104,13 @@ json_turn(struct buf *b, const struct status *s, const struct running_turn *t)
 	json_close(b, '}');
 }
 
+void
+status_add_json_turns(struct buf *b, const struct status *s)
+{
+	for (size_t i = 0; i < s->running_count; i++)
+		json_turn(b, s, &s->running[i]);
+}
+
 static void
 json_full(struct buf *b, const struct status *s)
 {
@@ -120,8 +127,7 @@ json_full(struct buf *b, const struct status *s)
 	}
 	json_close(b, ']');
 	json_open(b, "turns", '[');
-	for (size_t i = 0; i < s->running_count; i++)
-		json_turn(b, s, &s->running[i]);
+	status_add_json_turns(b, s);
 	json_close(b, ']');
 }
 

@@ -28,6 +28,7 @@
 /* What stands behind the rows. */
 struct board_tail {
 	_Atomic int used; /* rows */
+	_Atomic int drained;
 	struct board_endpoint endpoints[BOARD_ENDPOINTS];
 };
 
@@ -153,6 +154,18 @@ void
 scoreboard_use(struct scoreboard *sb, int rows)
 {
 	atomic_store(&sb->tail->used, rows);
+}
+
+int
+scoreboard_is_drained(const struct scoreboard *sb)
+{
+	return atomic_load(&sb->tail->drained);
+}
+
+void
+scoreboard_drain(struct scoreboard *sb, int on)
+{
+	atomic_store(&sb->tail->drained, on);
 }
 
 struct board_worker *

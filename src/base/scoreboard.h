@@ -67,6 +67,10 @@ void scoreboard_use(struct scoreboard *sb, int rows);
 
 struct board_worker *scoreboard_row(struct scoreboard *sb, int slot);
 
+/* Whether the pool takes no new messages; and says so from now on. */
+int scoreboard_is_drained(const struct scoreboard *sb);
+void scoreboard_drain(struct scoreboard *sb, int on);
+
 /* The one of that name, the same for all processes; NULL if there are too
  * many. */
 struct board_endpoint *scoreboard_endpoint(

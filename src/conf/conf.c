@@ -468,6 +468,13 @@ conf_check_pairs(struct reader *r)
 		buf_puts(r->problems,
 		    "listen is too long for a unix socket (107 bytes)\n");
 	}
+	if (*c->ctl_socket != '\0' && strcmp(c->ctl_socket, "none") != 0 &&
+	    (c->ctl_socket[0] != '/' || strlen(c->ctl_socket) > 107)) {
+		complain(r);
+		buf_puts(r->problems, "ctl.socket must be the absolute path of "
+				      "a unix socket, of at "
+				      "most 107 bytes, or none\n");
+	}
 }
 
 /* All of an open file or, with fd < 0, of the file at path. 0 or -1. */

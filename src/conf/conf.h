@@ -75,6 +75,7 @@ struct conf {
 	char *listen_group;
 	int64_t listen_mode;
 	int64_t listen_backlog;
+	char *ctl_socket;
 	int64_t workers; /* 0: one per core */
 	int64_t pm;      /* enum scale_mode */
 	int64_t pm_max_children, pm_start_servers;

@@ -35,6 +35,7 @@
 
 const struct setting_section setting_sections[] = {
 	{ "", "The pool", 0 },
+	{ "ctl", "agent-fpm ctl, for the administrator", 0 },
 	{ "jwt", "Who may come in", 0 },
 	{ "issuer", "Who else signs tokens: identity providers", 1 },
 	{ "store", "Redis", 0 },
@@ -134,6 +135,12 @@ const struct setting settings[] = {
 	    "Origins, separated by spaces, whose pages may call the API from "
 	    "a browser (https://app.example.org). Empty: only the site's own "
 	    "pages. * is any."),
+
+	STRING("ctl.socket", ctl_socket, "",
+	    "The unix socket of agent-fpm ctl, with mode 0600: it answers root "
+	    "and the user of the pool alone. Empty: the path of listen with "
+	    ".ctl behind it, and the pool goes on without if it cannot be "
+	    "made. none: there is none. Another one takes a restart."),
 
 	STRING("jwt.secret_file", jwt_secret_file, "",
 	    "File with the shared secret of HS256, HS384 or HS512 tokens, at "

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "conf/conf.h"
+#include "ctl/ctl.h"
 #include "doctor/doctor.h"
 #include "doctor/parts.h"
 #include "main/audit_command.h"
@@ -39,6 +40,8 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] models [--check]\n"
     "       agent-fpm [-c FILE] doctor\n"
+    "       agent-fpm [-c FILE] ctl [--json] status | turns | drain | undrain\n"
+    "       agent-fpm [-c FILE] ctl [--json] kick TURN | AGENT\n"
     "       agent-fpm decode --api API [--provider NAME] FILE\n"
     "       agent-fpm --settings man|sample\n"
     "\n"
@@ -123,7 +126,8 @@ command_run(const char *path, int foreground)
 	return master_run(c, conf_fd, ready_fd);
 }
 
-/* --successor FILE SOCKET: how a master starts the one after it. */
+/* --successor FILE SOCKET CTL: how a master starts the one after it; an
+ * older one gives no CTL. */
 static int
 command_successor(int argc, char **argv)
 {
@@ -131,7 +135,7 @@ command_successor(int argc, char **argv)
 	struct err err;
 	int conf_fd;
 
-	if (argc != 4)
+	if (argc != 4 && argc != 5)
 		return usage_error();
 	c = conf_load_for("agent-fpm", argv[2], -1);
 	if (c == NULL)
@@ -144,7 +148,7 @@ command_successor(int argc, char **argv)
 		conf_free(&c);
 		return EX_CONFIG;
 	}
-	return master_succeed(c, conf_fd, argv[3]);
+	return master_succeed(c, conf_fd, argv[3], argc == 5 ? argv[4] : "");
 }
 
 /* --check FILE: how the master looks at a configuration, in descriptor 3. */
@@ -205,6 +209,7 @@ static const struct {
 	{ "token", token_command },
 	{ "mcp", mcp_command },
 	{ "models", models_command },
+	{ "ctl", ctl_command },
 };
 
 static int

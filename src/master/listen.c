@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The listening socket: a unix socket, because libfcgi is no match for a
- * hostile peer; its mode is the fence around it.
+ * hostile peer; its mode is the fence around it. And that of agent-fpm ctl,
+ * which workers answer: the master only makes it and hands it on.
  */
 #include "config.h"
 
@@ -23,6 +24,7 @@
 #include "master/listen.h"
 
 #define FIRST_PASSED_FD 3
+#define CTL_BACKLOG 16
 
 static int
 fd_set_flags(int fd, struct err *err)
@@ -70,9 +72,18 @@ listener_inherit(struct listener *l, struct err *err)
 	return fd_set_flags(l->fd, err) < 0 ? -1 : 1;
 }
 
+/* A socket to be made. */
+struct place {
+	const char *setting, *path;
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+	int backlog;
+};
+
 /* Removes a socket file that nobody listens on. */
 static int
-stale_remove(const struct sockaddr_un *sa, struct err *err)
+stale_remove(const char *setting, const struct sockaddr_un *sa, struct err *err)
 {
 	struct stat st;
 	int fd, rc;
@@ -81,7 +92,7 @@ stale_remove(const struct sockaddr_un *sa, struct err *err)
 		return 0;
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, ERR_CONFIG,
-		    "listen: %s exists and is no socket", sa->sun_path);
+		    "%s: %s exists and is no socket", setting, sa->sun_path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_set(
@@ -90,9 +101,9 @@ stale_remove(const struct sockaddr_un *sa, struct err *err)
 	close(fd);
 	if (rc == 0)
 		return err_set(err, ERR_CONFIG,
-		    "listen: another process serves %s; stop it or choose "
+		    "%s: another process serves %s; stop it or choose "
 		    "another path",
-		    sa->sun_path);
+		    setting, sa->sun_path);
 	unlink(sa->sun_path);
 	return 0;
 }
@@ -124,48 +135,45 @@ owner_ids(const struct conf *c, uid_t *uid_r, gid_t *gid_r, struct err *err)
 
 /* Owner and mode before listen(2): nobody can connect in between. */
 static int
-socket_publish(
-    int fd, const struct sockaddr_un *sa, const struct conf *c, struct err *err)
+socket_publish(int fd, const struct sockaddr_un *sa, const struct place *p,
+    struct err *err)
 {
-	const char *path = sa->sun_path;
-	uid_t uid;
-	gid_t gid;
 	mode_t old;
 	int rc;
 
-	if (owner_ids(c, &uid, &gid, err) < 0 || stale_remove(sa, err) < 0)
+	if (stale_remove(p->setting, sa, err) < 0)
 		return -1;
 	old = umask(0177);
 	rc = bind(fd, (const struct sockaddr *)sa, sizeof(*sa));
 	umask(old);
 	if (rc < 0)
-		return err_set(
-		    err, ERR_CONFIG, "listen: %s: %s", path, strerror(errno));
-	if (((uid != (uid_t)-1 || gid != (gid_t)-1) &&
-		chown(path, uid, gid) < 0) ||
-	    chmod(path, (mode_t)c->listen_mode) < 0 ||
-	    listen(fd, (int)c->listen_backlog) < 0) {
-		err_set(
-		    err, ERR_CONFIG, "listen: %s: %s", path, strerror(errno));
-		unlink(path);
+		return err_set(err, ERR_CONFIG, "%s: %s: %s", p->setting,
+		    p->path, strerror(errno));
+	if (((p->uid != (uid_t)-1 || p->gid != (gid_t)-1) &&
+		chown(p->path, p->uid, p->gid) < 0) ||
+	    chmod(p->path, p->mode) < 0 || listen(fd, p->backlog) < 0) {
+		err_set(err, ERR_CONFIG, "%s: %s: %s", p->setting, p->path,
+		    strerror(errno));
+		unlink(p->path);
 		return -1;
 	}
 	return 0;
 }
 
 static int
-listener_bind(const struct conf *c, struct listener *l, struct err *err)
+listener_bind(const struct place *p, struct listener *l, struct err *err)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", c->listen);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", p->path);
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return err_set(
 		    err, ERR_INTERNAL, "socket: %s", strerror(errno));
 	if (fd_set_flags(l->fd, err) < 0 ||
-	    socket_publish(l->fd, &sa, c, err) < 0) {
+	    socket_publish(l->fd, &sa, p, err) < 0) {
 		close(l->fd);
+		l->fd = -1;
 		return -1;
 	}
 	snprintf(l->path, sizeof(l->path), "%s", sa.sun_path);
@@ -175,13 +183,53 @@ listener_bind(const struct conf *c, struct listener *l, struct err *err)
 int
 listener_open(const struct conf *c, struct listener *l, struct err *err)
 {
+	struct place p = { .setting = "listen",
+		.path = c->listen,
+		.mode = (mode_t)c->listen_mode,
+		.backlog = (int)c->listen_backlog };
 	int rc;
 
 	memset(l, 0, sizeof(*l));
 	rc = listener_inherit(l, err);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	return listener_bind(c, l, err);
+	if (owner_ids(c, &p.uid, &p.gid, err) < 0)
+		return -1;
+	return listener_bind(&p, l, err);
+}
+
+void
+listener_ctl_path(const struct conf *c, char path_r[108])
+{
+	*path_r = '\0';
+	if (strcmp(c->ctl_socket, "none") == 0)
+		return;
+	if (*c->ctl_socket != '\0')
+		snprintf(path_r, 108, "%s", c->ctl_socket);
+	else if (snprintf(path_r, 108, "%s.ctl", c->listen) >= 108)
+		*path_r = '\0';
+}
+
+int
+listener_open_ctl(const struct conf *c, struct listener *l, struct err *err)
+{
+	struct place p = { .setting = "ctl.socket",
+		.uid = (uid_t)-1,
+		.gid = (gid_t)-1,
+		.mode = 0600,
+		.backlog = CTL_BACKLOG };
+	char path[108];
+
+	memset(l, 0, sizeof(*l));
+	l->fd = -1;
+	listener_ctl_path(c, path);
+	p.path = path;
+	if (*path == '\0' || listener_bind(&p, l, err) == 0)
+		return 0;
+	if (*c->ctl_socket != '\0')
+		return -1;
+	log_warn("%s; the pool goes on without agent-fpm ctl", err->text);
+	return 0;
 }
 
 int
@@ -200,6 +248,8 @@ listener_adopt(int fd, const char *path, struct listener *l, struct err *err)
 void
 listener_close(struct listener *l)
 {
+	if (l->fd < 0)
+		return;
 	close(l->fd);
 	if (!l->inherited)
 		unlink(l->path);

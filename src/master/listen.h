@@ -27,6 +27,17 @@ int listener_open(const struct conf *c, struct listener *l, struct err *err);
 int listener_adopt(
     int fd, const char *path, struct listener *l, struct err *err);
 
+/*
+ * Binds the socket of agent-fpm ctl, which only its owner may connect to. 0;
+ * l->fd is -1 if there is none, by the configuration or because its default
+ * path is none that can be bound (logged). -1 and ERR_CONFIG.
+ */
+int listener_open_ctl(
+    const struct conf *c, struct listener *l, struct err *err);
+
+/* Its path, "" if there is none; the caller's 108 bytes. */
+void listener_ctl_path(const struct conf *c, char path_r[108]);
+
 /* Closes it and, if it was bound here, removes the file. */
 void listener_close(struct listener *l);
 

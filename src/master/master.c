@@ -55,6 +55,7 @@ struct master {
 	struct reload *reload;
 	struct status status;
 	struct listener listener;
+	struct listener ctl; /* fd -1: there is none */
 	struct upgrade next; /* the master that is to take over */
 	struct upgrade old;  /* the one that this one takes over from */
 	int exit_code;
@@ -139,8 +140,8 @@ master_upgrade(struct master *m)
 		log_warn("upgrade: workers are being replaced; ask again");
 		return;
 	}
-	if (upgrade_start(&m->next, &m->listener, pool_conf(m->pool)->file,
-		clk_mono_ms(), &err) < 0) {
+	if (upgrade_start(&m->next, &m->listener, &m->ctl,
+		pool_conf(m->pool)->file, clk_mono_ms(), &err) < 0) {
 		log_error("upgrade: %s; this one goes on", err.text);
 		m->next.pid = 0;
 		return;
@@ -154,7 +155,8 @@ master_hand_over(struct master *m)
 {
 	log_info("upgrade: pid %d takes over", (int)m->next.pid);
 	notify_send("MAINPID=%d", (int)m->next.pid);
-	m->listener.inherited = 1; /* its file is the next one's */
+	/* Their files are the next one's. */
+	m->listener.inherited = m->ctl.inherited = 1;
 	master_enter(m, MASTER_FINISHING);
 }
 
@@ -168,7 +170,7 @@ master_take_over(struct master *m)
 		upgrade_tell_ready(&m->old);
 	} else if (pool_deaths(m->pool) > 0) {
 		log_error("upgrade: a worker died; the old program goes on");
-		m->listener.inherited = 1;
+		m->listener.inherited = m->ctl.inherited = 1;
 		m->exit_code = EX_SOFTWARE;
 		master_enter(m, MASTER_TERMINATING);
 	}
@@ -244,23 +246,26 @@ master_tick(struct master *m)
 static void
 master_loop(struct master *m)
 {
-	struct pollfd pfd[4] = { { .events = POLLIN }, { .events = POLLIN },
-		{ .events = POLLIN }, { .events = POLLIN } };
+	struct pollfd pfd[5] = { { .events = POLLIN }, { .events = POLLIN },
+		{ .events = POLLIN }, { .events = POLLIN },
+		{ .events = POLLIN } };
+	int awaits;
 
 	while (m->state == MASTER_NORMAL || pool_running(m->pool) > 0) {
 		pfd[0].fd = m->signal_fd;
 		pfd[1].fd = m->next.fd;
 		pfd[2].fd = m->old.fd;
-		pfd[3].fd =
-		    pool_awaits_connection(m->pool) ? m->listener.fd : -1;
-		if (poll(pfd, 4, master_timeout_ms(m)) < 0 && errno != EINTR)
+		awaits = pool_awaits_connection(m->pool);
+		pfd[3].fd = awaits ? m->listener.fd : -1;
+		pfd[4].fd = awaits ? m->ctl.fd : -1;
+		if (poll(pfd, 5, master_timeout_ms(m)) < 0 && errno != EINTR)
 			log_error("poll: %s", strerror(errno));
 		master_signalled(m);
 		if (pfd[1].revents != 0 && upgrade_hear(&m->next))
 			master_hand_over(m);
 		if (pfd[2].revents != 0 && upgrade_hear_look(&m->old))
 			pool_look(m->pool);
-		if (pfd[3].revents != 0)
+		if (pfd[3].revents != 0 || pfd[4].revents != 0)
 			pool_connection(m->pool);
 		master_reap(m);
 		master_tick(m);
@@ -332,9 +337,10 @@ master_serve(struct master *m, struct conf *c, int conf_fd, int ready_fd)
 	struct listener *l = &m->listener;
 	struct err err;
 
-	m->pool = pool_new(c, conf_fd, l->fd, &err);
+	m->pool = pool_new(c, conf_fd, l->fd, m->ctl.fd, &err);
 	if (m->pool == NULL) {
 		listener_close(l);
+		listener_close(&m->ctl);
 		return fail(&err);
 	}
 	m->reload = reload_new(m->pool);
@@ -349,6 +355,7 @@ master_serve(struct master *m, struct conf *c, int conf_fd, int ready_fd)
 	upgrade_close(&m->next);
 	upgrade_close(&m->old);
 	listener_close(l);
+	listener_close(&m->ctl);
 	close(m->signal_fd);
 	return m->exit_code;
 }
@@ -357,7 +364,7 @@ static int
 master_init(struct master *m, struct err *err)
 {
 	memset(m, 0, sizeof(*m));
-	m->next.fd = m->old.fd = -1;
+	m->next.fd = m->old.fd = m->listener.fd = m->ctl.fd = -1;
 	log_name_set("master");
 	notify_init();
 	raise_fd_limit();
@@ -372,7 +379,9 @@ master_run(struct conf *c, int conf_fd, int ready_fd)
 	struct err err;
 
 	if (master_init(&m, &err) < 0 ||
-	    listener_open(c, &m.listener, &err) < 0) {
+	    listener_open(c, &m.listener, &err) < 0 ||
+	    listener_open_ctl(c, &m.ctl, &err) < 0) {
+		listener_close(&m.listener);
 		conf_free(&c);
 		close(conf_fd);
 		return fail(&err);
@@ -380,14 +389,25 @@ master_run(struct conf *c, int conf_fd, int ready_fd)
 	return master_serve(&m, c, conf_fd, ready_fd);
 }
 
+/* The one that was passed, or if there is none one of its own. */
+static int
+succeed_ctl(
+    const struct conf *c, const char *path, struct listener *l, struct err *err)
+{
+	return *path == '\0' ? listener_open_ctl(c, l, err)
+			     : listener_adopt(SUCCESSOR_FD_CTL, path, l, err);
+}
+
 int
-master_succeed(struct conf *c, int conf_fd, const char *path)
+master_succeed(
+    struct conf *c, int conf_fd, const char *path, const char *ctl_path)
 {
 	struct master m;
 	struct err err;
 
 	if (master_init(&m, &err) < 0 ||
-	    listener_adopt(SUCCESSOR_FD_LISTEN, path, &m.listener, &err) < 0) {
+	    listener_adopt(SUCCESSOR_FD_LISTEN, path, &m.listener, &err) < 0 ||
+	    succeed_ctl(c, ctl_path, &m.ctl, &err) < 0) {
 		conf_free(&c);
 		close(conf_fd);
 		return fail(&err);

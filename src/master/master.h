@@ -15,8 +15,9 @@ int master_run(struct conf *c, int conf_fd, int ready_fd);
 /*
  * The same for a master that takes over from another one, with descriptors
  * as enum successor_fd (upgrade.h) has them; path is the socket's file, which
- * it owns from then on, or "".
+ * it owns from then on, or ""; ctl_path that of agent-fpm ctl.
  */
-int master_succeed(struct conf *c, int conf_fd, const char *path);
+int master_succeed(
+    struct conf *c, int conf_fd, const char *path, const char *ctl_path);
 
 #endif

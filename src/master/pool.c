@@ -177,6 +177,7 @@ next_takes_over(struct pool *p, int64_t now_ms)
 	p->now = p->next;
 	p->next = NULL;
 	p->reload = POOL_RELOADED;
+	scoreboard_drain(p->board, 0);
 	generation_leave(p, old, SIGQUIT, now_ms);
 	hurry_oldest(p, now_ms);
 }
@@ -215,13 +216,15 @@ pool_reload_state(const struct pool *p)
 /* ---- the pool ---- */
 
 struct pool *
-pool_new(struct conf *c, int conf_fd, int listen_fd, struct err *err)
+pool_new(
+    struct conf *c, int conf_fd, int listen_fd, int ctl_fd, struct err *err)
 {
 	struct pool *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
 		abort();
 	p->listen_fd = listen_fd;
+	p->ctl_fd = ctl_fd;
 	p->starting = 1;
 	p->reload = POOL_RELOADED;
 	p->alive[0] = p->alive[1] = p->metrics_fd = -1;

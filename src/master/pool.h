@@ -15,6 +15,7 @@ enum worker_fd {
 	WORKER_FD_CONF,
 	WORKER_FD_ALIVE, /* reads EOF when the master is gone */
 	WORKER_FD_METRICS,
+	WORKER_FD_CTL, /* if there is one: agent-fpm ctl connects to it */
 	WORKER_FD_END
 };
 
@@ -26,11 +27,12 @@ struct pool;
 
 /*
  * A pool whose first generation is that of conf, with none running yet.
- * listen_fd stays the caller's. c and conf_fd, which holds its text, are the
- * pool's from here, whatever comes of it.
+ * listen_fd
+ * and ctl_fd (-1: none) stay the caller's. c and conf_fd, which holds its text,
+ * are the pool's from here, whatever comes of it.
  */
 struct pool *pool_new(
-    struct conf *c, int conf_fd, int listen_fd, struct err *err);
+    struct conf *c, int conf_fd, int listen_fd, int ctl_fd, struct err *err);
 void pool_free(struct pool **p_p);
 
 /*

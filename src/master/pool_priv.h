@@ -46,7 +46,7 @@ struct slot {
 
 struct pool {
 	struct scoreboard *board;
-	int listen_fd, metrics_fd;
+	int listen_fd, ctl_fd, metrics_fd;
 	int alive[2]; /* the write end is the master's, and never written */
 	int starting;
 	int used; /* slots, from the first, that were ever taken */

@@ -79,8 +79,9 @@ slot_spawn(struct pool *p, struct slot *s, int64_t now_ms, struct err *err)
 		.argv = argv,
 		.env = environ,
 		.fds = { p->listen_fd, scoreboard_fd(p->board), s->gen->conf_fd,
-		    p->alive[0], p->metrics_fd },
-		.fd_count = WORKER_FD_END - WORKER_FD_LISTEN,
+		    p->alive[0], p->metrics_fd, p->ctl_fd },
+		.fd_count = (p->ctl_fd < 0 ? WORKER_FD_CTL : WORKER_FD_END) -
+			    WORKER_FD_LISTEN,
 		.blocked = 1, /* none is lost while it begins */
 	};
 	struct board_worker *row = scoreboard_row(p->board, i);

@@ -34,18 +34,21 @@
 #define READY_MS 60000
 
 static int
-spawn_successor(struct upgrade *u, const struct listener *l, const char *file,
-    int fd, struct err *err)
+spawn_successor(struct upgrade *u, const struct listener *l,
+    const struct listener *ctl, const char *file, int fd, struct err *err)
 {
 	char name[] = "agent-fpm", option[] = "--successor";
 	char *path = process_path(), *conf = strdup(file);
 	char *socket_path = strdup(l->inherited ? "" : l->path);
-	char *argv[] = { name, option, conf, socket_path, NULL };
+	char *ctl_path = strdup(ctl->fd < 0 ? "" : ctl->path);
+	char *argv[] = { name, option, conf, socket_path, ctl_path, NULL };
 	struct spawn sp = {
 		.path = path,
 		.argv = argv,
-		.fds = { l->fd, fd },
-		.fd_count = SUCCESSOR_FD_END - SUCCESSOR_FD_LISTEN,
+		.fds = { l->fd, fd, ctl->fd },
+		.fd_count =
+		    (ctl->fd < 0 ? SUCCESSOR_FD_CTL : SUCCESSOR_FD_END) -
+		    SUCCESSOR_FD_LISTEN,
 	};
 
 	notify_export(1);
@@ -55,12 +58,14 @@ spawn_successor(struct upgrade *u, const struct listener *l, const char *file,
 	free(path);
 	free(conf);
 	free(socket_path);
+	free(ctl_path);
 	return u->pid < 0 ? -1 : 0;
 }
 
 int
-upgrade_start(struct upgrade *u, const struct listener *l, const char *file,
-    int64_t now_ms, struct err *err)
+upgrade_start(struct upgrade *u, const struct listener *l,
+    const struct listener *ctl, const char *file, int64_t now_ms,
+    struct err *err)
 {
 	int fds[2], rc;
 
@@ -68,7 +73,7 @@ upgrade_start(struct upgrade *u, const struct listener *l, const char *file,
 		fds) < 0)
 		return err_set(
 		    err, ERR_INTERNAL, "socketpair: %s", strerror(errno));
-	rc = spawn_successor(u, l, file, fds[1], err);
+	rc = spawn_successor(u, l, ctl, file, fds[1], err);
 	close(fds[1]);
 	if (rc < 0) {
 		close(fds[0]);

@@ -12,6 +12,7 @@ struct listener;
 enum successor_fd {
 	SUCCESSOR_FD_LISTEN = 3,
 	SUCCESSOR_FD_PARENT, /* a socket to the master that started it */
+	SUCCESSOR_FD_CTL,    /* if there is one */
 	SUCCESSOR_FD_END
 };
 
@@ -27,8 +28,9 @@ struct upgrade {
 };
 
 /* Starts a successor with the configuration at file. 0 or -1. */
-int upgrade_start(struct upgrade *u, const struct listener *l, const char *file,
-    int64_t now_ms, struct err *err);
+int upgrade_start(struct upgrade *u, const struct listener *l,
+    const struct listener *ctl, const char *file, int64_t now_ms,
+    struct err *err);
 
 /* A child died. 1 it was a successor that does not serve yet: logged. */
 int upgrade_reaped(struct upgrade *u, pid_t pid, int status);

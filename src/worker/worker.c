@@ -6,6 +6,7 @@
  *   turn threads      src/agent/runner.c, for steps of turns that block
  *   loop thread       turns, fetch, journal, hub, the two links to Redis
  *   keeper thread     keeper.c
+ *   control thread    control.c, for agent-fpm ctl
  *   this thread       waits for a signal, or for the master to be gone
  *
  * SIGQUIT: accepts no more, lets turns finish for drain_timeout. SIGTERM, or
@@ -58,6 +59,7 @@
 #include "stream/hub.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
+#include "worker/control.h"
 #include "worker/keeper.h"
 #include "worker/sample.h"
 #include "worker/worker.h"
@@ -80,6 +82,7 @@ struct worker {
 	struct models *models;
 	struct acceptor *acceptor;
 	struct keeper *keeper;
+	struct control *control; /* NULL: there is none */
 	struct loop_timer *beat;
 	struct sample sample;
 	int signal_fd;
@@ -435,6 +438,7 @@ worker_stop(struct worker *w, int sig)
 	log_info("stopping, %d turns run", runner_running(app->runner));
 	scoreboard_row(app->board, app->slot)->state = BOARD_DRAINING;
 	keeper_stop(w->keeper);
+	control_stop(&w->control);
 	acceptor_stop(&w->acceptor);
 	runner_drain(app->runner);
 	if (sig == SIGQUIT)
@@ -454,15 +458,17 @@ worker_run(const struct conf *c, int slot)
 	struct worker w;
 	char name[32];
 	struct err err;
-	int sig;
+	int sig, ctl_fd;
 
 	memset(&w, 0, sizeof(w));
 	snprintf(name, sizeof(name), "worker-%d", slot);
 	log_name_set(name);
 	prctl(PR_SET_NAME, "agent-fpm"); /* else it is the exec's: exe */
 	prctl(PR_SET_DUMPABLE, 0);
-	for (int fd = WORKER_FD_LISTEN; fd < WORKER_FD_END; fd++)
+	for (int fd = WORKER_FD_LISTEN; fd < WORKER_FD_CTL; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	ctl_fd =
+	    fcntl(WORKER_FD_CTL, F_SETFD, FD_CLOEXEC) < 0 ? -1 : WORKER_FD_CTL;
 	/* libfcgi would wait up to 2 s for nginx to close first. */
 	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "20", 1);
 	w.signal_fd = signals_open();
@@ -478,6 +484,7 @@ worker_run(const struct conf *c, int slot)
 	keeper_start(w.keeper);
 	w.acceptor = acceptor_start(
 	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
+	w.control = control_start(&w.app, ctl_fd);
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
 	log_info("ready");
 	do {

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: MIT
+"""agent-fpm ctl: what an administrator asks of a pool, and does to the data of a user."""
+
+import json
+import os
+import pwd
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from stack import BINARY
+from test_tools import LIST, calls
+from waiting import scaled, wait_for
+
+
+def ctl(stack, *words, **options):
+    """A run of it."""
+    argv = [BINARY, "-c", stack.path("agent-fpm.conf"), "ctl", *words]
+    return subprocess.run(argv, env=stack.pool_env(), capture_output=True, text=True, timeout=scaled(60), check=False, **options)
+
+
+def said(stack, *words):
+    """What it prints, when all is well."""
+    got = ctl(stack, *words)
+    assert got.returncode == 0 and not got.stderr, got
+    return got.stdout
+
+
+def told(stack, *words):
+    return json.loads(said(stack, "--json", *words))
+
+
+# ---- the pool ----
+
+def test_status_and_turns(stack_factory):
+    stack = stack_factory(workers=2, without_nginx=True)
+    lines = dict(line.split(":", 1) for line in said(stack, "status").splitlines())
+    assert lines["total processes"].strip() == "2" and lines["drained"].strip() == "0"
+    assert told(stack, "status")["totalProcesses"] == 2 and told(stack, "turns") == []
+    assert said(stack, "turns") == ""
+
+
+def test_kick(site):
+    """Wherever the turn runs: by its id, or by the agent's. The end is said; one that is over is not there."""
+    agent = site.user("bob").agent()
+    for word in ("turn", "agent"):
+        turn = agent.say("slow 600")["turn"]
+        with agent.follow() as view:
+            view.wait_for(lambda f, t=turn: t in f.turns)
+            running = [t for t in told(site, "turns") if t["turn"] == turn]
+            assert running and running[0]["agent"] == agent.id and running[0]["user"] == agent.user.name
+            assert turn in said(site, "turns")
+            assert told(site, "kick", {"turn": turn, "agent": agent.id}[word]) == {"agent": agent.id, "turn": turn}
+            view.wait(turn)
+            assert view.dones[turn] == "interrupted"
+        wait_for(lambda t=turn: t not in said(site, "turns"))
+        got = ctl(site, "kick", turn)
+        assert got.returncode != 0 and "no turn" in got.stderr, got
+    for word, text in ((agent.id, "no turn of"), ("agt_aaaaaaaaaaaaaaaaaaaaaaaaaa", "there is no agent")):
+        got = ctl(site, "kick", word)
+        assert got.returncode != 0 and text in got.stderr, got
+
+
+def test_kick_of_a_turn_that_waits_for_a_human(stack_factory):
+    """It is in no process: the agent names it."""
+    stack = stack_factory(workers=1, scenarios=calls("^plan$", {"call": "todo_write", "input": {"todos": LIST}}))
+    agent = stack.user("ann").agent(tools=["todo_write"], permission={"mode": "approval"})
+    turn = agent.say("plan")["turn"]
+    agent.asked()
+    assert told(stack, "turns") == []
+    assert told(stack, "kick", agent.id)["turn"] == turn
+    agent.wait_idle()
+    assert agent.page()["events"][-1]["reason"] == "interrupted"
+
+
+def test_drain(stack_factory):
+    """What runs goes on; what is new is refused, until it is undone or the pool reloads."""
+    stack = stack_factory(workers=2)
+    user = stack.user("ann")
+    agent, other = user.agent(), user.agent()
+    turn = agent.say("slow 40")["turn"]
+    got = told(stack, "drain")
+    assert got["drained"] is True
+    refused = other.post_message("hello")
+    assert refused.status == 503 and refused.headers["Retry-After"] and "drained" in refused.json["detail"]
+    assert stack.http("GET", "/ready").status == 503 and stack.http("GET", "/health").status == 200
+    assert told(stack, "status")["drained"] == 1
+    with agent.follow() as view:
+        view.wait(turn)
+        assert view.dones[turn] == "completed"
+    assert told(stack, "undrain") == {"drained": False, "runningTurns": 0}
+    assert other.answer("hello") == "echo: hello" and stack.http("GET", "/ready").status == 200
+    assert "ctl: drain" in stack.log() and "ctl: undrain" in stack.log()
+    told(stack, "drain")
+    os.kill(stack.master, signal.SIGHUP)
+    wait_for(lambda: stack.http("GET", "/ready").status == 200, 20, "a reload does not end the drain")
+
+
+def test_the_socket(stack_factory):
+    """It is the owner's alone, lives as long as the pool, and does not take nonsense."""
+    stack = stack_factory(workers=1, without_nginx=True)
+    path = stack.fcgi_path + ".ctl"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+    def ask(data):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(scaled(20))
+            s.connect(path)
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            return s.makefile("rb").read().decode()
+
+    assert ask(b"status\n").startswith("ok\n")
+    assert ask(b"json status\n").startswith("ok\n{")
+    for bad in (b"", b"status", b"x" * 4096, b"sta\0tus\n", b"nope\n", b"json\n", b"kick\n"):
+        assert ask(bad).startswith("error "), bad
+    assert said(stack, "status")
+    stack.kill_worker()
+    wait_for(lambda: ctl(stack, "status").returncode == 0, 10, "the heir does not answer")
+    os.kill(stack.master, signal.SIGQUIT)
+    stack._pool.wait()
+    assert not os.path.exists(path)
+    got = ctl(stack, "status")
+    assert got.returncode == 75 and "is the pool running" in got.stderr, got
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+def test_another_user(stack_factory):
+    """Neither the mode nor the kernel's word lets another user in."""
+    stack = stack_factory(workers=1, without_nginx=True)
+    path, nobody = stack.fcgi_path + ".ctl", pwd.getpwnam("nobody").pw_uid
+    code = ("import socket, sys\ns = socket.socket(socket.AF_UNIX)\ntry:\n    s.connect(sys.argv[1])\n"
+            "except PermissionError:\n    sys.exit('closed')\ns.sendall(b'drain\\n')\nprint(s.makefile().read())")
+    for mode, text in ((0o600, "closed"), (0o666, "only root and the user of the pool may ask")):
+        os.chmod(path, mode)
+        got = subprocess.run(["/usr/bin/python3", "-c", code, path], user=nobody, capture_output=True, text=True, timeout=scaled(20), check=False)
+        assert text in got.stdout + got.stderr, got
+    assert told(stack, "status")["drained"] == 0
+
+
+def test_an_upgrade_takes_the_socket_along(stack_factory):
+    stack = stack_factory(workers=1, without_nginx=True)
+    old = stack.upgrade()
+    assert old.wait(20) == 0
+    assert told(stack, "status")["totalProcesses"] == 1
+    assert stat.S_IMODE(os.stat(stack.fcgi_path + ".ctl").st_mode) == 0o600
+
+
+def test_settings(stack_factory):
+    stack = stack_factory(workers=1, without_nginx=True, conf={"ctl.socket": "none"})
+    got = ctl(stack, "status")
+    assert got.returncode == 78 and "ctl.socket" in got.stderr, got
+    assert not os.path.exists(stack.fcgi_path + ".ctl")
+    stack.conf["ctl.socket"] = stack.path("none", "ctl")
+    stack.write_conf()
+    got = subprocess.run([BINARY, "-F", "-c", stack.path("agent-fpm.conf")], env=stack.pool_env(), capture_output=True, text=True, timeout=scaled(20), check=False)
+    assert got.returncode == 78, got
+    for words in ([], ["nope"], ["kick"], ["status", "now"], ["--json"]):
+        assert ctl(stack, *words).returncode == 64, words
