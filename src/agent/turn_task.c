@@ -116,7 +116,7 @@ child_create(struct turn_call *c, struct arena *a, struct err *err)
 		.id = c->child,
 		.name = json_get_str(c->args, "description"),
 		.metadata = "",
-		.tenant = "",
+		.tenant = t->lease.tenant,
 		.depth = depth,
 		.task = arena_printf(a, "%s %s", t->lease.agent, c->id),
 		.workspace = turn_workspace(t),

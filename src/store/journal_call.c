@@ -79,7 +79,8 @@ call_write(struct call *c, const char *prev)
 
 	log_script(p, log, SCRIPT_COMMIT,
 	    5 + 2 * c->frame_count + (begins ? 3 : 0) +
-		(c->commit != NULL ? c->commit->ops.argc : 0));
+		(c->commit != NULL ? c->commit->usage.argc + c->commit->ops.argc
+				   : 0));
 	redis_arg(p, log->lease);
 	redis_arg(p, prev);
 	redis_arg(p, log->journal->keep);
@@ -98,6 +99,7 @@ call_write(struct call *c, const char *prev)
 		log->streaming = 1;
 	}
 	if (c->commit != NULL) {
+		redis_args(p, &c->commit->usage);
 		redis_args(p, &c->commit->ops);
 		log->streaming = 0;
 	}

@@ -4,18 +4,18 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "store/journal_commit.h"
-
-#define USAGE_KEPT_S (400 * 86400) /* a year and a month */
 
 void
 journal_commit_init(struct journal_commit *c, struct arena *a)
 {
 	memset(c, 0, sizeof(*c));
 	c->arena = a;
+	redis_args_init(&c->usage, a);
 	redis_args_init(&c->ops, a);
 }
 
@@ -104,12 +104,12 @@ journal_op_park(struct journal_commit *c, int64_t deadline_ms)
 }
 
 static void
-add_number(struct journal_commit *c, size_t n)
+add_number(struct redis_args *args, int64_t n)
 {
 	char text[24];
 
 	redis_args_add(
-	    &c->ops, text, (size_t)snprintf(text, sizeof(text), "%zu", n));
+	    args, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, n));
 }
 
 void
@@ -118,33 +118,41 @@ journal_op_window(struct journal_commit *c, const char *segment, size_t safe,
 {
 	redis_args_add(&c->ops, "W", 1);
 	redis_args_add(&c->ops, segment, strlen(segment));
-	add_number(c, safe);
-	add_number(c, count);
+	add_number(&c->ops, (int64_t)safe);
+	add_number(&c->ops, (int64_t)count);
 	for (size_t i = 0; i < count; i++)
 		redis_args_add(&c->ops, docs[i], strlen(docs[i]));
 }
 
 void
-journal_op_usage(struct journal_commit *c, const char *key, const char *model,
-    const int64_t count[STORE_COUNTS])
+journal_op_usage(struct journal_commit *c, const struct store_bill *bill)
 {
-	char text[24];
-	size_t words = 0;
+	struct redis_args *args = &c->usage;
+	int words = 0;
 
+	if (args->argc > 0)
+		abort(); /* the script takes one */
 	for (int i = 0; i < STORE_COUNTS; i++)
-		words += count[i] > 0 ? 2 : 0;
-	redis_args_add(&c->ops, "U", 1);
-	redis_args_add(&c->ops, key, strlen(key));
-	add_number(c, USAGE_KEPT_S);
-	redis_args_add(&c->ops, model, strlen(model));
-	add_number(c, words);
+		words += bill->count[i] > 0 ? 2 : 0;
+	redis_args_add(args, "U", 1);
+	redis_args_add(args, bill->model, strlen(bill->model));
+	add_number(args, bill->tokens);
+	add_number(
+	    args, bill->count[STORE_COST] > 0 ? bill->count[STORE_COST] : 0);
+	add_number(args, (int64_t)bill->place_count);
+	add_number(args, words);
+	for (size_t i = 0; i < bill->place_count; i++) {
+		const struct store_bill_place *p = &bill->places[i];
+
+		redis_args_add(args, p->key, strlen(p->key));
+		add_number(args, p->kept_s);
+	}
 	for (int i = 0; i < STORE_COUNTS; i++) {
 		const char *name = store_count_name((enum store_count)i);
 
-		if (count[i] <= 0)
+		if (bill->count[i] <= 0)
 			continue;
-		redis_args_add(&c->ops, name, strlen(name));
-		redis_args_add(&c->ops, text,
-		    (size_t)snprintf(text, sizeof(text), "%" PRId64, count[i]));
+		redis_args_add(args, name, strlen(name));
+		add_number(args, bill->count[i]);
 	}
 }

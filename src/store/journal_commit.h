@@ -38,8 +38,9 @@ struct journal_commit {
 	struct arena *arena;
 	struct journal_event *events;
 	int event_count, event_cap;
-	struct redis_args ops; /* of commit.lua, by journal_op_* */
-	int ends;              /* by journal_op_final */
+	struct redis_args usage; /* of commit.lua, by journal_op_usage */
+	struct redis_args ops;   /* by the others */
+	int ends;                /* by journal_op_final */
 	/* It must not close the log. The events are shown after it. */
 	void (*on_done)(void *ctx, struct journal_commit *c);
 	void *ctx;
@@ -86,10 +87,8 @@ void journal_op_steer(struct journal_commit *c);
 void journal_op_window(struct journal_commit *c, const char *segment,
     size_t safe, const char *const *docs, size_t count);
 
-/* What the user has used with a call: added to a day's hash (store_usage_key).
- * The first count, STORE_CALLS, is not 0. */
-void journal_op_usage(struct journal_commit *c, const char *key,
-    const char *model, const int64_t count[STORE_COUNTS]);
+/* What a call has used; at most one of a commit. */
+void journal_op_usage(struct journal_commit *c, const struct store_bill *bill);
 
 /* A human, or a sub-agent, is asked about a call; the answer is applied, or not
  * wanted. */

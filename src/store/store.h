@@ -65,9 +65,7 @@ struct store_agent {
 	const char *permission; /* JSON, or "" */
 	const char *todos;      /* JSON of the list, or "" */
 	const char *tenant;     /* of its owner; create alone */
-	int64_t created_ms;
-	int64_t updated_ms;
-	int64_t version;
+	int64_t created_ms, updated_ms, version;
 	const char *state;  /* READY, PRE_MODEL, STREAMING ... */
 	const char *turn;   /* "" if none runs */
 	int64_t messages;   /* in the history */
@@ -160,11 +158,10 @@ struct store_lease {
 	char base[JOURNAL_BASE_SIZE];
 	char value[LEASE_SIZE];
 	char user[256];
-	char turn[40];
-	char segment[40];
+	char tenant[128]; /* "" none */
+	char turn[40], segment[40];
 	int64_t version; /* of the agent's info */
-	int64_t step;
-	int64_t resumes;
+	int64_t step, resumes;
 	int64_t tokens;   /* that the turn has used */
 	int64_t depth;    /* 0, or how many agents stand above this one */
 	char task[128];   /* "AGENT CALL" that the turn works for, or "" */
@@ -175,9 +172,7 @@ struct store_lease {
 	const char *const *docs; /* its last ones, if few are new */
 	size_t doc_count;
 	int has_info; /* version is not the one that the caller knew: */
-	const char *prompt;
-	const char *model;
-	const char *template;
+	const char *prompt, *model, *template;
 	const char *tools;        /* JSON array of names, or "" */
 	const char *permission;   /* JSON, or "" */
 	const char *workspace;    /* whose files it works on; "" its own */

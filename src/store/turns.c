@@ -52,7 +52,8 @@ enum started {
 	STARTED_TASK,
 	STARTED_STATE,
 	STARTED_CALL_IDS,
-	STARTED_LINEAGE
+	STARTED_LINEAGE,
+	STARTED_TENANT
 };
 
 static void
@@ -75,6 +76,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	snprintf(out->value, sizeof(out->value), "%" PRId64 ":%s",
 	    f[STARTED_EPOCH].number, holder);
 	copy_text(out->user, sizeof(out->user), &f[STARTED_OWNER]);
+	copy_text(out->tenant, sizeof(out->tenant), &f[STARTED_TENANT]);
 	copy_text(out->turn, sizeof(out->turn), &f[STARTED_TURN]);
 	copy_text(out->segment, sizeof(out->segment), &f[STARTED_TAIL]);
 	out->version = strtoll(redis_text(&f[STARTED_VERSION]), NULL, 10);

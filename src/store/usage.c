@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What users have used: a hash for each of their days, with fields COUNT:MODEL.
- * Commits count (the operation U of commit.lua), so that no crash loses or
- * doubles anything; here it is read.
+ * What users and tenants have used: a hash for each of their days and months,
+ * with fields COUNT:MODEL, and tokens and cost of all models. Commits count
+ * (the operation U of commit.lua), so that no crash loses or doubles anything;
+ * here is where, and here it is read.
  */
 #include "config.h"
 
@@ -15,7 +16,7 @@
 #include "base/arena.h"
 #include "store/store_priv.h"
 
-#define DAY_S 86400
+#define KEPT_S (400 * INT64_C(86400)) /* a year and a month */
 
 static const char *const counts[STORE_COUNTS] = {
 	[STORE_CALLS] = "calls",
@@ -33,26 +34,50 @@ store_count_name(enum store_count i)
 	return counts[i];
 }
 
-void
-store_day(int64_t wall_ms, char out[STORE_DAY_SIZE])
+/* The time in parts, so many days or months before it. */
+static struct tm
+moved(int64_t wall_ms, int days, int months)
 {
 	time_t at = (time_t)(wall_ms / 1000);
 	struct tm tm;
 
 	gmtime_r(&at, &tm);
-	strftime(out, STORE_DAY_SIZE, "%Y-%m-%d", &tm);
+	tm.tm_mday = months > 0 ? 1 : tm.tm_mday - days;
+	tm.tm_mon -= months;
+	at = timegm(&tm);
+	gmtime_r(&at, &tm);
+	return tm;
 }
 
-const char *
-store_usage_key(
-    struct store *st, struct arena *a, const char *user, const char *day)
+void
+store_day(int64_t wall_ms, int before, char out[STORE_PERIOD_SIZE])
 {
-	return store_key(
-	    st, a, "user:%s:usage:%s", store_user_part(a, user), day);
+	struct tm tm = moved(wall_ms, before, 0);
+
+	strftime(out, STORE_PERIOD_SIZE, "%Y-%m-%d", &tm);
 }
+
+void
+store_month(int64_t wall_ms, int before, char out[STORE_PERIOD_SIZE])
+{
+	struct tm tm = moved(wall_ms, 0, before);
+
+	strftime(out, STORE_PERIOD_SIZE, "%Y-%m", &tm);
+}
+
+static const char *
+key_of(struct store *st, struct arena *a, const struct store_account *who,
+    const char *period)
+{
+	return store_key(st, a, "%s:%s:usage:%s",
+	    who->is_tenant ? "tenant" : "user", store_user_part(a, who->name),
+	    period);
+}
+
+/* ---- reading ---- */
 
 static struct store_usage *
-usage_of(struct store_day_usage *d, const char *model)
+usage_of(struct store_used *d, const char *model)
 {
 	struct store_usage *u = d->models;
 
@@ -63,15 +88,15 @@ usage_of(struct store_day_usage *d, const char *model)
 
 /* A field COUNT:MODEL and its value. */
 static void
-take_field(struct arena *a, struct store_day_usage *d, const char *field,
-    const char *value)
+take_field(
+    struct arena *a, struct store_used *d, const char *field, const char *value)
 {
 	const char *model = strchr(field, ':');
 	struct store_usage *u;
 	size_t n;
 
 	if (model == NULL)
-		return; /* a newer version's */
+		return; /* of all models */
 	n = (size_t)(model++ - field);
 	for (int i = 0; i < STORE_COUNTS; i++) {
 		if (strlen(counts[i]) != n || memcmp(counts[i], field, n) != 0)
@@ -89,24 +114,53 @@ take_field(struct arena *a, struct store_day_usage *d, const char *field,
 }
 
 int
-store_usage_days(struct store *st, struct arena *a, const char *user,
-    int64_t wall_ms, int days, struct store_day_usage *out, struct err *err)
+store_used_read(struct store *st, struct arena *a,
+    const struct store_account *who, int64_t wall_ms, int day_count,
+    struct store_used *days, int month_count, struct store_used *months,
+    struct err *err)
 {
 	const struct redis_reply *r;
+	struct store_used *u;
 	struct redis_pipe p;
 
 	redis_pipe_init(&p, a);
-	for (int i = 0; i < days; i++) {
-		memset(&out[i], 0, sizeof(out[i]));
-		store_day(wall_ms - (int64_t)i * DAY_S * 1000, out[i].day);
-		redis_cmd(&p, "HGETALL",
-		    store_usage_key(st, a, user, out[i].day), NULL);
+	for (int i = 0; i < day_count + month_count; i++) {
+		u = i < day_count ? &days[i] : &months[i - day_count];
+		memset(u, 0, sizeof(*u));
+		if (i < day_count)
+			store_day(wall_ms, i, u->period);
+		else
+			store_month(wall_ms, i - day_count, u->period);
+		redis_cmd(&p, "HGETALL", key_of(st, a, who, u->period), NULL);
 	}
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
-	for (int i = 0; i < days; i++)
+	for (int i = 0; i < day_count + month_count; i++) {
+		u = i < day_count ? &days[i] : &months[i - day_count];
 		for (size_t k = 0; k + 1 < r[i].count; k += 2)
-			take_field(a, &out[i], redis_text(&r[i].items[k]),
+			take_field(a, u, redis_text(&r[i].items[k]),
 			    redis_text(&r[i].items[k + 1]));
+	}
 	return 0;
+}
+
+/* ---- counting ---- */
+
+void
+store_bill_address(struct store *st, struct arena *a, const char *user,
+    const char *tenant, int64_t wall_ms, struct store_bill *bill)
+{
+	const struct store_account who[] = { { user, 0 }, { tenant, 1 } };
+	char day[STORE_PERIOD_SIZE], month[STORE_PERIOD_SIZE];
+
+	store_day(wall_ms, 0, day);
+	store_month(wall_ms, 0, month);
+	for (int i = 0; i < (*tenant == '\0' ? 1 : 2); i++) {
+		bill->places[bill->place_count++] =
+		    (struct store_bill_place){ key_of(st, a, &who[i], day),
+			    KEPT_S };
+		bill->places[bill->place_count++] =
+		    (struct store_bill_place){ key_of(st, a, &who[i], month),
+			    KEPT_S };
+	}
 }

@@ -2,6 +2,7 @@
 #ifndef STORE_USAGE_H
 #define STORE_USAGE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct arena;
@@ -21,32 +22,69 @@ enum store_count {
 	STORE_COUNTS
 };
 
-#define STORE_DAY_SIZE 12
+/* "calls", "input" ...: members of GET /api/usage, and of the hashes. */
+const char *store_count_name(enum store_count i);
 
-/* Of a model, on a day. */
+/* ---- what was used ---- */
+
+#define STORE_PERIOD_SIZE 12
+
+/* The day or month of a wall time, so many before it, UTC: "2026-11-21",
+ * "2026-11". */
+void store_day(int64_t wall_ms, int before, char out[STORE_PERIOD_SIZE]);
+void store_month(int64_t wall_ms, int before, char out[STORE_PERIOD_SIZE]);
+
+/* Who uses it. */
+struct store_account {
+	const char *name;
+	int is_tenant;
+};
+
+/* Of a model, in a day or month. */
 struct store_usage {
 	const char *model;
 	int64_t count[STORE_COUNTS];
 	struct store_usage *next;
 };
 
-struct store_day_usage {
-	char day[STORE_DAY_SIZE];
+struct store_used {
+	char period[STORE_PERIOD_SIZE];
 	struct store_usage *models;
 };
 
-/* "calls", "input" ...: members of GET /api/usage, and of the hashes. */
-const char *store_count_name(enum store_count i);
+/*
+ * The days and months up to those of wall_ms, the newest first, into days and
+ * months, as many as are asked for. What there is is the arena's. Blocks for
+ * the store. 0 or -1.
+ */
+int store_used_read(struct store *st, struct arena *a,
+    const struct store_account *who, int64_t wall_ms, int day_count,
+    struct store_used *days, int month_count, struct store_used *months,
+    struct err *err);
 
-/* The day of a wall time, UTC: "2026-11-21". */
-void store_day(int64_t wall_ms, char out[STORE_DAY_SIZE]);
+/* ---- what a call adds ---- */
 
-/* The key of a user's day; the arena's. */
-const char *store_usage_key(
-    struct store *st, struct arena *a, const char *user, const char *day);
+/* A hash that it is added to. */
+struct store_bill_place {
+	const char *key;
+	int64_t kept_s;
+};
 
-/* The days up to that of wall_ms, the newest first, into out. 0 or -1. */
-int store_usage_days(struct store *st, struct arena *a, const char *user,
-    int64_t wall_ms, int days, struct store_day_usage *out, struct err *err);
+#define STORE_BILL_PLACES 4
+
+struct store_bill {
+	const char *model; /* its name in the configuration */
+	int64_t count[STORE_COUNTS];
+	int64_t tokens; /* of all models, in one number */
+	struct store_bill_place places[STORE_BILL_PLACES];
+	size_t place_count;
+};
+
+/*
+ * Adds the places of the day and the month of wall_ms, of the user and of the
+ * tenant, "" for none. Their keys are the arena's.
+ */
+void store_bill_address(struct store *st, struct arena *a, const char *user,
+    const char *tenant, int64_t wall_ms, struct store_bill *bill);
 
 #endif

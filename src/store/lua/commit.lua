@@ -15,8 +15,10 @@
 --   W SEGMENT SAFE N DOC ...
 --                   the history is these documents from here on, and the
 --                   turn's begin at SAFE; what it was becomes a window
---   U KEY SECONDS MODEL N COUNT NUMBER ...
---                   what the user has used today, N words of it
+--   U MODEL TOKENS COST HASHES N KEY SECONDS ... COUNT NUMBER ...
+--                   what a call has used, N words of it, added to so many
+--                   hashes, which are kept for SECONDS; the first of all
+--                   operations
 --   I               messages that are for this turn go into its history, and
 --                   the reminders
 --   F HOW           the turn is over, its last event says so: begins the next
@@ -180,6 +182,61 @@ if steered and op_at_end == 'F' then
 	written = n - 1
 end
 
+-- What U adds to its hashes is reckoned before anything is written. From 2^53 on
+-- Lua's numbers are not exact, Redis's are.
+local EXACT = 9007199254740992
+
+local function sum_up(plan, field, was, more)
+	local now = (was or 0) + more
+	if now < EXACT then
+		plan.set[#plan.set + 1] = field
+		plan.set[#plan.set + 1] = string.format('%.0f', now)
+	else
+		plan.large[#plan.large + 1] = { field, more }
+	end
+end
+
+local function plan_usage(i)
+	local fields, adds, plans = { 'tokens', 'cost' }, {}, {}
+	local hashes, words = tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
+	local counts = i + 6 + 2 * hashes
+	adds[1], adds[2] = ARGV[i + 2], ARGV[i + 3]
+	for k = counts, counts + words - 1, 2 do
+		fields[#fields + 1] = ARGV[k] .. ':' .. ARGV[i + 1]
+		adds[#adds + 1] = ARGV[k + 1]
+	end
+	for at = i + 6, counts - 1, 2 do
+		local was = redis.call('HMGET', ARGV[at], unpack(fields))
+		local plan = { key = ARGV[at], set = {}, large = {},
+		    seconds = not was[1] and ARGV[at + 1] }
+		for f, field in ipairs(fields) do
+			sum_up(plan, field, was[f], adds[f])
+		end
+		plans[#plans + 1] = plan
+	end
+	return plans, counts + words
+end
+
+local function count_usage(plans)
+	for _, plan in ipairs(plans) do
+		if plan.set[1] then
+			redis.call('HSET', plan.key, unpack(plan.set))
+		end
+		for _, large in ipairs(plan.large) do
+			redis.call('HINCRBY', plan.key, unpack(large))
+		end
+		if plan.seconds then
+			redis.call('EXPIRE', plan.key, plan.seconds)
+		end
+	end
+end
+
+local i = 6 + 2 * n
+local plans = {}
+if ARGV[i] == 'U' then
+	plans, i = plan_usage(i)
+end
+
 local refused = add_events(written)
 if refused then
 	return string.find(refused.err, 'equal or smaller') and
@@ -187,18 +244,9 @@ if refused then
 end
 local out = events_given({}, written)
 
-local function count_usage(day, seconds, model, at, words)
-	for k = at, at + words - 1, 2 do
-		local now = redis.call('HINCRBY', day, ARGV[k] .. ':' .. model,
-		    ARGV[k + 1])
-		if k == at and now == 1 then
-			redis.call('EXPIRE', day, seconds)
-		end
-	end
-end
+count_usage(plans)
 
 local result, fields = { 'OK' }, {}
-local i = 6 + 2 * n
 while i <= #ARGV do
 	local op = ARGV[i]
 	if op == 'S' then
@@ -224,10 +272,6 @@ while i <= #ARGV do
 	elseif op == 'D' then
 		redis.call('HDEL', key('approvals'), ARGV[i + 1])
 		i = i + 2
-	elseif op == 'U' then
-		local count = tonumber(ARGV[i + 4])
-		count_usage(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], i + 5, count)
-		i = i + 5 + count
 	elseif op == 'P' then
 		result = why_not_park()
 		if not result then

@@ -268,7 +268,7 @@ local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
-	    'depth', 'task', 'lineage', 'reminders', 'last')
+	    'depth', 'task', 'lineage', 'reminders', 'last', 'tenant')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8] or '', epoch = tonumber(v[9] or 0), calls = v[10] or '',
@@ -276,7 +276,8 @@ local function agent_read()
 	    before = tonumber(v[13] or 0), safe = tonumber(v[14] or 0),
 	    context = v[15] or '', depth = tonumber(v[16] or 0),
 	    task = v[17] or '', lineage = v[18] or '',
-	    reminders = v[19] or '', last = v[20] or '' }
+	    reminders = v[19] or '', last = v[20] or '',
+	    tenant = v[21] or '' }
 end
 
 -- A turn that waits for a human or a sub-agent: nobody holds the agent, and
@@ -358,7 +359,7 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more, f.todos, records, decided, f.tokens,
 	    f.context, f.depth, f.task, f.state, f.calls,
-	    f.lineage }
+	    f.lineage, f.tenant }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there
