@@ -128,10 +128,13 @@ check_print(const struct check *k)
 		putchar('\n');
 		return 0;
 	}
-	printf("ok    %s: %s answered in %" PRId64 " ms, %" PRId64
-	       " tokens in, %" PRId64 " out\n",
-	    label, *r->model == '\0' ? model_on_wire(k->model)->id : r->model,
-	    k->ended_ms - k->began_ms, r->usage.input, r->usage.output);
+	printf("ok    %s: %s answered in %" PRId64 " ms", label,
+	    *r->model == '\0' ? model_on_wire(k->model)->id : r->model,
+	    k->ended_ms - k->began_ms);
+	if (r->usage.input >= 0 && r->usage.output >= 0)
+		printf(", %" PRId64 " tokens in, %" PRId64 " out",
+		    r->usage.input, r->usage.output);
+	putchar('\n');
 	return 1;
 }
 
