@@ -14,7 +14,7 @@ export class ApiError extends Error {
   }
   /** May the same request succeed if it is simply repeated? */
   get passing() {
-    return [502, 503, 504].includes(this.status);
+    return [502, 503, 504].includes(this.status) || (this.status === 429 && this.retryAfter !== null);
   }
 }
 

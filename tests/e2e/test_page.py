@@ -288,3 +288,16 @@ def test_a_question_survives_a_reload_and_is_denied(asking):
     asking.click(".tool-question [data-decision=deny]")
     asking.wait(lambda: [state for _, state, _ in tools(asking)] == ["denied"], lambda: str(tools(asking)))
     asking.wait(lambda: ("assistant", "It is made.") in asking.texts())
+
+
+def test_a_limit_makes_a_message_wait(driver, stack_factory):
+    """Who writes faster than limits.chats allows sees the answers all the same, a moment later."""
+    page = Page(driver, stack_factory(conf={"limits.chats": "60/1m burst=1"}))
+    page.user = f"eve-{uuid.uuid4().hex[:8]}"
+    page.sign_in(page.user)
+    page.create("Fast")
+    for text in ("one", "two", "three"):
+        page.say(text)
+        page.answered(*dialogue(*("one", "two", "three")[:("one", "two", "three").index(text) + 1]))
+    counts = page.site.http("GET", "/metrics").body.decode()
+    assert re.search(r'agent_fpm_requests_total{route="POST /api/agents/:id/\w+",code="4xx"} [1-9]', counts), counts
