@@ -28,6 +28,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 BARE = """
 	server {{
 		listen 127.0.0.1:{port} reuseport backlog=4096;
+		access_log {log} agent_fpm;
 		location /v1/ {{
 			proxy_pass http://127.0.0.1:{model};
 			proxy_buffering off;
@@ -123,9 +124,10 @@ class Bench:
         conf = subprocess.run(["sh", f"{ROOT}/nginx/private.sh", self.dir, str(self.https), str(self.http),
                                self.path("s"), f"{ROOT}/www", self.path("cert"), self.path("key"), "limits=off",
                                "http=serve"], check=True, capture_output=True, text=True, cwd=ROOT).stdout
-        at = conf.index("http {") + len("http {")
+        at = conf.rindex("}")  # of http, behind the format of the log
+        bare = BARE.format(port=self.bare, model=self.model_port, log=self.path("bare.log"))  # as the site has one
         with open(self.path("nginx.conf"), "w") as f:
-            f.write(conf[:at] + BARE.format(port=self.bare, model=self.model_port) + conf[at:])
+            f.write(conf[:at] + bare + conf[at:])
         self.model()
         self.start("redis", ["redis-server", "--port", "0", "--unixsocket", self.path("r"), "--appendonly", "yes",
                              "--appendfsync", "everysec", "--save", "", "--dir", self.dir,

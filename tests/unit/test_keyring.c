@@ -154,7 +154,7 @@ static void
 test_broken_changes(void **state)
 {
 	static const char *const broken[] = { "", "short", "\n",
-		"-----BEGIN PUBLIC KEY-----\n" ONE };
+		("-----BEGIN PUBLIC KEY-----\n" ONE) };
 	struct conf *c;
 	struct keyring *r;
 	uint64_t era;
