@@ -27,6 +27,8 @@ static const struct command {
 	{ "kick", 1, ctl_ask_pool },
 	{ "drain", 0, ctl_ask_pool },
 	{ "undrain", 0, ctl_ask_pool },
+	{ "agents", 1, ctl_agents },
+	{ "delete-user", 1, ctl_delete_user },
 };
 
 static int

@@ -20,4 +20,29 @@ typedef int ctl_f(struct ctl *ctl, struct err *err);
 /* ---- pool.c: asked over the pool's socket ---- */
 ctl_f ctl_ask_pool;
 
+/* ---- means.c: Redis and the sandbox, for a command of this process ---- */
+
+struct store;
+struct sandbox;
+
+/* What commands work with. The loop runs in a thread of its own. */
+struct means;
+
+/* 0, or -1 and ERR_CONFIG. */
+int means_new(const struct conf *c, struct means **m_r, struct err *err);
+void means_free(struct means **m_p);
+struct store *means_store(struct means *m);
+
+/* NULL: this host's agents have no files. */
+struct sandbox *means_sandbox(struct means *m);
+
+/* ---- agents.c ---- */
+ctl_f ctl_agents;
+
+/* A text of a user's, as one word of a line on standard output. */
+void ctl_print_word(const char *s);
+
+/* ---- erase.c ---- */
+ctl_f ctl_delete_user;
+
 #endif

@@ -42,6 +42,7 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] doctor\n"
     "       agent-fpm [-c FILE] ctl [--json] status | turns | drain | undrain\n"
     "       agent-fpm [-c FILE] ctl [--json] kick TURN | AGENT\n"
+    "       agent-fpm [-c FILE] ctl [--json] agents | delete-user USER\n"
     "       agent-fpm decode --api API [--provider NAME] FILE\n"
     "       agent-fpm --settings man|sample\n"
     "\n"

@@ -14,4 +14,21 @@
 int store_agent_owner(struct store *st, struct arena *a, const char *id,
     const char **user_r, struct err *err);
 
+/* What a step of a walk over all keys has found of a user. */
+struct store_erased {
+	const char **agents; /* ids, of those that are his: still there */
+	size_t agent_count;
+	size_t keys;        /* other keys that were removed */
+	const char *cursor; /* for the next step; "0": this was the last */
+};
+
+/*
+ * One step of erasing a user, from a cursor ("0" at first): removes the keys
+ * that name him, and finds his agents, sub-agents too, for the caller to
+ * delete. When a whole walk has found nothing, nothing is left. What says
+ * that his tokens are revoked is no key of these, and stays.
+ */
+int store_erase_step(struct store *st, struct arena *a, const char *user,
+    const char *cursor, struct store_erased *out, struct err *err);
+
 #endif

@@ -4,6 +4,7 @@
 import json
 import os
 import pwd
+import re
 import signal
 import socket
 import stat
@@ -11,7 +12,7 @@ import subprocess
 
 import pytest
 
-from stack import BINARY
+from stack import BINARY, User
 from test_tools import LIST, calls
 from waiting import scaled, wait_for
 
@@ -160,3 +161,94 @@ def test_settings(stack_factory):
     assert got.returncode == 78, got
     for words in ([], ["nope"], ["kick"], ["status", "now"], ["--json"]):
         assert ctl(stack, *words).returncode == 64, words
+
+
+# ---- a user's data ----
+
+def keys_of(stack, *words):
+    """Keys whose name or value has one of the words."""
+    redis, found = stack.redis(), []
+    for key in redis.scan_iter("*", count=1000):
+        dump = redis.dump(key) or b""
+        if any(w.encode() in key or w.encode() in dump for w in words):
+            found.append(key.decode())
+    return found
+
+
+def test_agents(site):
+    user = site.user("many")
+    assert said(site, "agents", user.name) == ""
+    made = [user.agent(name=f"x\n{i}") for i in range(3)]
+    lines = said(site, "agents", user.name).splitlines()
+    assert sorted(line.split()[0] for line in lines) == sorted(a.id for a in made) and all("x?" in line for line in lines)
+    got = [json.loads(line) for line in said(site, "--json", "agents", user.name).splitlines()]
+    assert {a["agentId"] for a in got} == {a.id for a in made} and {a["state"] for a in got} == {"READY"}
+
+
+def test_delete_user(stack_factory):
+    """All that is kept of somebody goes, whatever runs; nothing of anybody else does. Twice is harmless."""
+    stack = stack_factory(workers=2, conf={"limits.requests": "1000/1m", "limits.turns_per_user": "20", "limits.agents_per_user": "50"})
+    user, others = User(stack, "eve"), [User(stack, name) for name in ("eve2", "ev", "eve:x", "*", "eve%3Ax")]
+    for who in (user, *others):
+        agent = who.agent(name="n")
+        agent.answer("hello")
+        assert agent.post_message("again", headers={"Idempotency-Key": "k"}).status == 202
+        agent.wait_idle()
+        assert who.post(f"{agent.path}/checkpoints", {"label": "c"}).status in (200, 201)
+        assert who.post(f"{agent.path}/fork", {}).status in (200, 201)
+        assert who.post("/api/agents", {"name": "n"}, headers={"Idempotency-Key": "j"}).status == 201
+        assert who.post("/api/tickets").status == 201
+        who.agents = [a["agentId"] for a in who.get("/api/agents").json["agents"]]
+    running = user.agent()
+    running.say("slow 600")
+    with running.chat("wait") as view:
+        wait_for(running.lease)
+        before = {who.name: len(keys_of(stack, *who.agents)) for who in others}
+        out = told(stack, "delete-user", "eve")
+        assert out["agents"] == len(user.agents) + 1 and out["keys"] >= 4, out
+        view.rest()
+    wait_for(lambda: told(stack, "turns") == [])
+    assert not keys_of(stack, *user.agents, running.id)
+    left = [k.decode() for k in stack.redis().scan_iter("*")]
+    assert [k for k in left if re.search(r":eve(:(?!x)|$)", k)] == []
+    assert told(stack, "delete-user", "eve") == {"agents": 0, "keys": 0}
+    for who in others:
+        assert len(keys_of(stack, *who.agents)) == before[who.name], who.name
+        assert [a["agentId"] for a in who.get("/api/agents").json["agents"]] == who.agents
+    for who, name in ((others[2], "eve:x"), (others[3], "*")):
+        assert told(stack, "delete-user", name)["agents"] == len(who.agents)
+        assert not keys_of(stack, *who.agents)
+    assert len(others[4].get("/api/agents").json["agents"]) == len(others[4].agents)
+    assert user.get("/api/agents").json["agents"] == [], "the user may begin again"
+
+
+def test_delete_user_finds_what_no_list_has(stack_factory):
+    """After a crash between two writes; and sub-agents."""
+    stack = stack_factory(workers=1)
+    user = stack.user("mallory")
+    agent = user.agent()
+    agent.answer("hello")
+    agent.wait_idle()
+    stack.redis().delete(f"af:user:{user.name}:agents")
+    assert told(stack, "delete-user", user.name)["agents"] == 1
+    assert not keys_of(stack, agent.id)
+
+
+def test_delete_user_with_files(stack_factory):
+    stack = stack_factory(workers=1, sandbox=True)
+    user, other = stack.user("files"), stack.user("files2")
+    agents = [u.agent() for u in (user, other)]
+    for a in agents:
+        assert a.user.http("PUT", f"{a.path}/files/a.txt", body=b"secret", headers={"Content-Type": "text/plain"}).status in (200, 201)
+
+    def files():
+        return sum(name == "a.txt" for _, _, names in os.walk(stack.sandbox.workspaces) for name in names)
+
+    assert files() == 2
+    stack.sandbox.process.terminate()
+    stack.sandbox.process.wait()
+    got = ctl(stack, "delete-user", user.name)
+    assert got.returncode != 0 and agents[0].id in got.stderr and agents[0].info(), got
+    stack.sandbox.start()
+    assert told(stack, "delete-user", user.name)["agents"] == 1
+    wait_for(lambda: files() == 1)
