@@ -23,7 +23,7 @@ else
 fi
 if command -v shellcheck >/dev/null; then
 	shellcheck bootstrap .ci/run nginx/private.sh tools/*.sh \
-	    debian/agent-fpm.p* \
+	    debian/agent-fpm.p* containers/*.sh \
 	    tests/lint/*.sh tests/conformance/*.sh src/store/lua/embed.sh \
 	    skills/*/scripts/*.sh
 	report $? shellcheck
