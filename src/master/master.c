@@ -170,7 +170,6 @@ master_take_over(struct master *m)
 		upgrade_tell_ready(&m->old);
 	} else if (pool_deaths(m->pool) > 0) {
 		log_error("upgrade: a worker died; the old program goes on");
-		m->listener.inherited = m->ctl.inherited = 1;
 		m->exit_code = EX_SOFTWARE;
 		master_enter(m, MASTER_TERMINATING);
 	}
@@ -261,7 +260,8 @@ master_loop(struct master *m)
 		if (poll(pfd, 5, master_timeout_ms(m)) < 0 && errno != EINTR)
 			log_error("poll: %s", strerror(errno));
 		master_signalled(m);
-		if (pfd[1].revents != 0 && upgrade_hear(&m->next))
+		if (pfd[1].revents != 0 && upgrade_hear(&m->next) &&
+		    m->state == MASTER_NORMAL)
 			master_hand_over(m);
 		if (pfd[2].revents != 0 && upgrade_hear_look(&m->old))
 			pool_look(m->pool);
@@ -330,6 +330,16 @@ fail(const struct err *err)
 	return err_info(err->code)->exit_code;
 }
 
+/* The sockets' files stay, however this one ends, while they are another's. */
+static void
+master_close_listeners(struct master *m)
+{
+	if (m->old.fd >= 0 && !m->old.ready)
+		m->listener.inherited = m->ctl.inherited = 1;
+	listener_close(&m->listener);
+	listener_close(&m->ctl);
+}
+
 /* With a listener that is open. */
 static int
 master_serve(struct master *m, struct conf *c, int conf_fd, int ready_fd)
@@ -339,8 +349,7 @@ master_serve(struct master *m, struct conf *c, int conf_fd, int ready_fd)
 
 	m->pool = pool_new(c, conf_fd, l->fd, m->ctl.fd, &err);
 	if (m->pool == NULL) {
-		listener_close(l);
-		listener_close(&m->ctl);
+		master_close_listeners(m);
 		return fail(&err);
 	}
 	m->reload = reload_new(m->pool);
@@ -352,10 +361,9 @@ master_serve(struct master *m, struct conf *c, int conf_fd, int ready_fd)
 	log_info("stopped");
 	reload_free(&m->reload);
 	pool_free(&m->pool);
+	master_close_listeners(m);
 	upgrade_close(&m->next);
 	upgrade_close(&m->old);
-	listener_close(l);
-	listener_close(&m->ctl);
 	close(m->signal_fd);
 	return m->exit_code;
 }

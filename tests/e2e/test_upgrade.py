@@ -114,6 +114,23 @@ def test_a_configuration_with_mistakes(stack_factory):
     assert stack.workers() == workers and agent.answer("hi") == "echo: hi"
 
 
+@pytest.mark.parametrize("signo", [signal.SIGTERM, signal.SIGQUIT, signal.SIGKILL])
+def test_the_new_one_is_ended(stack_factory, signo):
+    """Before it serves, while its workers begin: the socket's file is still the old one's, which goes on."""
+    stack = stack_factory(workers=1)
+    agent, workers, inode = stack.user().agent(), stack.workers(), os.stat(stack.fcgi_path).st_ino
+    stack.conf["workers"] = 16  # all of which must be ready
+    stack.write_conf()
+    kill(stack.master, signal.SIGUSR2)
+    new = wait_for(lambda: [p for p in stack.children() if "--successor" in stack.argv(p)], 5)
+    wait_for(lambda: "with 16 workers" in stack.log(), 10)
+    kill(new[0], signo)
+    wait_for(lambda: "this one goes on" in stack.log(), 10, lambda: stack.log()[-3000:])
+    assert "takes over" not in stack.log()
+    assert os.stat(stack.fcgi_path).st_ino == inode
+    assert stack.workers() == workers and agent.answer("hi") == "echo: hi"
+
+
 def test_the_end_in_the_middle(stack_factory):
     """SIGTERM while the new program starts ends both."""
     stack = stack_factory(workers=1)
