@@ -296,6 +296,17 @@ keyring_fetch(struct keyring *r, struct err *err)
 
 /* ---- tokens ---- */
 
+/* Who has no prefix has none of the names that begin with an issuer's. */
+static int
+names_check(const struct keyring *r, const struct identity *id, struct err *err)
+{
+	if (!issuer_owns(r->issuers, r->issuer_count, id->user) &&
+	    !issuer_owns(r->issuers, r->issuer_count, id->tenant))
+		return 0;
+	return err_set(err, ERR_UNAUTHORIZED,
+	    "a user or tenant with the name of an issuer's");
+}
+
 /* With the keys of [jwt]. */
 static int
 own_verify(struct keyring *r, struct arena *a, const char *token, size_t len,
@@ -303,19 +314,12 @@ own_verify(struct keyring *r, struct arena *a, const char *token, size_t len,
     struct err *err)
 {
 	struct keyset *set = set_take(r, &r->own);
-	struct identity id;
 	int rc;
 
 	rc = jwt_verify(a, (const struct jws_key *const *)set->key, set->count,
-	    &r->options, token, len, now_s, &id, claims_r, err);
+	    &r->options, token, len, now_s, out, claims_r, err);
 	keyset_unref(&set);
-	if (rc == 0 && (issuer_owns(r->issuers, r->issuer_count, id.user) ||
-			   issuer_owns(r->issuers, r->issuer_count, id.tenant)))
-		rc = err_set(err, ERR_UNAUTHORIZED,
-		    "a user or tenant with the name of an issuer's");
-	if (rc == 0)
-		*out = id;
-	return rc;
+	return rc < 0 ? -1 : names_check(r, out, err);
 }
 
 /* The issuer's keys; if none of them has that name, maybe newer ones. */
@@ -359,6 +363,8 @@ keyring_verify(struct keyring *r, struct arena *a, const char *token,
 	rc = jwt_verify(a, (const struct jws_key *const *)set->key, set->count,
 	    &is->options, token, len, now_s, out, claims_r, err);
 	keyset_unref(&set);
+	if (rc == 0 && is->prefix[0] == '\0')
+		rc = names_check(r, out, err);
 	return rc;
 }
 

@@ -100,6 +100,16 @@ def test_users_of_two_issuers_do_not_meet(stack_factory, issuer, other):
     assert status(stack, token(issuer, sub="x" * 252)) == 401  # too long with what stands before it
 
 
+def test_an_issuer_without_a_prefix(stack_factory, issuer, other):
+    """It may name users of [jwt], but none of another issuer's."""
+    stack = stack_factory(workers=1, models={"issuer one": section(issuer, user_prefix="none", tenant_claim="org"), "issuer two": section(other)})
+    first(stack, token(issuer, sub="ann"))
+    first(stack, token(other, sub="ann"))
+    assert status(stack, token(issuer, sub="two:ann")) == 401
+    assert status(stack, token(issuer, sub="ann", org="two:acme")) == 401
+    assert status(stack, token(issuer, sub="one:ann", org="acme")) == 200
+
+
 def test_roles_of_an_issuer(stack_factory, issuer, tmp_path):
     """Only if the section says where they are; Keycloak has them in a member of a claim."""
     stack = stack_factory(workers=1, models={"issuer main": section(issuer, roles_claim="realm_access.roles", tenant_claim="org")})
