@@ -5,7 +5,8 @@
  * One fetch at a time: first the issuer's configuration, if its keys' URL is
  * not set, which must name the very issuer that was asked; then the set. No
  * redirects, 64 KiB, five seconds. URLs come from the configuration, or from
- * what the issuer itself says there, never from a token.
+ * what the issuer itself says there, never from a token. One that is asked by
+ * https can name no URL of this host's own services.
  *
  * The next fetch comes when four fifths of the set's lifetime are over (what
  * Cache-Control says, five minutes to a day; an hour where it says nothing), a
@@ -77,6 +78,30 @@ struct jwks_source {
 
 static void source_fetch(void *arg);
 
+static int
+is_https(const char *url)
+{
+	return strncmp(url, "https://", 8) == 0;
+}
+
+/* A user in front of the host makes another host look like this one. */
+static int
+spelling_check(const char *url, struct err *err)
+{
+	const char *host = strstr(url, "://");
+	size_t n;
+
+	for (const char *p = url; *p != '\0'; p++)
+		if (*p < 0x21 || *p > 0x7e)
+			return err_set(err, ERR_CONFIG,
+			    "the URL is not printable ASCII without spaces");
+	n = host == NULL ? 0 : strcspn(host + 3, "/?#");
+	if (n > 0 && memchr(host + 3, '@', n) != NULL)
+		return err_set(err, ERR_CONFIG,
+		    "the URL of keys has a host, and no user in it");
+	return 0;
+}
+
 int
 jwks_url_check(const char *url, struct err *err)
 {
@@ -86,7 +111,9 @@ jwks_url_check(const char *url, struct err *err)
 
 	if (strlen(url) >= URL_MAX - sizeof(DISCOVERY))
 		return err_set(err, ERR_CONFIG, "the URL is too long");
-	if (strncmp(url, "https://", 8) == 0 && url[8] != '\0')
+	if (spelling_check(url, err) < 0)
+		return -1;
+	if (is_https(url) && url[8] != '\0')
 		return 0;
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
 		n = strlen(local[i]);
@@ -216,6 +243,10 @@ discover(struct jwks_source *s, char *url, struct err *err)
 		    err, ERR_CONFIG, "its configuration has no jwks_uri");
 	else if (jwks_url_check(uri, err) < 0)
 		rc = err_prefix(err, "jwks_uri");
+	else if (is_https(s->conf->issuer) && !is_https(uri))
+		rc = err_set(err, ERR_CONFIG,
+		    "jwks_uri: keys are fetched by https only, as the "
+		    "issuer's configuration was");
 	else
 		snprintf(url, URL_MAX, "%s", uri);
 	arena_close(&a);

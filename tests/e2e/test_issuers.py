@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from issuer import Issuer, Key
 from stack import AUDIENCE, BINARY, sign
-from waiting import wait_for
+from waiting import certificate, wait_for
 
 
 @pytest.fixture
@@ -190,6 +190,10 @@ def test_an_issuer_that_is_away_at_first(stack_factory, issuer):
     ({"jwks_uri": None}, "no jwks_uri"),
     ({"jwks_uri": "http://keys.example.org/"}, "https only"),
     ({"jwks_uri": "file:///etc/passwd"}, "https only"),
+    ({"jwks_uri": "http://127.0.0.1:1@keys.example.org/"}, "no user in it"),
+    ({"jwks_uri": "https://127.0.0.1@keys.example.org/"}, "no user in it"),
+    ({"jwks_uri": "http://127.0.0.1:1\\@keys.example.org/"}, "no user in it"),
+    ({"jwks_uri": "https://keys.example.org/\r\nx"}, "printable"),
 ])
 def test_a_configuration_that_is_not_the_issuers(stack_factory, issuer, document, reason):
     issuer.document = document
@@ -197,6 +201,18 @@ def test_a_configuration_that_is_not_the_issuers(stack_factory, issuer, document
     assert status(stack, token(issuer)) == 503
     wait_for(lambda: reason in stack.log(), what=stack.log)
     assert issuer.key_fetches() == 0
+
+
+def test_where_an_issuer_sends_us(stack_factory, issuer, other):
+    """One at https cannot have this host ask its own services by http."""
+    issuer.secure()
+    issuer.document = {"jwks_uri": f"{other.url}/keys"}
+    stack = stack_factory(workers=1, models={"issuer main": section(issuer, ca_file=certificate()[0])})
+    wait_for(lambda: "jwks_uri: keys are fetched by https only" in stack.log(), what=stack.log)
+    assert other.fetches == []
+    assert status(stack, token(issuer)) == 503
+    issuer.document = {}
+    wait_for(lambda: status(stack, token(issuer)) == 200, 20)
 
 
 def test_an_issuer_with_a_file(stack_factory, issuer):
@@ -218,6 +234,7 @@ def test_an_issuer_with_a_file(stack_factory, issuer):
     ({"issuer": "https://x"}, "set audience"),
     ({"issuer": "http://x.example", "audience": "a"}, "https only"),
     ({"issuer": "https://x", "audience": "a", "jwks_url": "http://127.0.0.1.example/"}, "https only"),
+    ({"issuer": "https://x", "audience": "a", "jwks_url": "http://localhost:80@keys.example/"}, "no user in it"),
     ({"issuer": "https://x", "audience": "a", "jwks_url": "https://x/k", "jwks_file": "/x"}, "keep one"),
     ({"issuer": "https://x", "audience": "a", "jwks_file": "/nowhere"}, "No such file"),
     ({"issuer": "https://x", "audience": "a", "user_prefix": "a b"}, "printable"),

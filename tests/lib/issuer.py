@@ -4,6 +4,7 @@
 import base64
 import http.server
 import json
+import ssl
 import threading
 import time
 
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from waiting import certificate
 
 
 def b64url(data):
@@ -104,6 +106,13 @@ class Issuer:
         if self.max_age is not None:
             headers["Cache-Control"] = f"public, max-age={self.max_age}"
         return 200, headers, json.dumps(body).encode()
+
+    def secure(self):
+        """By https from now on, with the certificate of the tests; before anybody asks."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate())
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://localhost:{self.server.server_port}/realm"
 
     def key_fetches(self):
         return self.fetches.count("/realm/keys")
