@@ -19,6 +19,7 @@
 #include "conf/conf.h"
 #include "store/admin.h"
 #include "store/store_priv.h"
+#include "store/tickets.h"
 
 #define STEP "1000" /* keys that Redis looks at */
 
@@ -31,7 +32,9 @@ static const struct form {
 } forms[] = {
 	{ "user:", 0 },
 	{ "idem:", 0 },
-	{ "{limits}:user:", 0 },
+	{ "{limits}:requests:user:", 1 },
+	{ "{limits}:chats:user:", 1 },
+	{ "{limits}:streams:user:", 1 },
 	{ STORE_QUEUE ":user:", 1 },
 	{ STORE_TURNS ":user:", 1 },
 };
@@ -104,15 +107,6 @@ look_at(struct walk *w, const char *key, const char *behind)
 	w->looked[w->look_count++] = key;
 }
 
-/* 1 if a ticket, EXPIRES USER, is the user's. */
-static int
-is_ticket_of(const char *ticket, const char *user)
-{
-	const char *space = strchr(ticket, ' ');
-
-	return space != NULL && strcmp(space + 1, user) == 0;
-}
-
 /* The answer about a key: it goes, or is an agent's, or somebody else's. */
 static void
 judge(struct walk *w, const char *key, const struct redis_reply *r,
@@ -126,7 +120,7 @@ judge(struct walk *w, const char *key, const struct redis_reply *r,
 			redis_args_add(&w->remove, key, strlen(key));
 	} else if (id != NULL && redis_is(r, w->user)) {
 		out->agents[out->agent_count++] = id;
-	} else if (id == NULL && is_ticket_of(redis_text(r), w->user)) {
+	} else if (id == NULL && store_ticket_is_of(redis_text(r), w->user)) {
 		redis_args_add(&w->remove, key, strlen(key));
 	}
 }

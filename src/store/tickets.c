@@ -58,6 +58,14 @@ ticket_read(struct arena *a, const char *text, struct store_ticket *out)
 }
 
 int
+store_ticket_is_of(const char *text, const char *user)
+{
+	const char *last = strrchr(text, '\t');
+
+	return last != NULL && strcmp(last + 1, user) == 0;
+}
+
+int
 store_ticket_use(struct store *st, struct arena *a, const char *ticket,
     struct store_ticket *whose_r, struct err *err)
 {

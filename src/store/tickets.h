@@ -23,4 +23,7 @@ int store_ticket_make(struct store *st, struct arena *a,
 int store_ticket_use(struct store *st, struct arena *a, const char *ticket,
     struct store_ticket *whose_r, struct err *err);
 
+/* 1 if a ticket, as Redis has it, is a user's; else 0. */
+int store_ticket_is_of(const char *text, const char *user);
+
 #endif

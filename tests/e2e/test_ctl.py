@@ -166,9 +166,11 @@ def test_settings(stack_factory):
 # ---- a user's data ----
 
 def keys_of(stack, *words):
-    """Keys whose name or value has one of the words."""
+    """Keys whose name or value has one of the words, but for the audit log: that somebody was erased stays on record."""
     redis, found = stack.redis(), []
     for key in redis.scan_iter("*", count=1000):
+        if key == b"af:audit":
+            continue
         dump = redis.dump(key) or b""
         if any(w.encode() in key or w.encode() in dump for w in words):
             found.append(key.decode())
