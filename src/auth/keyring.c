@@ -264,13 +264,35 @@ published(const struct keyring *r)
 }
 
 int
+keyring_wait(struct keyring *r, int ms, struct err *err)
+{
+	int64_t deadline = clk_mono_ms() + ms, left;
+	const struct issuer *is;
+	struct err why;
+	int rc = 0;
+
+	for (size_t i = 0; i < r->issuer_count; i++) {
+		is = &r->issuers[i];
+		left = deadline - clk_mono_ms();
+		if (is->source == NULL ||
+		    jwks_source_wait(
+			is->source, left < 0 ? 0 : (int)left, &why) == 0)
+			continue;
+		if (rc == 0)
+			err_set(err, ERR_CONFIG, "issuer %s: %s",
+			    is->conf->label, why.text);
+		rc = -1;
+	}
+	return rc;
+}
+
+int
 keyring_fetch(struct keyring *r, struct err *err)
 {
-	const struct issuer *is;
 	struct fetcher *f;
 	pthread_t thread;
 	struct loop *l;
-	int rc = 0;
+	int rc;
 
 	if (published(r) == 0)
 		return 0;
@@ -279,13 +301,7 @@ keyring_fetch(struct keyring *r, struct err *err)
 	keyring_attach(r, l, f);
 	if (pthread_create(&thread, NULL, loop_thread, l) != 0)
 		abort();
-	for (size_t i = 0; i < r->issuer_count && rc == 0; i++) {
-		is = &r->issuers[i];
-		if (is->source != NULL)
-			rc = jwks_source_wait(is->source, FETCH_MS, err);
-		if (rc < 0)
-			err_prefix(err, "issuer %s", is->conf->label);
-	}
+	rc = keyring_wait(r, FETCH_MS, err);
 	loop_stop(l);
 	pthread_join(thread, NULL);
 	keyring_detach(r);

@@ -32,6 +32,13 @@ void keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f);
 void keyring_detach(struct keyring *r);
 
 /*
+ * While the loop runs: waits until the keys of each issuer have been fetched
+ * once, however that ended, ms at most for all of them. 0, or -1 and why one
+ * has none.
+ */
+int keyring_wait(struct keyring *r, int ms, struct err *err);
+
+/*
  * Fetches them once, for a program without a loop: blocks for seconds. 0, or
  * -1 and why one has failed.
  */

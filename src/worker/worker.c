@@ -68,6 +68,7 @@
 #define BEAT_MS 1000
 #define FLUSH_MS 500    /* for traces */
 #define ABANDON_MS 2000 /* for turns to notice that they are to stop */
+#define KEYS_MS 2000    /* for issuers, before this one serves */
 
 struct worker {
 	struct app app;
@@ -482,6 +483,9 @@ worker_run(const struct conf *c, int slot)
 	if (pthread_create(&w.loop_thread, NULL, loop_thread, w.loop) != 0)
 		abort();
 	keeper_start(w.keeper);
+	/* Else it would refuse, for a moment, what those before it let in. */
+	if (keyring_wait(w.app.keyring, KEYS_MS, &err) < 0)
+		log_warn("%s; it serves without its keys", err.text);
 	w.acceptor = acceptor_start(
 	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
 	w.control = control_start(&w.app, ctl_fd);

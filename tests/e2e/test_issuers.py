@@ -2,13 +2,14 @@
 """Issuers that publish their keys: discovery, rotation, outages, and users who do not meet."""
 
 import json
+import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from issuer import Issuer, Key
-from stack import AUDIENCE, BINARY, sign
+from stack import AUDIENCE, BINARY, kill, sign
 from waiting import certificate, wait_for
 
 
@@ -172,6 +173,31 @@ def test_the_last_good_keys_stay(stack_factory, issuer, respond):
     assert status(stack, good) == 200 and status(stack, token(issuer, sub="bob")) == 200
     issuer.respond = None
     wait_for(lambda: status(stack, new) == 200, 20)
+
+
+def test_a_reload_waits_for_keys(stack_factory, issuer):
+    """New workers serve when they have the issuer's keys; until then those serve that have them."""
+    stack = stack_factory(workers=2, models={"issuer main": section(issuer)})
+    first(stack, token(issuer))
+    issuer.hold.clear()
+    before = len(issuer.fetches)
+    kill(stack.master, signal.SIGHUP)
+    wait_for(lambda: len(issuer.fetches) >= before + 2, what=stack.log)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda i: status(stack, token(issuer, sub=f"user-{i}")), range(24)))
+    assert answers == [200] * 24 and "generation 2 serves" not in stack.log()
+    issuer.hold.set()
+    wait_for(lambda: "generation 2 serves" in stack.log(), what=stack.log)
+    assert status(stack, token(issuer, sub="bob")) == 200
+
+
+def test_a_start_does_not_wait_for_ever(stack_factory, issuer):
+    """An issuer that hangs keeps nobody else out."""
+    issuer.hold.clear()
+    stack = stack_factory(workers=1, models={"issuer main": section(issuer)})
+    assert status(stack, stack.token("ann")) == 200
+    issuer.hold.set()
+    first(stack, token(issuer))
 
 
 def test_an_issuer_that_is_away_at_first(stack_factory, issuer):
