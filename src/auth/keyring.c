@@ -241,7 +241,7 @@ keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f)
 void
 keyring_detach(struct keyring *r)
 {
-	for (size_t i = 0; i < r->issuer_count; i++)
+	for (size_t i = 0; r != NULL && i < r->issuer_count; i++)
 		jwks_source_free(&r->issuers[i].source);
 }
 

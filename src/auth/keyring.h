@@ -26,7 +26,8 @@ void keyring_free(struct keyring **r_p);
 
 /*
  * From now on keys that issuers publish are fetched on the loop; before it
- * runs. keyring_detach when it has stopped, before fetcher and loop are freed.
+ * runs. keyring_detach when it has stopped, before fetcher and loop are freed;
+ * r may be NULL.
  */
 void keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f);
 void keyring_detach(struct keyring *r);

@@ -7,6 +7,7 @@ import re
 import signal
 import time
 
+import pytest
 from load import Load
 from stack import kill, process_state, scaled, wait_for, words
 
@@ -143,19 +144,22 @@ def test_mistakes_change_nothing(stack_factory):
         assert re.match(r'time=\S+Z level=\w+ proc=\S+ pid=\d+ ', line), line
 
 
-def test_workers_that_do_not_start(stack_factory):
-    """What the check could not know: the secret goes between check and start. The old workers stay."""
-    stack = stack_factory(workers=2)
+@pytest.mark.parametrize("needed", ["jwt.secret", "templates.d/t.json"])
+def test_workers_that_do_not_start(stack_factory, needed):
+    """What the check could not know: the secret, or what a template says, goes between check and start. The old workers stay."""
+    stack = stack_factory(workers=2, templates={"t": {"systemPrompt": "Be brief."}})
     agent, old = stack.user().agent(), stack.workers()
-    secret, broken = stack.path("jwt.secret"), 0
+    path, broken = stack.path(*needed.split("/")), 0
+    bad = stack.write("bad", "{")
     for _ in range(40):
         at = len(stack.log())
         kill(stack.master, signal.SIGHUP)
         wait_for(lambda: [p for p in stack.children() if "--check" in stack.argv(p)] or "serves" in stack.log()[at:], 5)
         wait_for(lambda: not [p for p in stack.children() if "--check" in stack.argv(p)], 5)
-        os.rename(secret, secret + ".away")
+        os.rename(path, path + ".away")
+        os.link(bad, path)
         wait_for(lambda: "serves" in stack.log()[at:] or "stay" in stack.log()[at:], 20)
-        os.rename(secret + ".away", secret)
+        os.rename(path + ".away", path)
         if "a new worker died; the old workers stay" in stack.log()[at:]:
             broken += 1
             assert set(old) <= set(stack.workers())
@@ -163,6 +167,7 @@ def test_workers_that_do_not_start(stack_factory):
         wait_for(lambda: len(stack.workers()) == 2 and not set(old) & set(stack.workers()), 10)
         old = stack.workers()
     assert broken, "it was never broken"
+    assert "exited with status 78" in stack.log() and "was killed by" not in stack.log()
     assert agent.answer("hi") == "echo: hi"
     reload(stack)
     wait_for(lambda: gone(old), 10)
