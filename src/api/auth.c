@@ -112,6 +112,10 @@ check_ticket(struct api_call *c, const char *text, struct err *err)
 		    "the ticket was used before, or is older than a minute");
 	if (rc < 0)
 		return -1;
+	if (clk_wall_ms() >=
+	    ticket.expires_s * 1000 + c->app->conf->jwt_leeway_ms)
+		return err_set(err, ERR_UNAUTHORIZED,
+		    "the token that got the ticket has expired");
 	if (check_revoked(c, ticket.user, ticket.jti, ticket.issued_s, err) < 0)
 		return -1;
 	c->user = ticket.user;

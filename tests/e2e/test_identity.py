@@ -129,6 +129,23 @@ def test_a_stream_ends_with_its_token(stack_factory):
         assert "echo: again" in "".join(f.json.get("text", "") for f in back.until("done"))
 
 
+def test_a_ticket_ends_with_its_token(stack_factory):
+    """Its minute does not make the token live longer, for a stream or for JSON."""
+    stack = stack_factory(workers=1, conf={"jwt.leeway": "0", "events.end_at_expiry": "no"})
+    user = stack.user()
+    agent = user.agent()
+    token = stack.token(user.name, exp=int(time.time()) + 2)
+    brief = {"Authorization": f"Bearer {token}"}
+    tickets = [stack.http("POST", "/api/tickets", headers=brief).json["ticket"] for _ in range(3)]
+
+    def ask(accept):
+        return stack.http("GET", f"{agent.path}/events?since=0-0&ticket={tickets.pop()}", headers={"Accept": accept}).status
+
+    assert ask("application/json") == 200
+    wait_for(lambda: status(stack, token) == 401)
+    assert ask("application/json") == 401 and ask("text/event-stream") == 401
+
+
 def test_a_stream_may_outlive_its_token(stack_factory):
     stack = stack_factory(workers=1, conf={"jwt.leeway": "0", "events.end_at_expiry": "no"})
     user = stack.user()
