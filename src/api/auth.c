@@ -15,6 +15,7 @@
 #include "auth/token_cache.h"
 #include "base/clk.h"
 #include "conf/conf.h"
+#include "http/route.h"
 #include "net/address.h"
 #include "store/revoked.h"
 #include "store/tickets.h"
@@ -172,5 +173,5 @@ api_check_admin(struct api_call *c, struct err *err)
 	if (!api_has_role(c, IDENTITY_ADMIN))
 		return err_set(
 		    err, ERR_FORBIDDEN, "the token has not the admin.role");
-	return 0;
+	return api_check_scope(c, c->route->flags, err);
 }

@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 
-from stack import AUDIENCE, BINARY, b64url, sign
+from stack import AUDIENCE, BINARY, Fcgi, b64url, sign
 from waiting import wait_for
 
 ANOTHER = "another secret of more than thirty-two bytes"
@@ -83,7 +83,7 @@ NEEDS = [
 
 def test_scopes_of_routes(stack_factory):
     """What is needed, and nothing else; 403 says what it is. Off, nobody asks."""
-    stack = stack_factory(workers=1, conf={"jwt.scopes": "required"})
+    stack = stack_factory(workers=1, conf={"jwt.scopes": "required", "admin.role": "admin"})
     scopes = {need for _, _, need in NEEDS}
     for method, path, need in NEEDS:
         for token in (stack.token("ann"), stack.token("ann", scope=" ".join(scopes - {need})), stack.token("ann", scope=f"{need}x")):
@@ -94,6 +94,12 @@ def test_scopes_of_routes(stack_factory):
         for claims in ({"scope": f"openid {need}"}, {"scp": need}, {"scp": ["openid", need]}):
             got = stack.http(method, f"/api/agents{path}", headers={"Authorization": f"Bearer {stack.token('ann', **claims)}"})
             assert "WWW-Authenticate" not in got.headers and got.status != 401, (method, path, got)
+    for path in ("/status", "/metrics"):
+        for claims, code in (({}, 403), ({"scope": "chat"}, 403), ({"scope": "agents:read"}, 200)):
+            token = stack.token("ann", roles=["admin"], **claims)
+            with Fcgi(stack.fcgi_path, keep=False) as c:
+                c.send(stack.fcgi_params("GET", path, REMOTE_ADDR="192.0.2.1", HTTP_AUTHORIZATION=f"Bearer {token}"))
+                assert c.read_to_end().response().status == code, (path, claims)
     writer = stack.user("ann", scope="agents:write chat agents:read")
     agent = writer.agent()
     assert agent.answer("hello") == "echo: hello"
