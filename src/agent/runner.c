@@ -103,6 +103,15 @@ runner_reserve(struct runner *r, const char *user, int force, struct err *err)
 	return 0;
 }
 
+int
+runner_has_room(struct runner *r)
+{
+	const struct board_worker *row =
+	    scoreboard_row(r->parts.board, r->parts.slot);
+
+	return row->count[BOARD_TURNS] < r->parts.conf->limits_turns;
+}
+
 void
 runner_release(struct runner *r, const char *user)
 {
@@ -404,10 +413,12 @@ runner_tell(struct runner *r, struct arena *a, const char *agent,
     const char *lease, const char *what, struct err *err)
 {
 	struct store *st = r->parts.store;
+	int rc;
 
 	if (*lease != '\0')
 		return store_tell(st, a, lease, what, err);
-	return runner_take(r, a, store_base(st, a, agent), "", err);
+	rc = runner_take(r, a, store_base(st, a, agent), "", err);
+	return rc < 0 && err->code == ERR_OVERLOAD ? 0 : rc;
 }
 
 int
@@ -416,10 +427,9 @@ runner_take(struct runner *r, struct arena *a, const char *base,
 {
 	struct store_lease lease;
 	enum store_start start;
-	struct err no_room;
 
-	if (runner_reserve(r, "", 1, &no_room) < 0)
-		return 0; /* somebody else, or later */
+	if (runner_reserve(r, "", 1, err) < 0)
+		return -1;
 	if (store_take(r->parts.store, a, base, value, &start, &lease, err) <
 	    0) {
 		runner_release(r, "");

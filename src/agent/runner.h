@@ -64,6 +64,9 @@ int runner_reserve(
     struct runner *r, const char *user, int force, struct err *err);
 void runner_release(struct runner *r, const char *user);
 
+/* 1 a slot is free here, as of now. Any thread. */
+int runner_has_room(struct runner *r);
+
 /*
  * Room for a turn of user that begins with a message, in m: now, with what is
  * known of the agent; later; or none, and why. What was reserved is the
@@ -107,8 +110,8 @@ int runner_interrupt(struct runner *r, const char *agent, const char *turn);
 /*
  * Takes the lease of an agent that nobody runs any more, or whose turn was
  * parked and may go on, and runs it here. value is the lease that may be
- * replaced, "" for none. 1 it runs here, 0 it need not or there is no room,
- * -1. Blocks for the store. Any thread but the loop's.
+ * replaced, "" for none. 1 it runs here, 0 it need not, -1; ERR_OVERLOAD: there
+ * is no room. Blocks for the store. Any thread but the loop's.
  */
 int runner_take(struct runner *r, struct arena *a, const char *base,
     const char *value, struct err *err);

@@ -48,7 +48,8 @@ is_left(struct keeper *k, const struct store_leased *l)
 	return store_holder_dead(k->app->store, l->value);
 }
 
-/* One look at the leases whose deadline is before a time. 0 or -1. */
+/* One look at the leases whose deadline is before a time. 0, 1 there is no
+ * room for all that were found, -1. */
 static int
 sweep(struct keeper *k, int64_t before_ms)
 {
@@ -56,7 +57,7 @@ sweep(struct keeper *k, int64_t before_ms)
 	struct store_leased *list;
 	struct err err;
 	size_t count;
-	int rc = 0;
+	int rc = 0, crowded;
 
 	if (store_leases(k->app->store, a, before_ms, &list, &count, &err) <
 	    0) {
@@ -68,10 +69,11 @@ sweep(struct keeper *k, int64_t before_ms)
 		if (is_left(k, &list[i]))
 			rc = runner_take(k->app->runner, a, list[i].base,
 			    list[i].value, &err);
-	if (rc < 0 && count > 0)
+	crowded = rc < 0 && count > 0 && err.code == ERR_OVERLOAD;
+	if (rc < 0 && count > 0 && !crowded)
 		log_warn("taking over a turn: %s", err.text);
 	arena_close(&a);
-	return rc < 0 ? -1 : 0;
+	return crowded ? 1 : rc < 0 ? -1 : 0;
 }
 
 /* What fails is tried again when a slot is free, or after the next sweep. */
@@ -101,23 +103,33 @@ keeper_sleep(struct keeper *k, int64_t deadline, int *look_r)
 	return stop ? -1 : 0;
 }
 
+/*
+ * What has begun goes on before what waits begins: as long as a sweep found
+ * more than there is room for, each slot that is free is for another sweep, and
+ * none for the queue.
+ */
 static void *
 keeper_thread(void *arg)
 {
 	struct keeper *k = arg;
 	int64_t every = k->app->conf->store_sweep_ms, next = 0;
-	int all = 1, look = 0;
+	int all = 1, look = 0, crowded = 0, due, rc;
 
 	prctl(PR_SET_NAME, "fpm-keeper");
 	do {
 		all |= look;
-		if (look || clk_mono_ms() >= next) {
-			all = sweep(k, all ? INT64_MAX : clk_wall_ms()) < 0 &&
-			      all;
-			next = clk_mono_ms() + (all ? FIRST_TRY_MS : every);
+		due = look || clk_mono_ms() >= next;
+		if (due || (crowded && runner_has_room(k->app->runner))) {
+			rc = sweep(k, all ? INT64_MAX : clk_wall_ms());
+			all = rc != 0 && all;
+			crowded = rc > 0 || (rc < 0 && crowded);
+		}
+		if (due) {
+			next = clk_mono_ms() +
+			       (all && !crowded ? FIRST_TRY_MS : every);
 			runner_expect(k->app->runner);
 		}
-		if (!all)
+		if (!all && !crowded)
 			serve_queue(k);
 	} while (keeper_sleep(k, next, &look) == 0);
 	return NULL;

@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import contextlib
+import json
 import re
 import threading
 import time
@@ -10,6 +11,7 @@ import time
 import pytest
 from stack import Stack, User
 from test_api import is_problem
+from test_tools import LIST, calls
 from waiting import scaled, wait_for
 
 CLIENTS = 50
@@ -195,6 +197,11 @@ def test_without_the_store_nothing_is_let_through(stack_factory):
 # ---- the queue ----
 
 ONE_SLOT = {"limits.turns": 1, "limits.turns_per_user": 0}
+ASKS = [
+    *calls("^plan$", {"call": "todo_write", "input": {"todos": LIST}}),
+    {"match": "^slow ([0-9]+)$", "steps": [{"text": "${words:${1}}", "pace_ms": 20, "by": "word"}]},
+    {"match": "^short$", "steps": [{"text": "${words:8}", "pace_ms": 20, "by": "word"}]},
+]
 
 
 def turn_starts(agents):
@@ -369,6 +376,27 @@ def test_one_that_was_just_taken_up_survives(stack_factory):
     with contextlib.ExitStack() as views:
         for agent in agents:
             views.enter_context(agent.follow()).wait(seconds=30)
+
+
+def test_what_goes_on_is_before_those_that_wait(stack_factory):
+    """A decided turn, while each slot that ends is wanted by the queue."""
+    stack = stack_factory(workers=1, scenarios=ASKS, conf={**ONE_SLOT, "store.sweep": "100ms"})
+    parked = stack.user().agent(tools=["todo_write"], permission={"mode": "auto", "requireApprovalTools": ["todo_write"]})
+    parked.say("plan")
+    question, = parked.asked()
+    first = busy(stack)
+    agents = [stack.user().agent() for _ in range(8)]
+    for agent in agents:
+        agent.say("short")
+    assert parked.decide(question["id"]).status == 200
+    looked = stack.redis().info("commandstats")["cmdstat_zrangebyscore"]["calls"]
+    wait_for(lambda: stack.redis().info("commandstats")["cmdstat_zrangebyscore"]["calls"] > looked + 1, 5, "nobody sweeps")
+    first.interrupt()
+    wait_for(lambda: all_answered(agents), 30, "not all were answered")
+    parked.wait_idle()
+    went_on = next(json.loads(e)["time"] for _, e in parked.log() if '"state":"PRE_TOOL"' in e)
+    before = [place for at, place in turn_starts(agents) if at < went_on]
+    assert before == [], "those that wait for a slot came before a turn that goes on"
 
 
 def test_a_full_queue_keeps_health_fast(two_pools):
