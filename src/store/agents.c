@@ -444,9 +444,10 @@ store_agent_delete(struct store *st, struct arena *a, const char *user,
 	if (!id_valid(id, "agt_"))
 		return store_forbidden(err);
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_DELETE, 2 + store_counts_turns(st->conf), 1);
+	redis_script(&p, SCRIPT_DELETE, 3 + store_counts_turns(st->conf), 1);
 	redis_arg(&p, store_base(st, a, id));
 	redis_arg(&p, store_key(st, a, "leases"));
+	redis_arg(&p, store_key(st, a, STORE_QUEUE));
 	store_arg_turns(st, a, &p);
 	redis_arg(&p, user);
 	if (store_call(st, a, &p, &r, err) < 0)

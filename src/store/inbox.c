@@ -48,8 +48,11 @@ store_withdraw(struct store *st, struct arena *a, const char *user,
 	if (!id_valid(agent, "agt_"))
 		return store_forbidden(err);
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_WITHDRAW, 1, 4);
+	redis_script(&p, SCRIPT_WITHDRAW, 3 + store_counts_turns(st->conf), 4);
 	redis_arg(&p, store_base(st, a, agent));
+	redis_arg(&p, store_key(st, a, "leases"));
+	redis_arg(&p, store_key(st, a, STORE_QUEUE));
+	store_arg_turns(st, a, &p);
 	redis_arg(&p, user);
 	redis_arg(&p, message);
 	redis_argi(&p, clk_wall_ms());

@@ -399,6 +399,32 @@ def test_what_goes_on_is_before_those_that_wait(stack_factory):
     assert before == [], "those that wait for a slot came before a turn that goes on"
 
 
+def test_whoever_goes_away_leaves_the_queue(stack_factory):
+    """Deleted, or without a message: another one has its place, in the queue and in the user's count."""
+    stack = stack_factory(workers=1, conf={"limits.turns": 1, "limits.turns_per_user": 2, "limits.queue": 1})
+    user = stack.user()
+    first = user.agent()
+    first.say("slow 100")
+    wait_for(lambda: first.info()["busy"], 5)
+    gone, withdrawn, other = (user.agent() for _ in range(3))
+    gone.say("never")
+    is_problem(stack.user().agent().post_message("no place"), 503, "limits.queue")
+    assert gone.user.http("DELETE", gone.path).status == 204
+    assert queue_length(stack) == 0
+    withdrawn.say("one")
+    second = withdrawn.say("two")
+    assert user.http("DELETE", f"{withdrawn.path}/inbox/{second['messageId']}").status == 200
+    assert queue_length(stack) == 1, "a message still waits"
+    assert user.http("DELETE", f"{withdrawn.path}/inbox").status == 200
+    assert queue_length(stack) == 0
+    assert turns_of(stack, user) == 1
+    other.say("hello")
+    first.interrupt()
+    wait_for(lambda: answered(other), 10)
+    assert withdrawn.dialogue() == []
+    wait_for(lambda: not stack.redis().keys("af:queue*"), 5, "an empty queue leaves something")
+
+
 def test_a_full_queue_keeps_health_fast(two_pools):
     pools = two_pools(**ONE_SLOT, **{"limits.queue": 100})
     holders = [busy(pool) for pool in pools for _ in range(2)]

@@ -333,6 +333,16 @@ end
 -- grows, so that of one round the first comes first.
 local ROUND = 67108864
 
+-- Takes the agent, of this user, out of the queue of those that wait for room.
+local function leave_queue(queue, user)
+	local own = queue .. ':user:' .. user
+	redis.call('ZREM', queue, base)
+	redis.call('ZREM', own, base)
+	if redis.call('EXISTS', own) == 0 then
+		redis.call('ZREM', queue .. ':users', user)
+	end
+end
+
 -- The answer to whoever was given the lease. known is what it has seen of
 -- the agent: if the version is another, prompt and model come along, and of
 -- the history what is new, unless that is much. docs are the last of it, if

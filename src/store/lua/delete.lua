@@ -1,13 +1,15 @@
--- delete: an agent and all that only it refers to. ARGV: user. Returns
--- FORBIDDEN | OK lease. Whoever holds the lease finds it gone and stops; the
--- viewers are told by a line without events.
+-- delete: an agent and all that only it refers to. KEYS[3] is the queue of
+-- agents that wait for room, KEYS[4] what counts of turns begin with, if there
+-- are any. ARGV: user. Returns FORBIDDEN | OK lease. Whoever holds the lease
+-- finds it gone and stops; the viewers are told by a line without events.
 local owner = redis.call('HGET', key('info'), 'owner')
 if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
 local lease = redis.call('GET', key('lease')) or ''
-turns = KEYS[3]
+turns = KEYS[4]
 uncount_turn()
+leave_queue(KEYS[3], owner)
 for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
 	local refs = segment_key(segment) .. ':refs'
 	redis.call('SREM', refs, base)

@@ -3,7 +3,7 @@
 -- The queue is a zset of agents by the time since when they wait; beside it
 -- stand :user:USER, a zset of the user's agents in their order, :users, a zset
 -- of users by their next round, and :rounds, a hash: the round that was served
--- last, and the newest place. Who was run meanwhile, or is gone, is left out.
+-- last, and the newest place. Who was run meanwhile is left out.
 --
 -- KEYS: the queue, leases, what counts of turns begin with. ARGV: UUID:HOLDER,
 -- lease ms, now ms, keep.
@@ -37,16 +37,9 @@ while true do
 		redis.call('DEL', queue, rounds)
 		return { 'EMPTY' }
 	end
-	local own = queue .. ':user:' .. user
-	base = redis.call('ZPOPMIN', own)[1]
-	redis.call('ZREM', queue, base or '')
-	if redis.call('EXISTS', own) == 0 then
-		redis.call('ZREM', users, user)
-	end
-	local f, docs
-	if base then
-		f, docs = find_work()
-	end
+	base = redis.call('ZRANGE', queue .. ':user:' .. user, 0, 0)[1] or ''
+	leave_queue(queue, user)
+	local f, docs = find_work()
 	if f then
 		local round = math.floor(place / ROUND)
 		local last = redis.call('HINCRBY', rounds, 'place', 1)
