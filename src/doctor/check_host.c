@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -26,6 +27,10 @@
 /* Files, connections to the model and to hooks, pipes: what no setting
  * bounds. */
 #define OTHER_FILES 512
+
+#define MIB (1024 * 1024)
+#define DISK_WARN_BYTES (512 * UINT64_C(1048576))
+#define DISK_FAIL_BYTES (16 * UINT64_C(1048576))
 
 void
 check_libraries(struct doctor *d)
@@ -186,4 +191,46 @@ check_descriptors(struct doctor *d)
 	else
 		doctor_say(d, DOCTOR_OK, "descriptors",
 		    "a worker may need %" PRId64 " and may have as many", want);
+}
+
+/* ---- disks ---- */
+
+/* Of the folder of a file that grows. */
+static void
+check_disk(struct doctor *d, const char *setting, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash == NULL || slash == path
+			? arena_strdup(d->arena, "/")
+			: arena_memdup(d->arena, path, (size_t)(slash - path));
+	struct statvfs fs;
+	uint64_t free_bytes, bytes;
+	enum verdict v = DOCTOR_OK;
+
+	if (statvfs(dir, &fs) < 0) {
+		doctor_say(
+		    d, DOCTOR_FAIL, setting, "%s: %s", dir, strerror(errno));
+		return;
+	}
+	free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+	if (free_bytes < DISK_WARN_BYTES || free_bytes < bytes / 20)
+		v = DOCTOR_WARN;
+	if (free_bytes < DISK_FAIL_BYTES)
+		v = DOCTOR_FAIL;
+	doctor_say(d, v, setting,
+	    "%" PRIu64 " of %" PRIu64 " MiB are free in %s%s", free_bytes / MIB,
+	    bytes / MIB, dir,
+	    v == DOCTOR_OK ? "" : ": make room, or let logrotate do so sooner");
+}
+
+void
+check_disks(struct doctor *d)
+{
+	const struct conf *c = d->conf;
+
+	if (*c->log_file != '\0')
+		check_disk(d, "log.disk", c->log_file);
+	if (*c->slowlog_file != '\0')
+		check_disk(d, "slowlog.disk", c->slowlog_file);
 }

@@ -41,10 +41,12 @@ static doctor_check_f *const checks[] = {
 	check_libraries,
 	check_listen,
 	check_descriptors,
+	check_disks,
 	check_store,
 	check_sandbox,
 	check_issuers,
 	check_model,
+	check_site,
 };
 
 void
@@ -63,7 +65,8 @@ doctor_say(
 			*p = ' '; /* one line, whatever others have said */
 	printf("%-4s  %-18s  %s\n", words[v], name, text);
 	fflush(stdout);
-	d->failed |= v == DOCTOR_FAIL;
+	if (v > d->worst)
+		d->worst = v;
 }
 
 /* The settings; NULL: each mistake was said. */
@@ -92,10 +95,13 @@ load(struct doctor *d, const char *path)
 }
 
 int
-doctor_run(const char *conf_path)
+doctor_run(const struct doctor_options *o)
 {
-	struct doctor d = { .arena = arena_open(16384) };
-	struct conf *c = load(&d, conf_path);
+	static const int codes[] = {
+		[DOCTOR_OK] = 0, [DOCTOR_WARN] = 1, [DOCTOR_FAIL] = 2
+	};
+	struct doctor d = { .options = o, .arena = arena_open(16384) };
+	struct conf *c = load(&d, o->conf_path);
 
 	log_level_set(LOG_ERROR); /* what is wrong is said here */
 	d.conf = c;
@@ -104,5 +110,5 @@ doctor_run(const char *conf_path)
 		checks[i](&d);
 	conf_free(&c);
 	arena_close(&d.arena);
-	return d.failed;
+	return codes[d.worst];
 }

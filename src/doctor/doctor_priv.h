@@ -6,18 +6,20 @@
 
 struct arena;
 struct conf;
-
-/* What the checks know, and have found. */
-struct doctor {
-	const struct conf *conf;
-	struct arena *arena;
-	int failed;
-};
+struct doctor_options;
 
 enum verdict {
 	DOCTOR_OK,
 	DOCTOR_WARN, /* it works, but not as well as it could */
 	DOCTOR_FAIL  /* something does not work, or may be lost */
+};
+
+/* What the checks know, and have found. */
+struct doctor {
+	const struct conf *conf;
+	const struct doctor_options *options;
+	struct arena *arena;
+	enum verdict worst;
 };
 
 /* Prints the line of a check: what was seen, and behind it what to do. */
@@ -31,6 +33,7 @@ typedef void doctor_check_f(struct doctor *d);
 doctor_check_f check_libraries;
 doctor_check_f check_listen;
 doctor_check_f check_descriptors;
+doctor_check_f check_disks;
 
 /* ---- check_store.c ---- */
 doctor_check_f check_store;
@@ -43,5 +46,8 @@ doctor_check_f check_issuers;
 
 /* ---- check_model.c ---- */
 doctor_check_f check_model;
+
+/* ---- check_site.c: by its URL, through nginx ---- */
+doctor_check_f check_site;
 
 #endif

@@ -39,7 +39,8 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] mcp TEMPLATE SERVER [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] models [--check]\n"
-    "       agent-fpm [-c FILE] doctor\n"
+    "       agent-fpm [-c FILE] doctor [--url URL --token TOKEN [--ca FILE] "
+    "[--chat]]\n"
     "       agent-fpm [-c FILE] ctl [--json] status | turns | drain | undrain\n"
     "       agent-fpm [-c FILE] ctl [--json] kick TURN | AGENT\n"
     "       agent-fpm [-c FILE] ctl [--json] agents | delete-user USER\n"
@@ -237,15 +238,35 @@ command_other(const char *path, int argc, char **argv)
 static int
 command_doctor(const char *path, int argc, char **argv)
 {
+	static const struct option longs[] = {
+		{ "url", required_argument, NULL, 'u' },
+		{ "token", required_argument, NULL, 't' },
+		{ "ca", required_argument, NULL, 'a' },
+		{ "chat", no_argument, NULL, 'm' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct doctor_options o = { .conf_path = path, .ca_file = "" };
 	int opt;
 
 	optind = 1;
-	while ((opt = getopt(argc, argv, "+c:")) != -1) {
-		if (opt != 'c')
+	while ((opt = getopt_long(argc, argv, "+c:", longs, NULL)) != -1) {
+		if (opt == 'c')
+			o.conf_path = optarg;
+		else if (opt == 'u')
+			o.url = optarg;
+		else if (opt == 't')
+			o.token = optarg;
+		else if (opt == 'a')
+			o.ca_file = optarg;
+		else if (opt == 'm')
+			o.chat = 1;
+		else
 			return usage_error();
-		path = optarg;
 	}
-	return optind < argc ? usage_error() : doctor_run(path);
+	if (optind < argc || (o.url == NULL) != (o.token == NULL) ||
+	    (o.url == NULL && (o.chat || *o.ca_file != '\0')))
+		return usage_error();
+	return doctor_run(&o);
 }
 
 /* Without a configuration: for streams from anywhere. */

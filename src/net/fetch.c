@@ -101,6 +101,8 @@ struct kept_header {
 static const struct kept_header kept_headers[] = {
 	KEPT("retry-after", retry_after),
 	KEPT("retry-after-ms", retry_after_ms),
+	KEPT("date", date),
+	KEPT("strict-transport-security", hsts),
 	KEPT("x-should-retry", should_retry),
 	KEPT("request-id", request_id),
 	KEPT("x-request-id", request_id),
@@ -496,6 +498,9 @@ handle_set_tls(CURL *e, const struct fetch_spec *spec)
 {
 	if (spec->ca_file != NULL && *spec->ca_file != '\0')
 		curl_easy_setopt(e, CURLOPT_CAINFO, spec->ca_file);
+	if (spec->tls13)
+		curl_easy_setopt(
+		    e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
 	if (spec->certificate_file == NULL || *spec->certificate_file == '\0')
 		return;
 	curl_easy_setopt(e, CURLOPT_SSLCERT, spec->certificate_file);
@@ -569,9 +574,9 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	    (long)(spec->alone ? CURL_HTTP_VERSION_1_1
 			       : CURL_HTTP_VERSION_2TLS));
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
-	if (spec->method == NULL)
+	if (spec->method == NULL || strcmp(spec->method, "PUT") == 0)
 		body_set(r, spec);
-	else
+	if (spec->method != NULL)
 		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, spec->method);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->connect_ms);
 	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)spec->total_ms);

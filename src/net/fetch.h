@@ -26,6 +26,8 @@ struct fetch_head {
 	char retry_after[64];
 	char retry_after_ms[32];
 	char should_retry[8];
+	char date[40];
+	char hsts[64]; /* Strict-Transport-Security */
 	char request_id[128];
 	char content_type[64];
 	char mcp_session[256]; /* Mcp-Session-Id */
@@ -43,7 +45,8 @@ struct fetch_end {
 struct fetch_spec {
 	const char *url;
 	const char *headers[FETCH_HEADERS_MAX]; /* "name: value", then NULL */
-	const char *method; /* "GET" or "DELETE", without body; NULL: POST */
+	const char *method; /* "GET" or "DELETE", without body; "PUT"; NULL:
+			     * POST */
 	const char *body;   /* must stay until the end */
 	size_t body_len;
 	const char *head; /* what of the body stands before that; the same */
@@ -59,6 +62,8 @@ struct fetch_spec {
 	/* By HTTP/1.1, a connection each: fetch_cancel closes it, which the
 	 * server sees at once. By HTTP/2 it may not see it. */
 	int alone;
+
+	int tls13; /* no older TLS will do */
 
 	int only_connect; /* TCP and TLS; then it ends, without a request */
 

@@ -39,12 +39,12 @@ class Said:
         return {m[1] for m in self.lines}
 
     def fails(self, name, *texts):
-        assert self.code == 1 and self[name][0] == "FAIL", self.text
+        assert self.code == 2 and self[name][0] == "FAIL", self.text
         for text in texts:
             assert text in self[name][1], self.text
 
     def warns(self, name, *texts):
-        assert self[name][0] == "warn", self.text
+        assert self[name][0] == "warn" and self.code == (2 if "FAIL" in self.verdicts() else 1), self.text
         for text in texts:
             assert text in self[name][1], self.text
 
@@ -82,10 +82,10 @@ def test_everything_fine(stack_factory):
     skip_without_commands(stack.sandbox)
     said = doctor(stack)
     assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "status.allow", "slowlog.file", "otlp", "model.key", "libraries", "listen.folder", "listen", "descriptors",
-                          "redis", "redis.version", "redis.aof", "redis.eviction", "redis.latency",
+                          "redis", "redis.version", "redis.aof", "redis.eviction", "redis.latency", "redis.clock",
                           "sandbox", "sandbox.commands", "sandbox.limits", "sandbox.disk", "model"]
     bad = {m[2] for m in said.lines if m[1] != "ok"} - {"redis.latency", "sandbox.disk"}  # the host's, not ours
-    assert said.code == 0 and not bad, said.text
+    assert said.code == ("warn" in said.verdicts()) and not bad, said.text
     assert "1 in " in said["templates"][1] and "1 skills" in said["templates"][1]
     assert "mode 0660; a pool serves it" in said["listen"][1]
     assert "appendfsync everysec" in said["redis.aof"][1] and "nothing was asked" in said["model"][1]
@@ -99,13 +99,13 @@ def test_before_the_first_start(stack_factory):
     stack = made(stack_factory)
     stack.start_redis()
     said = Said(run(stack, "doctor", "-c", stack.write_conf()))
-    assert said.code == 0 and "no pool runs" in said["listen"][1] and said["sandbox"][1].startswith("none: ")
+    assert said.code == ("warn" in said.verdicts()) and "FAIL" not in said.verdicts() and "no pool runs" in said["listen"][1] and said["sandbox"][1].startswith("none: ")
     assert not os.path.exists(stack.fcgi_path)
 
 
 def test_words(stack_factory):
     stack = made(stack_factory)
-    for words in (["doctor", "now"], ["doctor", "-x"], ["doctor", "-c"]):
+    for words in (["doctor", "now"], ["doctor", "-x"], ["doctor", "-c"], ["doctor", "--url", "http://localhost"], ["doctor", "--token", "x"], ["doctor", "--chat"]):
         assert run(stack, *words).returncode == 64
 
 
@@ -115,10 +115,10 @@ def test_a_bad_configuration(stack_factory):
     """Each mistake is a line, with file and line; there is nothing else to look at."""
     stack = made(stack_factory, conf={"workers": "many", "nope": "1"})
     said = doctor(stack)
-    assert said.code == 1 and said.names == ["configuration"] * 2 and said.verdicts() == {"FAIL"}
+    assert said.code == 2 and said.names == ["configuration"] * 2 and said.verdicts() == {"FAIL"}
     assert re.search(r"agent-fpm\.conf:[0-9]+: .*workers", said.text) and "nope" in said.text
     said = Said(run(stack, "doctor", "-c", stack.path("missing")))
-    assert said.code == 1 and "missing" in said["configuration"][1]
+    assert said.code == 2 and "missing" in said["configuration"][1]
 
 
 def test_parts(stack_factory):
@@ -396,6 +396,100 @@ def test_the_pool_agrees(stack_factory):
     stack = made(stack_factory, templates={"bad": {"tools": ["nope"]}})
     said = doctor(stack)
     assert said["templates"][1] in stack.check_conf().stderr
+
+
+def test_disks(stack_factory):
+    """Of files that grow: the folder is looked at."""
+    stack = made(stack_factory)
+    stack.start_redis()
+    stack.conf |= {"log_file": stack.path("pool.log"), "slowlog.file": stack.path("slow.log")}
+    said = doctor(stack)
+    for name in ("log.disk", "slowlog.disk"):
+        assert "MiB are free" in said[name][1] and stack.dir in said[name][1]
+
+
+# ---- the site ----
+
+def look_at(stack, url, *more, token=None):
+    return Said(run(stack, "-c", stack.write_conf(), "doctor", "--url", url, "--token", token or stack.token("doctor"), "--ca", certificate()[0], *more))
+
+
+def agents_of(stack, user):
+    return stack.redis().zcard(f"af:user:{user}:agents")
+
+
+def test_a_good_site(stack_factory):
+    """By TLS, through nginx with its limits: all is well, and nothing is left behind."""
+    stack = stack_factory(workers=1, conf=GOOD, limits="on")
+    said = look_at(stack, f"https://localhost:{stack.https_port}/")
+    names = [n for n in said.names if n.startswith("site")]
+    assert names == ["site", "site.tls", "site.hsts", "site.clock", "site.token", "site.stream", "site.body", "site.rate"]
+    assert {said[n][0] for n in names} == {"ok"}, said.text
+    assert "5 events arrived one by one" in said["site.stream"][1] and "TLS 1.3: yes" in said["site.tls"][1]
+    assert "Retry-After" in said["site.rate"][1] and "413" in said["site.body"][1]
+    assert agents_of(stack, "doctor") == 0 and stack.model.requests == []
+
+
+def test_a_chat(stack_factory):
+    stack = stack_factory(workers=1, conf=GOOD)
+    said = look_at(stack, f"https://localhost:{stack.https_port}", "--chat")
+    assert said["site.chat"][0] == said["site.stream"][0] == "ok" and len(stack.model.requests) == 1, said.text
+    said.warns("site.rate", "none of 250", "agent-fpm-http.conf")
+    assert agents_of(stack, "doctor") == 0
+
+
+def test_a_site_without_tls_and_a_bad_token(stack_factory):
+    stack = stack_factory(workers=1, conf=GOOD)
+    said = look_at(stack, f"http://127.0.0.1:{stack.http_port}", token="nonsense")
+    said.warns("site.tls", "use https")
+    said.fails("site.token", "401")
+    assert "site.stream" not in said.names
+
+
+def test_no_site(stack_factory):
+    """Nobody there, and somebody else."""
+    stack = made(stack_factory)
+    stack.start_redis()
+    said = look_at(stack, f"http://127.0.0.1:{free_ports(1)[0]}", token="x")
+    said.fails("site", "127.0.0.1")
+
+    def serve(connection):
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+
+    with Server(socket.create_server(("127.0.0.1", 0)), serve) as server:
+        look_at(stack, f"http://127.0.0.1:{server.sock.getsockname()[1]}", token="x").fails("site", "not by agent-fpm")
+
+
+def test_a_proxy_that_holds_back_events(stack_factory):
+    """It passes on what has a length, and a stream when it has ended."""
+    stack = stack_factory(workers=1, conf=GOOD)
+
+    def serve_one(connection):
+        with connection, socket.create_connection(("127.0.0.1", stack.http_port)) as far:
+            threading.Thread(target=carry, args=(connection, far), daemon=True).start()
+            held = b""
+            while data := far.recv(65536):
+                held += data
+                if b"text/event-stream" not in held:
+                    connection.sendall(held)
+                    held = b""
+
+    def carry(near, far):
+        try:
+            while data := near.recv(65536):
+                far.sendall(data)
+            far.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def serve(connection):
+        threading.Thread(target=serve_one, args=(connection.dup(),), daemon=True).start()
+
+    with Server(socket.create_server(("127.0.0.1", 0)), serve) as server:
+        said = look_at(stack, f"http://127.0.0.1:{server.sock.getsockname()[1]}")
+    said.fails("site.stream", "did not arrive in time", "buffer")
+    assert agents_of(stack, "doctor") == 0
 
 
 @pytest.mark.parametrize("binary", [BINARY, SANDBOX, PROXY], ids=os.path.basename)
