@@ -347,13 +347,32 @@ context_exchange(redisContext *rc, struct arena *a,
 	return 0;
 }
 
+/*
+ * AUTH, SELECT and the scripts. Who is refused is told why, though Redis hangs
+ * up on a stranger whose commands are long before all answers are read.
+ */
+static int
+context_greet(redisContext *rc, struct arena *a, const struct redis_pipe *hello,
+    struct err *err)
+{
+	struct redis_reply *replies =
+	    arena_alloc(a, (size_t)hello->count * sizeof(*replies));
+	int done;
+
+	memset(replies, 0, (size_t)hello->count * sizeof(*replies));
+	done = context_exchange(rc, a, hello, replies, err);
+	if (done < 0)
+		err->code = ERR_STORE;
+	for (int i = 0; i < hello->count; i++)
+		if (replies[i].type == REDIS_ERROR)
+			return redis_error(err, replies[i].text);
+	return done;
+}
+
 /* A greeted connection, or NULL. */
 static redisContext *
 redis_connect(const struct redis_pool *p, struct arena *a, struct err *err)
 {
-	const struct redis_pipe *hello = &p->target.hello;
-	struct redis_reply *replies =
-	    arena_alloc(a, (size_t)hello->count * sizeof(*replies));
 	redisContext *rc = redis_open(p);
 
 	if (rc == NULL || rc->err != 0) {
@@ -363,15 +382,7 @@ redis_connect(const struct redis_pool *p, struct arena *a, struct err *err)
 		return NULL;
 	}
 	redisSetTimeout(rc, timeval_of(p->command_ms));
-	if (context_exchange(rc, a, hello, replies, err) < 0) {
-		err->code = ERR_STORE;
-		redisFree(rc);
-		return NULL;
-	}
-	for (int i = 0; i < hello->count; i++) {
-		if (replies[i].type != REDIS_ERROR)
-			continue;
-		redis_error(err, replies[i].text);
+	if (context_greet(rc, a, &p->target.hello, err) < 0) {
 		redisFree(rc);
 		return NULL;
 	}
