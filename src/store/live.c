@@ -54,15 +54,25 @@ channel_agent(const char *channel, char *agent, size_t size)
 	return 0;
 }
 
-#define FRAMES_MAX 256
+static size_t
+count_lines(const char *text, const char *end)
+{
+	size_t n = 0;
 
-/* PREV, then an event a line. */
+	for (; text != NULL && text < end; n++) {
+		text = memchr(text, '\n', (size_t)(end - text));
+		text = text == NULL ? NULL : text + 1;
+	}
+	return n;
+}
+
+/* PREV, then an event a line: all that were written together. */
 static void
 live_message(struct live *v, const char *agent, const char *text, size_t len)
 {
-	struct frame *frames[FRAMES_MAX];
 	const char *end = text + len, *line = text, *nl;
 	struct event_id prev = { 0, 0 };
+	struct frame **frames;
 	int n = 0;
 
 	nl = memchr(line, '\n', len);
@@ -71,7 +81,10 @@ live_message(struct live *v, const char *agent, const char *text, size_t len)
 		return;
 	}
 	event_id_parse(line, (size_t)(nl - line), &prev);
-	while (nl != NULL && nl + 1 < end && n < FRAMES_MAX) {
+	frames = calloc(count_lines(nl, end), sizeof(*frames));
+	if (frames == NULL)
+		abort();
+	while (nl != NULL && nl + 1 < end) {
 		line = nl + 1;
 		nl = memchr(line, '\n', (size_t)(end - line));
 		frames[n] =
@@ -81,6 +94,7 @@ live_message(struct live *v, const char *agent, const char *text, size_t len)
 	v->calls.on_events(v->calls.ctx, agent, prev, frames, n);
 	while (n > 0)
 		frame_unref(&frames[--n]);
+	free(frames);
 }
 
 static void

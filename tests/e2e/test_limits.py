@@ -425,6 +425,38 @@ def test_whoever_goes_away_leaves_the_queue(stack_factory):
     wait_for(lambda: not stack.redis().keys("af:queue*"), 5, "an empty queue leaves something")
 
 
+def test_many_messages_withdrawn_at_once(stack_factory):
+    """Each viewer of a message that will never run is told, whichever of them all it is."""
+    stack = stack_factory(workers=1, conf={**ONE_SLOT, "limits.inbox": 400})
+    first = busy(stack, "slow 300")
+    agent = stack.user().agent()
+    for _ in range(299):
+        agent.say("never")
+    with agent.chat("never") as stream:
+        assert agent.user.http("DELETE", f"{agent.path}/inbox").status == 200
+        done, = stream.rest()
+        assert (done.kind, done["reason"]) == ("done", "withdrawn")
+    first.interrupt()
+
+
+def test_very_many_messages_of_one_turn(stack_factory):
+    """What begins with them is written whole, however many they are."""
+    stack = stack_factory(workers=1, conf={**ONE_SLOT, "limits.inbox": 10000})
+    first = busy(stack, "slow 300")
+    agent = stack.user().agent()
+    said = agent.say("hello")
+    inbox, message = agent.key("inbox"), said["messageId"].encode()
+    doc = stack.redis().lrange(inbox, 0, -1)[0]
+    last = len(message) - 4
+    stack.redis().rpush(inbox, *(doc.replace(message, message[:last] + b"%04d" % n) for n in range(4200)))
+    with agent.follow() as view:
+        first.interrupt()
+        view.wait(said["turn"], seconds=30)
+    assert agent.info()["messages"] == 4202
+    assert view.kinds().count("message_accepted") == 4201
+    assert view.kinds()[4201] == "turn_start"
+
+
 def test_a_full_queue_keeps_health_fast(two_pools):
     pools = two_pools(**ONE_SLOT, **{"limits.queue": 100})
     holders = [busy(pool) for pool in pools for _ in range(2)]

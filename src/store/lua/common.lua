@@ -89,19 +89,25 @@ local function emit(out, id, channel, kind, turn, step, now, rest)
 	out[#out + 1] = '{"channel":"' .. channel .. '","kind":"' .. kind ..
 	    '","id":"' .. id .. '","turn":"' .. turn .. '","step":' .. step ..
 	    ',"time":' .. now .. rest .. '}'
-	out.id = id
+	out.ids = out.ids or {}
+	out.ids[#out] = id
 end
 
 -- What was emitted into the log. Events that are written together are one
--- entry: a field "e" each, under the id of the newest.
+-- entry, or as few as can be: a field "e" each, under the id of the newest.
 local function write_events(out, keep)
-	local fields = {}
-	for _, json in ipairs(out) do
-		fields[#fields + 1] = 'e'
-		fields[#fields + 1] = json
+	local at = 1
+	while at <= #out do
+		local last = math.min(#out, at + 999) -- as unpack has a bound
+		local fields = {}
+		for i = at, last do
+			fields[#fields + 1] = 'e'
+			fields[#fields + 1] = out[i]
+		end
+		redis.call('XADD', key('events'), 'MAXLEN', '~', keep,
+		    out.ids[last], unpack(fields))
+		at = last + 1
 	end
-	redis.call('XADD', key('events'), 'MAXLEN', '~', keep, out.id,
-	    unpack(fields))
 end
 
 -- The events of entries, one behind the other.
