@@ -26,6 +26,13 @@ param(const struct http_request *rq, const char *name, const char *missing)
 	return v == NULL ? missing : v;
 }
 
+/* A parameter that outlives what libfcgi frees: see http_detach. */
+static const char *
+param_kept(const struct http_request *rq, const char *name)
+{
+	return arena_strdup(rq->arena, param(rq, name, ""));
+}
+
 const char *
 http_header(const struct http_request *rq, const char *name)
 {
@@ -43,7 +50,7 @@ request_id(const struct http_request *rq)
 	char *own;
 
 	if (n > 0 && n <= ID_MAX && strspn(id, good) == n)
-		return id;
+		return arena_strdup(rq->arena, id);
 	own = arena_alloc(rq->arena, ID_SIZE);
 	id_make(own, "req_");
 	return own;
@@ -96,8 +103,8 @@ http_request_init(
 	rq->arena = a;
 	rq->fcgi = fcgi;
 	buf_init(&rq->body, a);
-	rq->method = param(rq, "REQUEST_METHOD", "");
-	rq->query = param(rq, "QUERY_STRING", "");
+	rq->method = param_kept(rq, "REQUEST_METHOD");
+	rq->query = param_kept(rq, "QUERY_STRING");
 	rq->id = request_id(rq);
 	uri = param(rq, "REQUEST_URI", "");
 	path = url_decode(a, uri, strcspn(uri, "?#"), 0);

@@ -31,7 +31,8 @@ struct http_request {
 void http_request_init(
     struct http_request *rq, struct arena *a, struct FCGX_Request *fcgi);
 
-/* A header by its CGI name (HTTP_ACCEPT), or NULL. Valid until the end. */
+/* A header by its CGI name (HTTP_ACCEPT), or NULL. libfcgi's: valid until the
+ * request is detached. */
 const char *http_header(const struct http_request *rq, const char *name);
 
 /* The value of a query member, decoded; NULL if it is not there. */
@@ -50,7 +51,7 @@ int http_check_headers(
 /*
  * Takes the connection away from libfcgi: the descriptor is the caller's, and
  * so is the rest of the response, as FastCGI records of request_id_r. The
- * body must have been read to its end.
+ * body must have been read to its end. rq's own strings stay; headers are gone.
  */
 void http_detach(struct http_request *rq, int *fd_r, int *request_id_r);
 

@@ -16,6 +16,7 @@
 #include <fastcgi.h>
 #include <fcgiapp.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -94,6 +95,8 @@ put_request(struct buf *b, int id, const char *path, size_t body_len, int flags)
 	snprintf(length, sizeof(length), "%zu", body_len);
 	buf_init(&params, NULL);
 	put_param(&params, "REQUEST_METHOD", "POST");
+	put_param(&params, "QUERY_STRING", "a=b");
+	put_param(&params, "REQUEST_ID", "nginx-1");
 	put_param(&params, "REQUEST_URI", path);
 	put_param(&params, "CONTENT_LENGTH", length);
 	put_record(b, FCGI_BEGIN_REQUEST, id, &begin, sizeof(begin));
@@ -580,9 +583,14 @@ detach(const char *path, size_t body_len, int *request_id)
 	assert_string_equal(req.path, path);
 	assert_int_equal(http_read_body(&req, BODY_BYTES, &err), 0);
 	assert_int_equal(req.body.len, body_len);
+	mallopt(M_PERTURB, 0xa5); /* what libfcgi frees is not left as it was */
 	http_detach(&req, &fd, request_id);
+	mallopt(M_PERTURB, 0);
 	assert_int_equal(req.detached, 1);
 	assert_int_equal(rq.ipcFd, -1);
+	assert_string_equal(req.id, "nginx-1");
+	assert_string_equal(req.method, "POST");
+	assert_string_equal(req.query, "a=b");
 	arena_close(&a);
 	return fd;
 }
