@@ -24,6 +24,7 @@
 #include "base/process.h"
 #include "base/scoreboard.h"
 #include "conf/conf.h"
+#include "master/scale.h"
 
 #define SECOND_US 1000000
 
@@ -120,6 +121,7 @@ look_at_pool(struct status *s, struct app *app)
 	int64_t now_ms = s->now_us / 1000;
 
 	s->version = PACKAGE_VERSION;
+	s->pm = scale_mode_name((enum scale_mode)app->conf->pm);
 	s->started_ms = metrics_started_ms();
 	s->since_s = (clk_wall_ms() - s->started_ms) / 1000;
 	s->accepted = metric_total(METRIC_REQUESTS);

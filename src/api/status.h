@@ -42,6 +42,7 @@ struct status_worker {
 /* Strings and lists are an arena's. */
 struct status {
 	const char *version;
+	const char *pm;     /* as the configuration has it */
 	int64_t now_us;     /* monotonic */
 	int64_t started_ms; /* wall time */
 	int64_t since_s, accepted, active_requests, request_threads;

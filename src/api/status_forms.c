@@ -63,7 +63,7 @@ status_add_text(
 {
 	text_line(b, "pool", "agent-fpm");
 	text_line(b, "version", s->version);
-	text_line(b, "process manager", "static");
+	text_line(b, "process manager", s->pm);
 	text_line(b, "start time", status_time(a, s->started_ms));
 	text_fields(b, status_fields, s);
 	for (size_t i = 0; full && i < s->worker_count; i++) {
@@ -137,7 +137,7 @@ status_add_json(struct buf *b, const struct status *s, int full)
 	json_open(b, NULL, '{');
 	json_add_str(b, "pool", "agent-fpm");
 	json_add_str(b, "version", s->version);
-	json_add_str(b, "processManager", "static");
+	json_add_str(b, "processManager", s->pm);
 	json_add_int(b, "startTime", s->started_ms);
 	json_fields(b, status_fields, s);
 	if (full)

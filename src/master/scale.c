@@ -22,6 +22,14 @@ at_most(int64_t n, int max)
 	return n < max ? (int)n : max;
 }
 
+const char *
+scale_mode_name(enum scale_mode mode)
+{
+	static const char *const names[] = { "static", "dynamic", "ondemand" };
+
+	return names[mode];
+}
+
 void
 scale_init(struct scale *sc, const struct conf *c, int cores)
 {

@@ -22,6 +22,9 @@ struct conf;
 
 enum scale_mode { SCALE_STATIC, SCALE_DYNAMIC, SCALE_ONDEMAND };
 
+/* Its word in the configuration. */
+const char *scale_mode_name(enum scale_mode mode);
+
 struct scale {
 	enum scale_mode mode;
 	int max;   /* pm.max_children */

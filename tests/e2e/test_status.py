@@ -5,6 +5,8 @@ import html.parser
 import os
 import signal
 
+import pytest
+
 from stack import Fcgi
 from waiting import wait_for
 
@@ -46,6 +48,13 @@ def test_text(site):
         assert lines[name].strip(), name
     assert int(lines["total processes"]) == 2
     assert len(got.body.decode().splitlines()) < len(site.http("GET", "/status?full").body.decode().splitlines())
+
+
+@pytest.mark.parametrize("pm", ["static", "dynamic"])
+def test_process_manager(stack_factory, pm):
+    stack = stack_factory(workers=1, conf={"pm": pm})
+    assert status(stack)["processManager"] == pm
+    assert f"process manager:      {pm}\n" in stack.http("GET", "/status").body.decode()
 
 
 def test_forms(site):
