@@ -260,10 +260,12 @@ step_failed(struct turn *t)
 	return turn_commit(t, TURN_NEXT);
 }
 
-/* The next turn under the same lease. */
+/* The next turn under the same lease; whose request asked for it is not known
+ * any more. */
 static enum turn_step
 begin_next(struct turn *t)
 {
+	t->request_id[0] = '\0';
 	turn_compact_free(t);
 	t->mcp = NULL;
 	arena_reset(t->arena);

@@ -108,6 +108,7 @@ def test_each_turn_is_its_own(stack):
     found = [one for one in awaited(stack, agent, 4) if one["slow"] == "turn"]
     assert [one["turn"] for one in found] == [first["turn"], second["turn"]]
     assert found[1]["waitedMs"] >= found[0]["totalMs"] - 100
+    assert found[0]["request"] and "request" not in found[1], "the first message's request did not ask for the second turn"
     for one in found:
         assert abs(sum(one["ms"].values()) - one["totalMs"]) <= len(STATES)
 
