@@ -83,8 +83,10 @@ const struct setting settings[] = {
 	CHOICE("pm", pm, "static", "static dynamic ondemand",
 	    "How many workers there are, in php-fpm's words. static: as many "
 	    "as there may be. dynamic: by load, with some to spare. ondemand: "
-	    "none until a request comes; while there is none, deadlines of "
-	    "questions to a human pass unnoticed. A worker serves many "
+	    "none until a request comes, or a turn was left by others; while "
+	    "there is none, deadlines of questions to a human, reminders and "
+	    "turns of other hosts that died pass unnoticed. A worker serves "
+	    "many "
 	    "requests at once. It is spare while fewer than half of its "
 	    "request_threads answer one, fewer than half of limits.turns run "
 	    "in it, and fewer than half of limits.viewers look on."),

@@ -13,7 +13,8 @@
  *
  * A worker that leaves gives up its leases, or dies with them. Nobody is
  * started in its place who would look for them, so one that serves is told to
- * look when it is gone (SIGUSR2).
+ * look when it is gone (SIGUSR2). Where none serves (pm = ondemand) one is
+ * started for that, unless who left was idle.
  */
 #include "config.h"
 
@@ -349,12 +350,13 @@ int
 pool_reaped(struct pool *p, pid_t pid, int status, int64_t now_ms)
 {
 	struct slot *s = slot_of(p, pid);
-	int i, has_heir;
+	int i, has_heir, look;
 
 	if (s == NULL)
 		return 0;
 	i = slot_number(p, s);
 	has_heir = s->role == SLOT_SERVING;
+	look = p->starting && !has_heir && !pool_left_nothing(p, s);
 	slot_died(s, now_ms);
 	if (p->starting && s->role != SLOT_LEAVING) {
 		log_death(i, pid, status, s->due_ms - now_ms);
@@ -366,7 +368,7 @@ pool_reaped(struct pool *p, pid_t pid, int status, int64_t now_ms)
 		next_failed(p, "a new worker died", now_ms);
 	else if (!has_heir)
 		slot_free(p, s);
-	if (p->starting && !has_heir)
+	if (look)
 		pool_look(p);
 	return 1;
 }
@@ -378,7 +380,7 @@ pool_stop_starting(struct pool *p)
 }
 
 void
-pool_look(const struct pool *p)
+pool_look(struct pool *p)
 {
 	const struct slot *s;
 
@@ -390,7 +392,9 @@ pool_look(const struct pool *p)
 			return;
 		}
 	}
-	/* whoever starts next looks by itself */
+	/* Whoever starts next looks by itself: of ondemand, somebody must. */
+	if (p->now->want == 0)
+		p->now->want = 1;
 }
 
 int

@@ -61,8 +61,9 @@ int pool_reaped(struct pool *p, pid_t pid, int status, int64_t now_ms);
 /* No worker is started from now on. */
 void pool_stop_starting(struct pool *p);
 
-/* One that serves is to look for turns that nobody runs any more. */
-void pool_look(const struct pool *p);
+/* One that serves is to look for turns that nobody runs any more; if there is
+ * none, one is started. */
+void pool_look(struct pool *p);
 
 /* How many workers died that were not told to. */
 int pool_deaths(const struct pool *p);

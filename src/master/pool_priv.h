@@ -42,6 +42,7 @@ struct slot {
 	int young_deaths;
 	uint64_t requests;     /* when last looked at */
 	int64_t idle_since_ms; /* it had nothing to do since */
+	int left_idle;         /* it was told to leave for that */
 };
 
 struct pool {
@@ -91,6 +92,10 @@ int slot_number(const struct pool *p, const struct slot *s);
 
 /* Changes the number of workers, and replaces who has served enough. */
 void pool_watch(struct pool *p, int64_t now_ms);
+
+/* A worker that has died was idle when it was told to leave, and nothing came
+ * since: so there are no turns of its own to look for. */
+int pool_left_nothing(const struct pool *p, const struct slot *s);
 
 /* ---- generations; pool.c ---- */
 

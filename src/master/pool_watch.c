@@ -114,8 +114,10 @@ rescale(struct pool *p, int64_t now_ms)
 	log_info("%d workers, of which %d are spare: %d from now on",
 	    seen.workers, seen.spare, want);
 	gen->want = want;
-	if (s != NULL)
-		slot_leave(s, SIGQUIT, now_ms);
+	if (s == NULL)
+		return;
+	s->left_idle = is_idle(p, s, now_ms);
+	slot_leave(s, SIGQUIT, now_ms);
 }
 
 /* ---- workers that have served enough ---- */
@@ -181,6 +183,15 @@ pool_watch(struct pool *p, int64_t now_ms)
 	rescale(p, now_ms);
 	if (s == NULL)
 		retire_one(p);
+}
+
+int
+pool_left_nothing(const struct pool *p, const struct slot *s)
+{
+	const struct board_worker *row = row_of(p, s);
+
+	return s->left_idle && row->requests == s->requests &&
+	       row->count[BOARD_TURNS] == 0;
 }
 
 /* ---- the first connection ---- */

@@ -7,7 +7,8 @@
  *   dynamic   at least min_spare are spare, more are started, twice as many
  *             each second; at most max_spare, else one leaves a second
  *   ondemand  none, until a connection comes; one more when none is spare;
- *             one that is idle for long leaves
+ *             one that is idle for long leaves. It begins with one, which
+ *             looks for turns that others have left
  */
 #include "config.h"
 
@@ -45,7 +46,7 @@ scale_init(struct scale *sc, const struct conf *c, int cores)
 	sc->max_spare = at_most(max_spare, sc->max);
 	sc->start = sc->max;
 	if (sc->mode == SCALE_ONDEMAND)
-		sc->start = 0;
+		sc->start = 1;
 	else if (sc->mode == SCALE_DYNAMIC && c->pm_start_servers > 0)
 		sc->start = at_most(c->pm_start_servers, sc->max);
 	else if (sc->mode == SCALE_DYNAMIC)

@@ -54,8 +54,8 @@ def test_dynamic_follows_the_load(pool):
 def test_ondemand(pool):
     """None until a request comes, which is answered; idle ones leave, and one with a stream or a turn stays."""
     stack = pool({"pm": "ondemand", "pm.max_children": 2, "pm.process_idle_timeout": "1s"})
-    wait_for(lambda: "serves" in stack.log(), 10)
-    assert stack.workers() == []
+    wait_for(lambda: "ready" in stack.log(), 10, "one looks for what others have left")
+    wait_for(lambda: stack.workers() == [], 10)
     agent = stack.user().agent()
     assert len(stack.workers()) == 1
     with agent.follow() as view:
@@ -72,6 +72,23 @@ def test_ondemand(pool):
     wait_for(lambda: "generation 2 serves" in stack.log(), 10)
     wait_for(lambda: stack.workers() == [], 10)
     assert agent.answer("hi") == "echo: hi"
+
+
+def test_ondemand_leaves_no_turn_alone(pool):
+    """With nobody who looks on or asks: a turn that the last worker gave up, at an upgrade or a restart, goes on."""
+    stack = pool({"pm": "ondemand", "pm.max_children": 2, "pm.process_idle_timeout": "1s", "drain_timeout": "2500ms", "store.sweep": "1h"})
+    agents = [stack.user().agent() for _ in range(2)]
+    agents[0].say("slow 200")
+    holder = agents[0].holder()
+    stack.upgrade()
+    wait_for(lambda: gone([holder]), 10)
+    wait_for(lambda: agents[0].lease() and agents[0].lease()[1] in stack.workers(), 5, lambda: stack.log()[-3000:])
+    holder = agents[0].holder()
+    assert stack.stop_pool(signal.SIGQUIT) == 0
+    stack.start_pool()
+    wait_for(lambda: agents[0].lease() and agents[0].lease()[1] in stack.workers(), 5, lambda: stack.log()[-3000:])
+    assert agents[1].answer("hi") == "echo: hi"
+    agents[0].interrupt()
 
 
 def test_max_requests(stack_factory):

@@ -73,7 +73,7 @@ test_what_the_settings_mean(void **state)
 	assert_int_equal(sc.start, CORES);
 	assert_int_equal(sc.min_spare, CORES);
 	sc = scale_of(SCALE_ONDEMAND, 3, 0, 1, 0);
-	assert_int_equal(sc.start, 0);
+	assert_int_equal(sc.start, 1);
 	assert_int_equal(sc.max, 3);
 }
 
@@ -160,6 +160,7 @@ test_ondemand(void **state)
 	const struct scale_seen waiting = { .waiting = 1 };
 
 	(void)state;
+	assert_int_equal(sc.start, 1);
 	assert_int_equal(next(&sc, 0, 0, 0, 0), 0);
 	assert_int_equal(scale_next(&sc, &waiting), 1);
 	assert_int_equal(next(&sc, 1, 1, 0, 0), 1);
