@@ -273,6 +273,7 @@ lease_copy(
 		out->workspace = arena_strdup(a, lease->workspace);
 		out->name = arena_strdup(a, lease->name);
 	}
+	out->budget.purse = arena_strdup(a, lease->budget.purse);
 	out->todos = arena_strdup(a, lease->todos);
 	out->call_ids = arena_strdup(a, lease->call_ids);
 	out->lineage = arena_strdup(a, lease->lineage);
@@ -300,6 +301,7 @@ turn_new(
 	t->todos = strdup(t->lease.todos);
 	if (t->todos == NULL)
 		abort();
+	t->budget.spent = lease->budget.spent;
 	if (lease->interrupted)
 		t->stop = STOP_INTERRUPT;
 	return t;

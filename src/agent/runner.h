@@ -37,7 +37,8 @@ struct runner_parts {
 	struct tool_host tools;
 	struct otlp *otlp; /* NULL: nothing is recorded */
 	struct scoreboard *board;
-	int slot; /* this worker's row */
+	int slot;    /* this worker's row */
+	int budgets; /* there are some */
 
 	/* On the loop's thread: the agent's log is closed here; its viewers
 	 * are told by others now. why is NULL, or why it could not go on. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/template_budgets.h"
 #include "agent/template_mcp.h"
 #include "agent/template_members.h"
 #include "agent/template_read.h"
@@ -301,7 +302,7 @@ template_read(struct arena *a, const struct json *j,
 	static const char *const names[] = { "description", "systemPrompt",
 		"model", "models", "tools", "permission", "httpTools", "hooks",
 		"subagents", "mcp", "skills", "network", "outputSchema",
-		"toolChoice", NULL };
+		"toolChoice", "budgets", NULL };
 
 	if (template_names(j, names, err) < 0 ||
 	    template_str(j, "description", &out->description, err) < 0 ||
@@ -316,6 +317,8 @@ template_read(struct arena *a, const struct json *j,
 		0 ||
 	    read_tools(a, json_get(j, "tools"), out, err) < 0 ||
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||
+	    template_read_budgets(json_get(j, "budgets"), &out->budgets, err) <
+		0 ||
 	    read_hooks(json_get(j, "hooks"), out, err) < 0)
 		return -1;
 	out->output = j;

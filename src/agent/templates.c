@@ -126,6 +126,15 @@ templates_at(const struct templates *t, size_t i)
 }
 
 int
+templates_have_budgets(const struct templates *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (budget_any(&t->list[i].budgets))
+			return 1;
+	return 0;
+}
+
+int
 templates_call_out(const struct templates *t)
 {
 	for (size_t i = 0; i < t->count; i++) {

@@ -7,16 +7,18 @@
 
 #include "base/err.h"
 #include "mcp/mcp.h"
+#include "store/budget.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
 
 /*
  * Agent templates: files NAME.json of one folder, read once. A file is an
  * object with any of description, systemPrompt, model, models, tools,
- * permission, outputSchema, toolChoice, httpTools, mcp, hooks, skills and
- * network. Agents copy prompt, model, tools and permission when they are made,
- * so that changing a file changes no agent; what an agent calls over HTTP, what
- * it is taught, and what its commands reach, stays the administrator's.
+ * permission, outputSchema, toolChoice, httpTools, mcp, hooks, skills, network
+ * and budgets. Agents copy prompt, model, tools and permission when they are
+ * made, so that changing a file changes no agent; what an agent calls over
+ * HTTP, what it is taught, and what its commands reach, stays the
+ * administrator's.
  */
 struct skills;
 struct templates;
@@ -49,6 +51,7 @@ struct agent_template {
 	size_t mcp_server_count;
 	struct hook hooks[HOOK_COUNT];
 	struct skill_list skills;
+	struct budget_limits budgets;
 };
 
 /*
@@ -78,6 +81,9 @@ int templates_check_models(
  */
 int template_allows_model(const struct agent_template *t, const struct conf *c,
     const char *name, struct err *err);
+
+/* 1 if one of them has budgets. */
+int templates_have_budgets(const struct templates *t);
 
 /* 1 if one of them makes requests over HTTP. */
 int templates_call_out(const struct templates *t);

@@ -65,6 +65,7 @@ static const struct {
 	[TURN_SURFACED] = { "surfaced", step_surfaced, 0 },
 	[TURN_DONE] = { "done", step_done, 0 },
 	[TURN_LIMIT] = { "limit", step_limit, 0 },
+	[TURN_BUDGET] = { "budget", step_budget, 0 },
 	[TURN_RETRY] = { "retry", step_retry, 0 },
 	[TURN_FALLBACK] = { "fallback", step_fallback, 0 },
 	[TURN_REFILL] = { "refill", step_refill, 1 },
@@ -104,6 +105,8 @@ turn_stopped_step(struct turn *t)
 		return TURN_INTERRUPTED;
 	case STOP_TIMEOUT:
 		return turn_limit(t, "turn.timeout");
+	case STOP_BUDGET:
+		return TURN_BUDGET;
 	case STOP_STALLED:
 		return turn_fail(
 		    t, "stalled", "nothing happened for turn.stall_timeout");
@@ -183,6 +186,7 @@ where_to_begin(struct turn *t)
 
 	t->model = form_model(t->history->form);
 	turn_trace_begin(t);
+	turn_budget_begin(t);
 	if (models_find(t->runner->parts.models, model) == NULL)
 		return turn_fail(t, "model_unknown",
 		    arena_printf(t->arena,

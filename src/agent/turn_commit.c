@@ -111,6 +111,8 @@ on_committed(void *ctx, struct journal_commit *c)
 		t->step++;
 		t->attempt = 0;
 	}
+	if (c->spent_count > 0)
+		budget_spent_read(&t->budget.spent, c->spent, c->spent_count);
 	for (size_t i = 0; i + 1 < c->decided_count; i += 2)
 		turn_answer(t, c->decided[i], c->decided[i + 1]);
 	if (c->interrupted && t->stop == STOP_NO)

@@ -77,8 +77,8 @@ bytes_per_token(const struct turn *t)
 	return (double)bytes / (double)tokens;
 }
 
-static int64_t
-tokens_of_next(struct turn *t)
+int64_t
+turn_request_tokens(struct turn *t)
 {
 	int64_t tokens = 0, bytes = 0;
 	int64_t now = (int64_t)t->history->text.len;
@@ -97,7 +97,7 @@ turn_must_compact(struct turn *t)
 	const struct conf_model *c = model_conf(t->model);
 
 	return c->context_window > 0 && !t->uncompactable &&
-	       tokens_of_next(t) + c->max_tokens > c->context_window;
+	       turn_request_tokens(t) + c->max_tokens > c->context_window;
 }
 
 int

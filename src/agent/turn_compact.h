@@ -20,4 +20,8 @@ int turn_overflows(struct turn *t);
 void turn_commit_context(struct turn *t, int64_t tokens);
 void turn_compact_free(struct turn *t);
 
+/* Tokens of the next request, about: by what the provider has said of the last
+ * one, and the bytes that came since. */
+int64_t turn_request_tokens(struct turn *t);
+
 #endif

@@ -31,6 +31,8 @@ commit_done(struct turn *t, const char *reason, const char *more, int steerable)
 	t->meter.done_reason = reason;
 	if (t->reported)
 		journal_op_set(&t->commit, "task", "");
+	else if (t->budget.used && t->budget.purse != NULL)
+		journal_op_forget(&t->commit, t->budget.purse);
 	journal_op_final(&t->commit, steerable);
 }
 
@@ -135,14 +137,19 @@ seal_calls(struct turn *t, const char *note)
 	calls_commit_results(t);
 }
 
-/* An answer that is not kept whole was paid for all the same. */
+/* An answer that is not kept whole was paid for all the same. Most providers
+ * say at its end what it has used; of what was cut it is reckoned. */
 static void
 commit_paid(struct turn *t)
 {
-	const struct model_result *r =
+	struct model_result *r =
 	    t->result == NULL ? NULL : model_call_result(t->result);
 
-	if (r != NULL && (r->usage.input > 0 || r->usage.output > 0))
+	if (r == NULL)
+		return;
+	if (t->budget.streamed > 0 && !r->complete)
+		turn_budget_so_far(t, r, &r->usage);
+	if (r->usage.input > 0 || r->usage.output > 0)
 		turn_commit_usage(t, r);
 }
 
@@ -180,6 +187,22 @@ step_limit(struct turn *t)
 	commit_cut(t, "The turn has reached a limit");
 	commit_done(t, "limit",
 	    arena_printf(t->arena, ",\"limit\":\"%s\"", t->limit), 0);
+	return turn_commit(t, TURN_NEXT);
+}
+
+/* Something that it may spend is used up. */
+enum turn_step
+step_budget(struct turn *t)
+{
+	const struct budget_name hit = t->budget.hit;
+
+	if (turn_must_report(t))
+		return turn_report(t, "budget", TURN_BUDGET);
+	log_info("the turn ends: %s is used up",
+	    budget_infos[hit.scope].setting[hit.kind]);
+	journal_commit_init(&t->commit, t->arena);
+	commit_cut(t, "A budget is used up");
+	commit_done(t, "budget", turn_budget_members(t), 0);
 	return turn_commit(t, TURN_NEXT);
 }
 
@@ -268,6 +291,9 @@ begin_next(struct turn *t)
 	t->request_id[0] = '\0';
 	turn_compact_free(t);
 	t->mcp = NULL;
+	t->budget.purse = NULL;
+	memset(t->budget.spent.used[BUDGET_TURN], 0,
+	    sizeof(t->budget.spent.used[BUDGET_TURN]));
 	arena_reset(t->arena);
 	model_call_free(&t->result);
 	turn_tools_free(t);
@@ -284,6 +310,7 @@ begin_next(struct turn *t)
 	t->lease.resumes = 0;
 	t->lease.tokens = 0;
 	turn_trace_begin(t);
+	turn_budget_begin(t);
 	turn_watch(t);
 	return turn_connect(
 	    t, t->fallbacks > 0 ? turn_own_model(t) : TURN_PRE_MODEL);

@@ -32,6 +32,7 @@ on_text(void *ctx, const char *text, size_t len)
 	t->shown = 1;
 	turn_moved(t);
 	journal_text(t->log, EVENT_TEXT_CHUNK, t->step, text, len);
+	turn_budget_streamed(t, len);
 }
 
 static void
@@ -42,6 +43,7 @@ on_thinking(void *ctx, const char *text, size_t len)
 	t->shown = 1;
 	turn_moved(t);
 	journal_text(t->log, EVENT_THINK_CHUNK, t->step, text, len);
+	turn_budget_streamed(t, len);
 }
 
 /* An id that no other call has, of this agent or another. */
@@ -75,6 +77,8 @@ turn_call_model(struct turn *t, struct model_request *rq, enum turn_step after)
 	rq->ctx = t;
 	t->after_model = after;
 	t->shown = 0;
+	t->budget.streamed = 0;
+	t->budget.asked = 0;
 	model_call_free(&t->result);
 	turn_meter_model(t);
 	call = model_call_start(rq);
@@ -97,6 +101,8 @@ step_pre_model(struct turn *t)
 		return turn_limit(t, "tool.rounds");
 	if (c->turn_max_tokens > 0 && t->lease.tokens >= c->turn_max_tokens)
 		return turn_limit(t, "turn.max_tokens");
+	if (turn_budget_check(t) != TURN_PRE_MODEL)
+		return TURN_BUDGET;
 	turn_mcp_refresh(t);
 	turn_compact_free(t);
 	if (turn_must_compact(t))

@@ -7,6 +7,7 @@
 #include "agent/runner_priv.h"
 #include "agent/toolset.h"
 #include "agent/turn_approve.h"
+#include "agent/turn_budget.h"
 #include "agent/turn_call.h"
 #include "agent/turn_commit.h"
 #include "agent/turn_compact.h"
@@ -27,6 +28,7 @@ enum turn_stop {
 	STOP_INTERRUPT, /* somebody asked */
 	STOP_TIMEOUT,   /* it is at work for too long */
 	STOP_STALLED,   /* nothing happens any more */
+	STOP_BUDGET,    /* its answer passes what may be spent */
 	STOP_ABANDON,   /* the process stops: it is resumed elsewhere */
 	STOP_DEAD       /* nothing can be written any more */
 };
@@ -50,23 +52,21 @@ struct turn {
 	int blocked;       /* a turn thread runs it */
 	struct loop_deferred wake;
 	enum turn_stop stop;
-	struct err dead;
+	struct err dead, load_err;
 	struct arena *arena; /* reset when the next turn begins */
 	struct history *history;
 	const struct model *model; /* that is asked; NULL before it is known */
 	size_t fallbacks; /* of the agent's that were tried in this turn */
 	int64_t refill;   /* documents, for another model */
 	const struct json *schema; /* of the answer that is asked for; NULL */
-	int repairs; /* answers in a row that were not by the schema */
-	struct err load_err;
+	int repairs;       /* answers in a row that were not by the schema */
 	int history_bad;   /* it has what was not written */
 	const char *limit; /* the setting that ends it */
 	char context[48];  /* TOKENS:BYTES of the last request, or "" */
 	int uncompactable; /* nothing older than this turn is left */
 	int overflowed;    /* the step whose request was refused as too long */
 	struct turn_compact *compact; /* while it is at it */
-	int step;
-	int attempt;
+	int step, attempt;
 
 	struct model_request rq;
 	struct model_call *call;    /* while it runs */
@@ -89,11 +89,11 @@ struct turn {
 	struct turn_mcp *mcp;  /* its servers; NULL: it has none */
 	enum turn_step after_connect;
 	struct turn_call *calls;
-	size_t call_count;
+	size_t call_count, spawn_count;
 	char *todos;               /* the list as it stands, JSON or "" */
 	struct turn_call **spawns; /* that are being made */
-	size_t spawn_count;
-	int children; /* made by this turn, in this process */
+	int children;              /* made by this turn, in this process */
+	struct turn_budget budget;
 	const char *report_reason;
 	enum turn_step after_report;
 	int reported;

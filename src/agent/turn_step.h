@@ -29,6 +29,7 @@ enum turn_step {
 	TURN_SURFACED,
 	TURN_DONE,
 	TURN_LIMIT,
+	TURN_BUDGET,
 	TURN_RETRY,
 	TURN_FALLBACK,
 	TURN_REFILL,
@@ -78,6 +79,7 @@ enum turn_step step_done(struct turn *t);
 enum turn_step step_interrupted(struct turn *t);
 enum turn_step step_failed(struct turn *t);
 enum turn_step step_limit(struct turn *t);
+enum turn_step step_budget(struct turn *t);
 enum turn_step step_next(struct turn *t);
 
 #endif

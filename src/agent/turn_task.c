@@ -119,6 +119,7 @@ child_create(struct turn_call *c, struct arena *a, struct err *err)
 		.tenant = t->lease.tenant,
 		.depth = depth,
 		.task = arena_printf(a, "%s %s", t->lease.agent, c->id),
+		.purse = turn_budget_purse(t, a),
 		.workspace = turn_workspace(t),
 		.lineage = arena_printf(a, "%s%s%s", t->lease.lineage,
 		    *t->lease.lineage == '\0' ? "" : " ", t->lease.agent),

@@ -13,7 +13,6 @@
 
 #include "agent/turn_priv.h"
 #include "base/arena.h"
-#include "base/clk.h"
 #include "base/json.h"
 #include "conf/conf.h"
 
@@ -21,16 +20,7 @@ static void
 add_count(struct buf *b, const char *name, int64_t n)
 {
 	if (n >= 0)
-		buf_printf(b, ",\"%s\":%" PRId64, name, n);
-}
-
-/* In units of money, with nine places. */
-static void
-add_cost(struct buf *b, int64_t cost)
-{
-	if (cost >= 0)
-		buf_printf(b, ",\"cost\":%" PRId64 ".%09" PRId64,
-		    cost / 1000000000, cost % 1000000000);
+		json_add_int(b, name, n);
 }
 
 static int64_t
@@ -54,11 +44,10 @@ turn_count_usage(
 			[STORE_REASONING] = u->reasoning,
 			[STORE_COST] = model_cost(m, u),
 		},
-		.tokens = tokens_of(u),
+		.tokens = turn_budget_tokens(t, u),
 	};
 
-	store_bill_address(t->runner->parts.store, t->commit.arena,
-	    t->lease.user, t->lease.tenant, clk_wall_ms(), &bill);
+	turn_budget_bill(t, &bill);
 	journal_op_usage(&t->commit, &bill);
 }
 
@@ -76,18 +65,20 @@ turn_count_tokens(struct turn *t, const struct model_usage *u)
 void
 turn_commit_usage(struct turn *t, const struct model_result *r)
 {
+	int64_t cost = model_cost(t->model, &r->usage);
 	struct buf b;
 
 	buf_init(&b, t->arena);
+	buf_lit(&b, ",\"model\":\"");
+	json_escape(&b, r->model, strlen(r->model));
+	buf_putc(&b, '"');
 	add_count(&b, "input", r->usage.input);
 	add_count(&b, "output", r->usage.output);
 	add_count(&b, "cached", r->usage.cached);
 	add_count(&b, "cacheWrite", r->usage.cache_write);
 	add_count(&b, "reasoning", r->usage.reasoning);
-	add_cost(&b, model_cost(t->model, &r->usage));
-	buf_lit(&b, ",\"model\":\"");
-	json_escape(&b, r->model, strlen(r->model));
-	buf_putc(&b, '"');
+	if (cost >= 0)
+		json_add_billionths(&b, "cost", cost);
 	turn_commit_event(t, EVENT_TOKEN_USAGE, b.data);
 	turn_count_tokens(t, &r->usage);
 	turn_count_usage(t, t->model, &r->usage);

@@ -89,6 +89,8 @@ void json_add_str(struct buf *b, const char *name, const char *value);
 void json_add_strn(
     struct buf *b, const char *name, const char *value, size_t len);
 void json_add_int(struct buf *b, const char *name, int64_t value);
+/* v billionths, with nine places: what money is counted in. */
+void json_add_billionths(struct buf *b, const char *name, int64_t v);
 void json_add_bool(struct buf *b, const char *name, int value);
 void json_add_null(struct buf *b, const char *name);
 void json_add_json(struct buf *b, const char *name, const struct json *j);

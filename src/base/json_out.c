@@ -115,6 +115,16 @@ json_add_int(struct buf *b, const char *name, int64_t value)
 }
 
 void
+json_add_billionths(struct buf *b, const char *name, int64_t v)
+{
+	char text[40];
+
+	json_add_raw(b, name, text,
+	    (size_t)snprintf(text, sizeof(text), "%" PRId64 ".%09" PRId64,
+		v / 1000000000, v % 1000000000));
+}
+
+void
 json_add_bool(struct buf *b, const char *name, int value)
 {
 	json_add_raw(b, name, value ? "true" : "false", value ? 4 : 5);

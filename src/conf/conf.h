@@ -177,6 +177,13 @@ struct conf {
 
 	char *approval_role;
 	char *budget_role;
+	int64_t budget_turn_tokens, budget_turn_cost; /* millionths */
+	int64_t budget_agent_tokens, budget_agent_cost;
+	int64_t budget_user_day_tokens, budget_user_day_cost;
+	int64_t budget_user_month_tokens, budget_user_month_cost;
+	int64_t budget_tenant_day_tokens, budget_tenant_day_cost;
+	int64_t budget_tenant_month_tokens, budget_tenant_month_cost;
+	int64_t budget_count_cached, budget_warn_percent;
 	char *admin_role;
 	int64_t approval_timeout_ms;
 

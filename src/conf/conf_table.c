@@ -27,6 +27,10 @@
 		n, SETTING_RATE, offsetof(struct conf, field), fallback, 0,    \
 		    1000 * 1000, NULL, prose                                   \
 	}
+#define TOKENS(n, field, prose)                                                \
+	NUMBER(n, SETTING_INT, field, "0", 0, 1000 * INT64_C(1000000000000),   \
+	    prose)
+#define MONEY(n, field, prose) NUMBER(n, SETTING_PRICE, field, "", 0, 0, prose)
 #define CHOICE(n, field, fallback, choices, prose)                             \
 	{                                                                      \
 		n, SETTING_CHOICE, offsetof(struct conf, field), fallback, 0,  \
@@ -610,9 +614,48 @@ const struct setting settings[] = {
 	    "How long a tool call waits for its answer; then it is denied. 0 "
 	    "waits for ever. A turn that waits costs nothing."),
 
+	TOKENS("budget.turn_tokens", budget_turn_tokens,
+	    "Tokens that a turn may use with its sub-agents, input and "
+	    "output. When a budget is used up the model is not called again, "
+	    "and an answer that passes it is cut; done has the reason budget. "
+	    "0: no limit. docs/limits.md says how exact budgets are."),
+	MONEY("budget.turn_cost", budget_turn_cost,
+	    "Money that a turn may cost with its sub-agents, in the unit of "
+	    "model.price_input; models without prices cost nothing. Empty: "
+	    "no limit."),
+	TOKENS("budget.agent_tokens", budget_agent_tokens,
+	    "Tokens that an agent may use in all. 0: no limit."),
+	MONEY("budget.agent_cost", budget_agent_cost,
+	    "Money that an agent may cost in all. Empty: no limit."),
+	TOKENS("budget.user_day_tokens", budget_user_day_tokens,
+	    "Tokens that a user may use in a day, UTC. 0: no limit."),
+	MONEY("budget.user_day_cost", budget_user_day_cost,
+	    "Money that a user may cost in a day. Empty: no limit."),
+	TOKENS("budget.user_month_tokens", budget_user_month_tokens,
+	    "Tokens that a user may use in a month, UTC. 0: no limit."),
+	MONEY("budget.user_month_cost", budget_user_month_cost,
+	    "Money that a user may cost in a month. Empty: no limit."),
+	TOKENS("budget.tenant_day_tokens", budget_tenant_day_tokens,
+	    "Tokens that all users of a tenant may use in a day. 0: no "
+	    "limit."),
+	MONEY("budget.tenant_day_cost", budget_tenant_day_cost,
+	    "Money that they may cost in a day. Empty: no limit."),
+	TOKENS("budget.tenant_month_tokens", budget_tenant_month_tokens,
+	    "Tokens that all users of a tenant may use in a month. 0: no "
+	    "limit."),
+	MONEY("budget.tenant_month_cost", budget_tenant_month_cost,
+	    "Money that they may cost in a month. Empty: no limit."),
+	NUMBER("budget.count_cached", SETTING_BOOL, budget_count_cached, "yes",
+	    0, 1,
+	    "Whether input that was read from the provider's cache counts in "
+	    "budgets of tokens."),
+	NUMBER("budget.warn_percent", SETTING_INT, budget_warn_percent, "80", 1,
+	    100,
+	    "When so much of a budget is used there is an event "
+	    "budget_warning, once in its period."),
 	STRING("budget.role", budget_role, "",
-	    "Who has this role may let turns of the own tenant pass their "
-	    "budget. Empty: nobody."),
+	    "Who has this role may see what the own tenant has used. Empty: "
+	    "nobody."),
 
 	STRING("admin.role", admin_role, "",
 	    "Who has this role may see what concerns the whole server. "

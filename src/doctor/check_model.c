@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* The model's address: TCP and TLS, and not one request, which would cost. */
+/* The model's address: TCP and TLS, and not one request, which would cost; and
+ * whether it has the prices that budgets need. */
 #include "config.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clk.h"
 #include "base/loop.h"
 #include "conf/conf.h"
 #include "doctor/doctor_priv.h"
 #include "model/call.h"
 #include "net/fetch.h"
+#include "store/budget.h"
 
 struct attempt {
 	struct loop *loop;
@@ -118,4 +121,47 @@ check_model(struct doctor *d)
 		if (!is_checked(all, i))
 			check_one(d, models_at(all, i));
 	models_free(&all);
+}
+
+static int
+has_money_budgets(const struct conf *c)
+{
+	struct budget_limits l;
+
+	budget_limits_of(c, &l);
+	for (int i = 0; i < BUDGET_SCOPES; i++)
+		if (l.most[i][BUDGET_COST] > 0)
+			return 1;
+	return 0;
+}
+
+static int
+has_price(const struct conf_model *m)
+{
+	return m->price_input >= 0 || m->price_output >= 0;
+}
+
+void
+check_prices(struct doctor *d)
+{
+	const struct conf *c = d->conf;
+	struct buf without;
+
+	if (!has_money_budgets(c))
+		return;
+	buf_init(&without, d->arena);
+	if (!has_price(&c->model))
+		buf_printf(&without, " %s", c->model.label);
+	for (size_t i = 0; i < c->model_count; i++)
+		if (!has_price(&c->models[i]))
+			buf_printf(&without, " %s", c->models[i].label);
+	if (without.len > 0)
+		doctor_say(d, DOCTOR_WARN, "budget",
+		    "there are budgets of money, and these models have no "
+		    "prices, so they cost nothing:%s; set model.price_input "
+		    "and its like",
+		    buf_str(&without));
+	else
+		doctor_say(d, DOCTOR_OK, "budget",
+		    "there are budgets of money, and all models have prices");
 }

@@ -46,6 +46,7 @@ static doctor_check_f *const checks[] = {
 	check_sandbox,
 	check_issuers,
 	check_model,
+	check_prices,
 	check_site,
 };
 

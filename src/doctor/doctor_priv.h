@@ -46,6 +46,7 @@ doctor_check_f check_issuers;
 
 /* ---- check_model.c ---- */
 doctor_check_f check_model;
+doctor_check_f check_prices;
 
 /* ---- check_site.c: by its URL, through nginx ---- */
 doctor_check_f check_site;

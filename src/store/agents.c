@@ -142,6 +142,7 @@ store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		{ "interrupt", "" },
 		{ "depth", ag->depth == NULL ? "0" : ag->depth },
 		{ "task", ag->task == NULL ? "" : ag->task },
+		{ "purse", ag->purse == NULL ? "" : ag->purse },
 		{ "lineage", ag->lineage == NULL ? "" : ag->lineage },
 		{ "workspace", ag->workspace == NULL ? "" : ag->workspace },
 	};

@@ -46,6 +46,7 @@ const struct event_info event_infos[EVENT_KINDS] = {
 	[EVENT_FILE_CHANGED] = { "file_changed", EVENT_MONITOR },
 	[EVENT_TOOLS_UNAVAILABLE] = { "tools_unavailable", EVENT_MONITOR },
 	[EVENT_MODEL_FALLBACK] = { "model_fallback", EVENT_MONITOR },
+	[EVENT_BUDGET_WARNING] = { "budget_warning", EVENT_MONITOR },
 	[EVENT_GAP] = { "gap", EVENT_MONITOR },
 };
 

@@ -44,6 +44,7 @@ enum event_kind {
 	EVENT_TOOL_OUTPUT,
 	EVENT_TOOLS_UNAVAILABLE,
 	EVENT_MODEL_FALLBACK,
+	EVENT_BUDGET_WARNING,
 	EVENT_GAP,
 	EVENT_KINDS /* and for a kind that this version does not know */
 };

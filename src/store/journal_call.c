@@ -132,6 +132,16 @@ events_for_call(const struct journal_log *log)
 	return n < EVENTS_PER_CALL ? n : EVENTS_PER_CALL;
 }
 
+/* Whether the script may write warnings before the events of the next call. */
+static int
+may_warn(const struct journal_log *log)
+{
+	for (const struct waiting *w = log->first; w != NULL; w = w->next)
+		if (w->commit != NULL)
+			return w->commit->tells;
+	return 0;
+}
+
 struct call *
 call_new(struct journal_log *log)
 {
@@ -143,6 +153,8 @@ call_new(struct journal_log *log)
 		abort();
 	c->log = log;
 	event_id_print(prev, log->last);
+	if (may_warn(log))
+		log->last.seq += BUDGET_SCOPES * BUDGET_KINDS;
 	n = events_for_call(log);
 	c->frames = calloc(n, sizeof(struct frame *));
 	if (c->frames == NULL)
@@ -183,12 +195,13 @@ reply_text(const redisReply *r, size_t i)
 	return r->element[i]->str;
 }
 
-/* Shows the events that commit.lua wrote itself. */
-static void
-show_more(struct journal_log *log, const redisReply *list)
+/* Shows events that commit.lua wrote itself. The id of the last. */
+static struct event_id
+show_list(struct journal_log *log, const redisReply *list)
 {
 	struct journal *j = log->journal;
 	struct frame **frames = calloc(list->elements + 1, sizeof(*frames));
+	struct event_id last = log->last;
 	int n = 0;
 
 	if (frames == NULL)
@@ -198,13 +211,14 @@ show_more(struct journal_log *log, const redisReply *list)
 		    list->element[i]->str, (size_t)list->element[i]->len);
 		if (frames[n] == NULL)
 			abort(); /* our own script wrote it */
-		log->last = frames[n]->id;
+		last = frames[n]->id;
 	}
 	metric_add(METRIC_EVENTS, 0, 0, n);
 	j->show(j->show_ctx, log->agent, frames, n);
 	while (n > 0)
 		frame_unref(&frames[--n]);
 	free(frames);
+	return last;
 }
 
 /* What a commit's answer says beside OK. */
@@ -225,7 +239,7 @@ call_show(struct call *c, const redisReply *r, int ends)
 	metric_add(METRIC_EVENTS, 0, 0, shown);
 	j->show(j->show_ctx, c->log->agent, c->frames, shown);
 	if (steered || answered(r, "NEXT"))
-		show_more(c->log, r->element[2]);
+		c->log->last = show_list(c->log, r->element[2]);
 }
 
 static void
@@ -276,15 +290,33 @@ commit_done(struct journal_commit *c, const redisReply *r)
 }
 
 static void
+commit_take_spent(struct journal_commit *c, const redisReply *numbers)
+{
+	c->spent_count = numbers->elements;
+	c->spent =
+	    arena_alloc(c->arena, (numbers->elements + 1) * sizeof(*c->spent));
+	for (size_t i = 0; i < numbers->elements; i++)
+		c->spent[i] = arena_strdup(c->arena, reply_text(numbers, i));
+}
+
+static void
 call_applied(struct call *c, const redisReply *r)
 {
 	struct journal_log *log = c->log;
 	struct journal_commit *commit = c->commit;
 	int ends = commit != NULL && commit->ends;
+	const redisReply *warnings = NULL;
 
 	crash_point(commit == NULL ? "append-answered" : "commit-answered");
+	if (commit != NULL && commit->tells) {
+		commit_take_spent(commit, r->element[1]);
+		warnings = r->element[2];
+		r = r->element[0];
+	}
 	if (commit != NULL)
 		commit_done(commit, r);
+	if (warnings != NULL && warnings->elements > 0)
+		show_list(log, warnings);
 	call_show(c, r, ends);
 	call_free(c);
 	log_schedule(log);

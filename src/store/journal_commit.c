@@ -124,6 +124,27 @@ journal_op_window(struct journal_commit *c, const char *segment, size_t safe,
 		redis_args_add(&c->ops, docs[i], strlen(docs[i]));
 }
 
+static void
+add_place(struct redis_args *args, const struct store_bill_place *p)
+{
+	const struct budget_info *info = &budget_infos[p->scope];
+
+	redis_args_add(args, p->key, strlen(p->key));
+	add_number(args, p->kept_s);
+	redis_args_add(args, info->scope, strlen(info->scope));
+	add_number(args, info->period != BUDGET_EVER); /* by model too */
+	add_number(args, p->resets_s);
+	add_number(args, p->most[BUDGET_TOKENS]);
+	add_number(args, p->most[BUDGET_COST]);
+}
+
+void
+journal_op_forget(struct journal_commit *c, const char *key)
+{
+	redis_args_add(&c->ops, "X", 1);
+	redis_args_add(&c->ops, key, strlen(key));
+}
+
 void
 journal_op_usage(struct journal_commit *c, const struct store_bill *bill)
 {
@@ -132,6 +153,7 @@ journal_op_usage(struct journal_commit *c, const struct store_bill *bill)
 
 	if (args->argc > 0)
 		abort(); /* the script takes one */
+	c->tells = bill->warn_percent > 0;
 	for (int i = 0; i < STORE_COUNTS; i++)
 		words += bill->count[i] > 0 ? 2 : 0;
 	redis_args_add(args, "U", 1);
@@ -141,12 +163,11 @@ journal_op_usage(struct journal_commit *c, const struct store_bill *bill)
 	    args, bill->count[STORE_COST] > 0 ? bill->count[STORE_COST] : 0);
 	add_number(args, (int64_t)bill->place_count);
 	add_number(args, words);
-	for (size_t i = 0; i < bill->place_count; i++) {
-		const struct store_bill_place *p = &bill->places[i];
-
-		redis_args_add(args, p->key, strlen(p->key));
-		add_number(args, p->kept_s);
-	}
+	add_number(args, bill->warn_percent);
+	redis_args_add(args, bill->turn, strlen(bill->turn));
+	add_number(args, bill->step);
+	for (size_t i = 0; i < bill->place_count; i++)
+		add_place(args, &bill->places[i]);
 	for (int i = 0; i < STORE_COUNTS; i++) {
 		const char *name = store_count_name((enum store_count)i);
 

@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "store/budget.h"
 #include "store/event.h"
 #include "store/redis.h"
-#include "store/usage.h"
 
 struct arena;
 
@@ -56,6 +56,11 @@ struct journal_commit {
 	size_t decided_count;
 	int interrupted;
 
+	/* With budgets: what was spent when this was, and is counted. */
+	int tells;
+	const char **spent; /* numbers, as budget_spent_read takes them */
+	size_t spent_count;
+
 	struct journal_commit *next; /* the journal's own */
 };
 
@@ -89,6 +94,9 @@ void journal_op_window(struct journal_commit *c, const char *segment,
 
 /* What a call has used; at most one of a commit. */
 void journal_op_usage(struct journal_commit *c, const struct store_bill *bill);
+
+/* A hash is not needed any more, if the turn is over with this commit. */
+void journal_op_forget(struct journal_commit *c, const char *key);
 
 /* A human, or a sub-agent, is asked about a call; the answer is applied, or not
  * wanted. */

@@ -88,6 +88,25 @@ store_arg_turns(const struct store *st, struct arena *a, struct redis_pipe *p)
 		redis_arg(p, store_key(st, a, STORE_TURNS));
 }
 
+void
+store_use_budgets(struct store *st)
+{
+	st->budgets = 1;
+}
+
+void
+store_arg_budgets(const struct store *st, struct arena *a, struct redis_pipe *p)
+{
+	int64_t now = clk_wall_ms();
+	char day[STORE_PERIOD_SIZE], month[STORE_PERIOD_SIZE];
+
+	store_day(now, 0, day);
+	store_month(now, 0, month);
+	redis_arg(p, st->budgets ? arena_printf(a, "%s %s %s",
+				       st->conf->store_prefix, day, month)
+				 : "");
+}
+
 int
 store_forbidden(struct err *err)
 {

@@ -23,6 +23,7 @@ struct store;
 
 struct store *store_new(const struct conf *c);
 void store_free(struct store **st_p);
+void store_use_budgets(struct store *st); /* there are some */
 
 /* This process, as the holder of leases: HOST.BOOT.PID.START. */
 const char *store_holder(const struct store *st);
@@ -52,14 +53,12 @@ char *store_key(const struct store *st, struct arena *a, const char *fmt, ...)
 struct store_agent {
 	const char *depth;   /* create: of a sub-agent; else NULL */
 	const char *lineage; /* ids of those it came from, with spaces, or "" */
-	const char *task;    /* "AGENT CALL" that it works for; else NULL */
+	/* "AGENT CALL" that it works for, and whose budget; else NULL */
+	const char *task, *purse;
 	const char
 	    *workspace; /* whose files it works on; NULL or "": its own */
 	const char *id;
-	const char *name;
-	const char *template;
-	const char *prompt;
-	const char *model;
+	const char *name, *template, *prompt, *model;
 	const char *metadata;   /* JSON, or "" */
 	const char *tools;      /* JSON array of names, or "" */
 	const char *permission; /* JSON, or "" */
@@ -162,9 +161,10 @@ struct store_lease {
 	char turn[40], segment[40];
 	int64_t version; /* of the agent's info */
 	int64_t step, resumes;
-	int64_t tokens;   /* that the turn has used */
-	int64_t depth;    /* 0, or how many agents stand above this one */
-	char task[128];   /* "AGENT CALL" that the turn works for, or "" */
+	int64_t tokens; /* that the turn has used */
+	int64_t depth;  /* 0, or how many agents stand above this one */
+	char task[128]; /* "AGENT CALL" that the turn works for, or "" */
+	struct budget_lease budget;
 	char state[32];   /* RESUME: where it was */
 	char context[48]; /* TOKENS:BYTES of the last request, or "" */
 	int64_t messages; /* in the history, the new one included */

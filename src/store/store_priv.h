@@ -16,6 +16,7 @@ struct store {
 	const struct conf *conf;
 	struct redis_pool *pool;
 	char holder[160];
+	int budgets; /* there are some: leases say what was spent */
 };
 
 /* A user's name as part of a key: what could be mistaken is %-escaped. */
@@ -50,6 +51,10 @@ int store_counts_turns(const struct conf *c);
 
 /* That key, if turns are counted. */
 void store_arg_turns(
+    const struct store *st, struct arena *a, struct redis_pipe *p);
+
+/* What scripts that give leases need to know of budgets. */
+void store_arg_budgets(
     const struct store *st, struct arena *a, struct redis_pipe *p);
 
 /*

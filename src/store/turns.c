@@ -53,13 +53,29 @@ enum started {
 	STARTED_STATE,
 	STARTED_CALL_IDS,
 	STARTED_LINEAGE,
-	STARTED_TENANT
+	STARTED_TENANT,
+	STARTED_PURSE,
+	STARTED_SPENT
 };
 
 static void
 copy_text(char *out, size_t size, const struct redis_reply *r)
 {
 	snprintf(out, size, "%s", redis_text(r));
+}
+
+/* The day, then numbers; nothing where there is no budget. */
+static void
+budget_decode(struct arena *a, const struct redis_reply *purse,
+    const struct redis_reply *spent, struct budget_lease *out)
+{
+	const char **texts = redis_texts(a, spent);
+
+	out->purse = redis_text(purse);
+	if (spent->count == 0)
+		return;
+	copy_text(out->spent.day, sizeof(out->spent.day), &spent->items[0]);
+	budget_spent_read(&out->spent, texts + 1, spent->count - 1);
 }
 
 /* Fills out from what started() in common.lua returns. */
@@ -105,6 +121,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->workspace = more[5];
 		out->name = more[6];
 	}
+	budget_decode(a, &f[STARTED_PURSE], &f[STARTED_SPENT], &out->budget);
 	out->todos = redis_text(&f[STARTED_TODOS]);
 	out->calls = redis_texts(a, &f[STARTED_CALLS]);
 	out->call_count = f[STARTED_CALLS].count;
@@ -152,7 +169,7 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 
 	buf_init(&doc, a);
 	doc_build(&doc, m, now);
-	redis_script(p, SCRIPT_ACCEPT, 3 + store_counts_turns(c), 20);
+	redis_script(p, SCRIPT_ACCEPT, 3 + store_counts_turns(c), 21);
 	redis_arg(p, base);
 	redis_arg(p, store_key(st, a, "leases"));
 	redis_arg(p, store_key(st, a, STORE_QUEUE));
@@ -177,6 +194,7 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_argi(p, m->running);
 	redis_argi(p, c->limits_turns_per_user);
 	redis_argi(p, c->limits_tenant_turns);
+	store_arg_budgets(st, a, p);
 }
 
 /* The user's list is by activity. Not of the agent: another hash slot. */
@@ -316,7 +334,7 @@ store_take(struct store *st, struct arena *a, const char *base,
 	struct redis_pipe p;
 
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_TAKE, 2 + store_counts_turns(st->conf), 5);
+	redis_script(&p, SCRIPT_TAKE, 2 + store_counts_turns(st->conf), 6);
 	redis_arg(&p, base);
 	redis_arg(&p, store_key(st, a, "leases"));
 	store_arg_turns(st, a, &p);
@@ -325,6 +343,7 @@ store_take(struct store *st, struct arena *a, const char *base,
 	redis_argi(&p, st->conf->store_lease_ms);
 	redis_argi(&p, clk_wall_ms());
 	redis_argi(&p, st->conf->events_keep);
+	store_arg_budgets(st, a, &p);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	crash_point("take-answered");
@@ -343,7 +362,7 @@ store_dequeue(struct store *st, struct arena *a, struct store_lease *lease_r,
 	struct redis_pipe p;
 
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_DEQUEUE, 2 + store_counts_turns(st->conf), 4);
+	redis_script(&p, SCRIPT_DEQUEUE, 2 + store_counts_turns(st->conf), 5);
 	redis_arg(&p, store_key(st, a, STORE_QUEUE));
 	redis_arg(&p, store_key(st, a, "leases"));
 	store_arg_turns(st, a, &p);
@@ -351,6 +370,7 @@ store_dequeue(struct store *st, struct arena *a, struct store_lease *lease_r,
 	redis_argi(&p, st->conf->store_lease_ms);
 	redis_argi(&p, clk_wall_ms());
 	redis_argi(&p, st->conf->events_keep);
+	store_arg_budgets(st, a, &p);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	if (redis_is(&r[0].items[0], "EMPTY"))

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "store/budget.h"
 #include "store/store_priv.h"
 
 #define KEPT_S (400 * INT64_C(86400)) /* a year and a month */
@@ -95,8 +96,13 @@ take_field(
 	struct store_usage *u;
 	size_t n;
 
-	if (model == NULL)
-		return; /* of all models */
+	if (model == NULL) {
+		if (strcmp(field, "tokens") == 0)
+			d->spent[BUDGET_TOKENS] = strtoll(value, NULL, 10);
+		else if (strcmp(field, "cost") == 0)
+			d->spent[BUDGET_COST] = strtoll(value, NULL, 10);
+		return;
+	}
 	n = (size_t)(model++ - field);
 	for (int i = 0; i < STORE_COUNTS; i++) {
 		if (strlen(counts[i]) != n || memcmp(counts[i], field, n) != 0)
@@ -147,20 +153,37 @@ store_used_read(struct store *st, struct arena *a,
 /* ---- counting ---- */
 
 void
+store_bill_add(
+    struct store_bill *bill, int scope, const char *key, int64_t wall_ms)
+{
+	if (bill->place_count == STORE_BILL_PLACES)
+		abort();
+	bill->places[bill->place_count++] = (struct store_bill_place){
+		.key = key,
+		.scope = scope,
+		.kept_s = scope == BUDGET_AGENT ? 0 : KEPT_S,
+		.resets_s =
+		    budget_resets_s(budget_infos[scope].period, wall_ms),
+	};
+}
+
+void
 store_bill_address(struct store *st, struct arena *a, const char *user,
     const char *tenant, int64_t wall_ms, struct store_bill *bill)
 {
-	const struct store_account who[] = { { user, 0 }, { tenant, 1 } };
-	char day[STORE_PERIOD_SIZE], month[STORE_PERIOD_SIZE];
+	char period[STORE_PERIOD_SIZE];
 
-	store_day(wall_ms, 0, day);
-	store_month(wall_ms, 0, month);
-	for (int i = 0; i < (*tenant == '\0' ? 1 : 2); i++) {
-		bill->places[bill->place_count++] =
-		    (struct store_bill_place){ key_of(st, a, &who[i], day),
-			    KEPT_S };
-		bill->places[bill->place_count++] =
-		    (struct store_bill_place){ key_of(st, a, &who[i], month),
-			    KEPT_S };
+	for (int i = BUDGET_USER_DAY; i < BUDGET_SCOPES; i++) {
+		const struct budget_info *info = &budget_infos[i];
+		struct store_account who = { info->is_tenant ? tenant : user,
+			info->is_tenant };
+
+		if (*who.name == '\0')
+			continue;
+		if (info->period == BUDGET_DAY)
+			store_day(wall_ms, 0, period);
+		else
+			store_month(wall_ms, 0, period);
+		store_bill_add(bill, i, key_of(st, a, &who, period), wall_ms);
 	}
 }

@@ -49,6 +49,7 @@ struct store_usage {
 
 struct store_used {
 	char period[STORE_PERIOD_SIZE];
+	int64_t spent[2]; /* of all models, by enum budget_kind */
 	struct store_usage *models;
 };
 
@@ -64,13 +65,16 @@ int store_used_read(struct store *st, struct arena *a,
 
 /* ---- what a call adds ---- */
 
-/* A hash that it is added to. */
+/* A hash that it is added to, and what of it is a budget. */
 struct store_bill_place {
 	const char *key;
-	int64_t kept_s;
+	int scope;        /* enum budget_scope */
+	int64_t kept_s;   /* 0: for ever */
+	int64_t most[2];  /* by enum budget_kind; 0: there is no limit */
+	int64_t resets_s; /* see budget_resets_s */
 };
 
-#define STORE_BILL_PLACES 4
+#define STORE_BILL_PLACES 6
 
 struct store_bill {
 	const char *model; /* its name in the configuration */
@@ -78,11 +82,22 @@ struct store_bill {
 	int64_t tokens; /* of all models, in one number */
 	struct store_bill_place places[STORE_BILL_PLACES];
 	size_t place_count;
+
+	/* With budgets: at which part of one there is a warning, 0 if there
+	 * are none; and whose event that is. */
+	int64_t warn_percent;
+	const char *turn;
+	int step;
 };
+
+/* Adds a place; the key must stay. */
+void store_bill_add(
+    struct store_bill *bill, int scope, const char *key, int64_t wall_ms);
 
 /*
  * Adds the places of the day and the month of wall_ms, of the user and of the
- * tenant, "" for none. Their keys are the arena's.
+ * tenant, "" for none, in the order of their scopes. Their keys are the
+ * arena's.
  */
 void store_bill_address(struct store *st, struct arena *a, const char *user,
     const char *tenant, int64_t wall_ms, struct store_bill *bill);

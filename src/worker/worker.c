@@ -180,6 +180,15 @@ on_beat(void *arg)
 	row->memory_bytes = process_resident_bytes(getpid());
 }
 
+static int
+has_budgets(const struct app *app)
+{
+	struct budget_limits limits;
+
+	budget_limits_of(app->conf, &limits);
+	return budget_any(&limits) || templates_have_budgets(app->templates);
+}
+
 /* ---- putting together ---- */
 
 static void
@@ -211,6 +220,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.tools.command_time_ms = c->sandbox_command_time_ms;
 	parts.board = app->board;
 	parts.slot = app->slot;
+	parts.budgets = has_budgets(app);
 	w->keeper = keeper_new(app);
 	parts.on_room = keeper_wake;
 	parts.room_ctx = w->keeper;
@@ -257,6 +267,8 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 	models_share(w->models, app->board);
 	app->store = store_new(c);
 	app->audit = audit_new(c, app->store);
+	if (has_budgets(app))
+		store_use_budgets(app->store);
 	worker_parts_new(w, c);
 	w->beat = loop_timer_new(w->loop, "beat", on_beat, w);
 	loop_timer_start(w->beat, 0, BEAT_MS);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""What model calls use: counted once whatever is killed, by user and tenant, by day and month."""
+"""What model calls use, and may: counted once whatever is killed, by turn, agent, user and tenant; held while they run."""
+
+import time
 
 import pytest
 from conftest import close
-from stack import Agent, Stack, wait_for
+from stack import Agent, Stack, wait_for, words
 from test_crash import killer
 from test_tools import calls
 
@@ -13,6 +15,8 @@ SCENARIOS = [
     {"match": "^loop$", "steps": [{"call": "todo_read"}, USED]},
     *calls("^work$", {"call": "todo_read"}, {"call": "todo_read"}),
     *calls("^delegate$", {"call": "task_run", "input": {"description": "one", "prompt": "task"}}),
+    {"match": "^long$", "steps": [{"text": words(400), "pace_ms": 5}]},
+    {"match": "^slow$", "steps": [{"wait_ms": 300}, {"text": "slow", "by": "whole"}, USED]},
     {"match": "^task$", "steps": [{"text": "done", "by": "whole"}, USED]},
 ]
 ROLE = {"tenant": "acme", "roles": ["treasurer"]}
@@ -115,3 +119,199 @@ def test_killed_at_a_commit(stack, name, n):
     store = stack.redis()
     for key in store.keys(f"af:user:{user.name}:usage:*") + store.keys(f"af:tenant:{tenant}:usage:*"):
         assert int(store.hget(key, "tokens")) == want[1] + want[2]
+
+
+# ---- holding them
+
+PRICES = {"model.price_input": "1", "model.price_output": "10"}
+CALL_TOKENS, CALL_COST = 120, 390 / 1e6  # of USED
+
+
+def make(stack_factory, more=None, **options):
+    return stack_factory(scenarios=SCENARIOS, conf={"budget.role": "treasurer", "store.sweep": "200ms", **PRICES, **(more or {})}, **options)
+
+
+def ended(frames, budget, limit, used):
+    done = frames[-1]
+    assert (done["reason"], done["budget"], done["limit"], done["used"]) == ("budget", budget, pytest.approx(limit), pytest.approx(used))
+    day = 86400
+    now, resets = time.time(), done["resets"]
+    if "day" in budget:
+        assert resets % day == 0 and now < resets <= now + day + 1
+    elif "month" in budget:
+        assert resets % day == 0 and now < resets <= now + 31 * day + 1 and time.gmtime(resets).tm_mday == 1
+    else:
+        assert resets is None
+
+
+@pytest.mark.parametrize("kind, limit, each", [("tokens", 310, CALL_TOKENS), ("cost", 0.001, CALL_COST)])
+def test_a_turn_s(stack_factory, kind, limit, each):
+    """The third call passes it; there is no fourth, and the history is valid. The next turn begins anew."""
+    stack = make(stack_factory, {f"budget.turn_{kind}": limit})
+    agent = stack.user().agent(tools=["todo_read"])
+    for _ in range(2):
+        frames = agent.ask("loop")
+        assert len(of(frames, "token_usage")) == 3
+        ended(frames, f"budget.turn_{kind}", limit, 3 * each)
+        warning, = of(frames, "budget_warning")
+        assert warning["channel"] == "monitor" and warning["budget"] == f"budget.turn_{kind}" and warning["percent"] == 80
+        assert (warning["limit"], warning["used"], warning["resets"]) == (pytest.approx(limit), pytest.approx(3 * each), None)
+    assert agent.answer("hello").endswith("hello")
+    first = agent.say("loop")  # and when the next follows at once, under the same lease
+    agent.say("loop")
+    agent.wait_idle()
+    done = [e for e in agent.page(f"?since={first['after']}&limit=500")["events"] if e["kind"] == "done"]
+    assert [(e["reason"], e["used"]) for e in done] == [("budget", pytest.approx(3 * each))] * 2
+    assert stack.redis().keys("*purse*") == []
+
+
+@pytest.mark.parametrize("kind, limit, each", [("tokens", 310, CALL_TOKENS), ("cost", 0.001, CALL_COST)])
+@pytest.mark.parametrize("scope", ["agent", "user_day", "user_month", "tenant_day", "tenant_month"])
+def test_others(stack_factory, scope, kind, limit, each):
+    """Turns as long as something is left; then none. The warning comes once."""
+    stack = make(stack_factory, {f"budget.{scope}_{kind}": limit})
+    user, other = stack.user("ann", tenant="acme"), stack.user("bob", tenant="acme")
+    agents = [user.agent(), user.agent() if scope.startswith("user") else other.agent()]
+    if scope == "agent":
+        agents[1] = agents[0]
+    said = [agents[n % 2].ask("cost") for n in range(3)]
+    assert [f[-1]["reason"] for f in said] == ["completed"] * 3
+    warnings = [w for f in said for w in of(f, "budget_warning")]
+    assert [(w["budget"], w["used"]) for w in warnings] == [(f"budget.{scope}_{kind}", pytest.approx(3 * each))] == [
+        (w["budget"], w["used"]) for w in of(said[2], "budget_warning")]
+    for agent in agents:
+        frames = agent.ask("cost")
+        ended(frames, f"budget.{scope}_{kind}", limit, 3 * each)
+        assert not of(frames, "token_usage") and not of(frames, "budget_warning")
+    assert stack.user("eve", tenant="other").agent().ask("cost")[-1]["reason"] == "completed"
+    boss = stack.user("boss", tenant="acme", roles=["treasurer"])
+    shown = used(boss, "?tenant") if scope.startswith("tenant") else used(user)
+    budget, = shown["budgets"].items()
+    assert budget[0] == f"{scope}_{kind}" and budget[1]["limit"] == pytest.approx(limit)
+    if scope != "agent":
+        assert budget[1]["used"] == pytest.approx(3 * each) and budget[1]["remaining"] == 0
+        assert budget[1]["resets"] == frames[-1]["resets"]
+    agents[0].user.http("DELETE", agents[0].path)
+    assert [k for k in stack.redis().keys(f"*{agents[0].id}*") if b":idem:" not in k] == []
+
+
+def test_an_answer_is_cut(stack_factory):
+    """What came stays, marked; it was paid for, and is reckoned where the provider did not come to say it."""
+    stack = make(stack_factory, {"budget.user_day_tokens": 100})
+    agent = stack.user().agent()
+    frames = agent.ask("long")
+    said = "".join(f["text"] for f in of(frames, "text_chunk"))
+    assert frames[-1]["reason"] == "budget" and frames[-1]["budget"] == "budget.user_day_tokens"
+    assert 0 < len(said) < len(words(400)) / 2
+    last = agent.history()[-1]
+    assert last["interrupted"] is True and last["content"][0]["text"] == said
+    usage, = of(frames, "token_usage")
+    assert 100 <= usage["input"] + usage["output"] < 130 and usage["output"] >= len(said) // 4
+    assert used(agent.user)["today"]["output"] == usage["output"]
+
+
+def test_money_cuts_too(stack_factory):
+    stack = make(stack_factory, {"budget.turn_cost": "0.0007"})
+    frames = stack.user().agent().ask("long")
+    assert frames[-1]["reason"] == "budget" and frames[-1]["budget"] == "budget.turn_cost"
+    assert 0.0006 < frames[-1]["used"] < 0.0009
+
+
+def test_what_is_cached(stack_factory):
+    """budget.count_cached = no leaves out what came from the provider's cache."""
+    stack = make(stack_factory, {"budget.user_day_tokens": 1000, "budget.count_cached": "no"})
+    user = stack.user()
+    user.agent().ask("cost")
+    assert used(user)["budgets"]["user_day_tokens"]["used"] == CALL_TOKENS - 20
+
+
+def test_templates(stack_factory):
+    """Theirs are lower, or the only ones; a higher one changes nothing."""
+    stack = make(stack_factory, {"budget.turn_tokens": 300}, templates={
+        "low": {"tools": ["todo_read"], "budgets": {"turnTokens": 200}}, "high": {"tools": ["todo_read"], "budgets": {"turnTokens": 10000}},
+        "dear": {"tools": ["todo_read"], "budgets": {"turnCost": 0.0005}}})
+    for name, budget, limit, each, count in (("low", "tokens", 200, CALL_TOKENS, 2), ("high", "tokens", 300, CALL_TOKENS, 3), ("dear", "cost", 0.0005, CALL_COST, 2)):
+        ended(stack.user().agent(template=name).ask("loop"), f"budget.turn_{budget}", limit, count * each)
+
+
+@pytest.mark.parametrize("budgets, says", [
+    ({"turnToken": 1}, 'budgets: there is no member "turnToken"'), ({"turnTokens": 0}, "budgets: turnTokens is a number"),
+    ({"turnCost": "1"}, "budgets: turnCost is a number"), ({"userDayCost": -1}, "budgets: userDayCost is a number"), (7, "budgets: is not a JSON object")])
+def test_bad_templates(stack_factory, budgets, says):
+    stack = make(stack_factory, start=False, templates={"t": {"budgets": budgets}})
+    got = stack.check_conf()
+    assert got.returncode != 0 and says in got.stdout + got.stderr
+
+
+def test_sub_agents(stack_factory):
+    """They spend from the purse of the turn that made them; what ends one, and what is left, ends that too."""
+    stack = make(stack_factory, {"budget.turn_tokens": 130})
+    agent = stack.user().agent(tools=["task_run"])
+    frames = agent.ask("delegate")
+    child = Agent(agent.user, agent.tool_calls()[0]["child"])
+    assert frames[-1]["reason"] == "budget" and frames[-1]["budget"] == "budget.turn_tokens"
+    assert frames[-1]["used"] == sum(counted([agent, child])[1:]) >= 130
+    assert [m["role"] for m in agent.history()] == ["user", "assistant", "user"]
+    assert stack.redis().keys("*purse*") == []
+
+
+def test_many_at_once(stack_factory):
+    """Two workers, twelve turns: each passes a budget by one call at most, all are counted, and there is one warning."""
+    stack = make(stack_factory, {"budget.user_day_tokens": 6 * CALL_TOKENS, "limits.turns_per_user": 0}, workers=2)
+    user = stack.user()
+    agents = [user.agent() for _ in range(12)]
+    for _ in range(3):
+        for agent in agents:
+            agent.say("slow")
+    for agent in agents:
+        agent.wait_idle(30)
+    events = [e for a in agents for e in a.page()["events"]]
+    done = [e["reason"] for e in events if e["kind"] == "done"]
+    assert len(done) == 36 and set(done) == {"completed", "budget"}
+    assert 6 <= done.count("completed") <= 6 - 1 + 12
+    got = used(user)
+    assert got["budgets"]["user_day_tokens"]["used"] == got["today"]["calls"] * CALL_TOKENS == done.count("completed") * CALL_TOKENS
+    assert [e["kind"] for e in events].count("budget_warning") == 1
+
+
+@pytest.mark.parametrize("name", ["commit", "commit-send", "commit-answered"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_killed_within_a_budget(stack_factory, name, n):
+    """No commit of a turn that is killed loses or doubles a count or a warning, or lets it pass."""
+    stack = make(stack_factory, {"budget.turn_tokens": 300, "budget.user_month_tokens": 310}, env={"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = stack.user().agent(tools=["todo_read"])
+    with killer(stack), agent.follow() as view:
+        sent = agent.say_surely("loop")
+        view.wait(sent["turn"], seconds=30)
+        agent.wait_idle()
+    assert view.dones == {sent["turn"]: "budget"}
+    done = view.frames[-1]
+    assert done["kind"] == "done" and done["used"] == 3 * CALL_TOKENS
+    assert counted([agent]) == (3, 270, 90) and used(agent.user)["budgets"]["user_month_tokens"]["used"] == 3 * CALL_TOKENS
+    assert sorted(f["budget"] for f in view.frames if f.kind == "budget_warning") == ["budget.turn_tokens", "budget.user_month_tokens"]
+    assert [f.id for f in view.frames] == agent.log_ids()
+
+
+def test_a_lost_answer(stack_factory):
+    """A connection to Redis that breaks: what is sent again is recognised, warnings too."""
+    stack = make(stack_factory, {"budget.turn_tokens": 300})
+    store = stack.redis()
+    agents = [stack.user().agent(tools=["todo_read"]) for _ in range(4)]
+    for agent in agents:
+        agent.say("loop")
+    for _ in range(20):
+        store.client_kill_filter(_type="normal", skipme=True)
+    for agent in agents:
+        agent.wait_idle(30)
+        page = agent.page()["events"]
+        assert [e["kind"] for e in page].count("budget_warning") == 1 and page[-1]["reason"] == "budget"
+        assert used(agent.user)["today"]["calls"] == counted([agent])[0] == 3
+
+
+def test_no_budgets(stack):
+    """Then nothing is kept for them, and no number is left out."""
+    agent = stack.user().agent()
+    agent.ask("cost")
+    assert [k for k in stack.redis().keys("*") if b"purse" in k or b":spent" in k] == []
+    ids = [int(i.rpartition("-")[2]) for i in agent.log_ids()]
+    assert ids == list(range(len(ids))) and used(agent.user)["budgets"] == {}

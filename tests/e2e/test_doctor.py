@@ -508,3 +508,14 @@ def test_who_may_read_the_status(stack_factory):
     stack = made(stack_factory, conf={"status.allow": "127.0.0.1 nowhere"})
     stack.start_redis()
     doctor(stack).fails("status.allow", "nowhere", "is no network")
+
+
+def test_prices(stack_factory):
+    """Budgets of money need prices of all models."""
+    stack = stack_factory(without_nginx=True, conf={**GOOD, "budget.user_day_cost": "5", "model.price_input": "3"},
+                          models={"free": {"id": "other"}, "dear": {"id": "third", "price_output": "1"}})
+    doctor(stack).warns("budget", "nothing: free;", "model.price_input")
+    del stack.models["free"]
+    assert doctor(stack)["budget"][0] == "ok"
+    del stack.conf["budget.user_day_cost"]
+    assert "budget" not in doctor(stack).names

@@ -7,7 +7,7 @@
 -- lease ms, now ms, keep, the caller's room for a turn (none, later, now,
 -- forced: now, whoever waits), the version and the number of messages that it
 -- has seen, how many may wait, for how many ms, how many turns of the user
--- run, and how many of a user and of a tenant may (0: any).
+-- run, how many of a user and of a tenant may (0: any), and budgets.
 --
 -- Returns FORBIDDEN | FULL | BUSY | OVERLOAD setting | LIMIT setting |
 -- REPEAT message turn after over | QUEUED after lease running-turn turn ('' for
@@ -19,7 +19,7 @@ local known = { version = ARGV[14], messages = tonumber(ARGV[15]) }
 local inbox = key('inbox')
 local queue, room = KEYS[3], ARGV[13]
 local WAIT_MS = 3600000 -- that one counts which waits
-turns = KEYS[4]
+turns, budgets = KEYS[4], ARGV[21]
 
 -- The setting by which the user or the tenant has turns enough, or nil.
 local function turns_bound()

@@ -15,10 +15,14 @@
 --   W SEGMENT SAFE N DOC ...
 --                   the history is these documents from here on, and the
 --                   turn's begin at SAFE; what it was becomes a window
---   U MODEL TOKENS COST HASHES N KEY SECONDS ... COUNT NUMBER ...
+--   U MODEL TOKENS COST HASHES N PERCENT TURN STEP HASH ... COUNT NUMBER ...
 --                   what a call has used, N words of it, added to so many
---                   hashes, which are kept for SECONDS; the first of all
---                   operations
+--                   hashes; the first of all operations. A HASH is KEY
+--                   SECONDS (that it is kept, 0 for ever) SCOPE MODELS (1: by
+--                   model too) RESETS TOKENS COST: the last two are budgets, 0
+--                   none. With PERCENT (0: there are no budgets) of one there
+--                   is a warning, before the events; ids are left for them
+--   X KEY           forgets a hash, unless the turn goes on after F
 --   I               messages that are for this turn go into its history, and
 --                   the reminders
 --   F HOW           the turn is over, its last event says so: begins the next
@@ -27,29 +31,35 @@
 --   P DEADLINE      drops the lease until something is decided, or a time;
 --                   the state that was set is AWAITING_...
 --
+-- With budgets all but FENCED is the first of a list; then come what was spent,
+-- tokens and cost of each HASH, and the warnings.
 -- Returns OK | FENCED | IDLE (after F) | NEXT docs events (after F) | STEERED
 -- docs events (after I and F) | PARKED (after P) | DECIDED interrupted id
 -- decision ... (after P: it need not wait).
 local n = tonumber(ARGV[5])
 
--- The first so many events into the log: as few entries as can be, each under
--- the id of its newest event. Redis refuses what was written before: then the
--- error, and nothing is written.
-local function add_events(count)
-	local at = 1
-	while at <= count do
+-- The first so many events into the log, behind what else is given: as few
+-- entries as can be, each under the id of its newest event. Redis refuses what
+-- was written before: then the error, and nothing is written.
+local function add_events(count, others)
+	local at, fields = 1, {}
+	for _, json in ipairs(others or fields) do
+		fields[#fields + 1] = 'e'
+		fields[#fields + 1] = json
+	end
+	while at <= count or fields[1] do
 		local last = math.min(count, at + 999) -- as unpack has a bound
-		local fields = {}
 		for i = at, last do
 			fields[#fields + 1] = 'e'
 			fields[#fields + 1] = ARGV[5 + 2 * i]
 		end
 		local rc = redis.pcall('XADD', KEYS[1] .. ':events', 'MAXLEN',
-		    '~', ARGV[3], ARGV[4 + 2 * last], unpack(fields))
+		    '~', ARGV[3], last < at and others.id or ARGV[4 + 2 * last],
+		    unpack(fields))
 		if type(rc) == 'table' and rc.err then
 			return rc
 		end
-		at = last + 1
+		at, fields = last + 1, {}
 	end
 end
 
@@ -110,6 +120,112 @@ local function with_docs(word, new)
 	return { word, redis.call('LRANGE', segment, -n, -1), new }
 end
 
+-- What U adds to its hashes is reckoned before anything is written. From 2^53 on
+-- Lua's numbers are not exact, Redis's are.
+local EXACT = 9007199254740992
+local usage = 6 + 2 * n
+local percent = ARGV[usage] == 'U' and tonumber(ARGV[usage + 6]) or 0
+local spent, warnings = {}, {}
+
+-- Numbers of budgets as JSON; cost is in billionths.
+local function amount(v, kind)
+	return kind == 1 and string.format('%.0f', v) or
+	    string.format('%d.%09d', math.floor(v / 1e9), v % 1e9)
+end
+
+-- An event, if so much of a budget is used and there was none before. What says
+-- so has the limit, so that with another one there is another event.
+local function warn(plan, at, kind, now, warned)
+	local limit = tonumber(ARGV[at + 4 + kind])
+	if limit == 0 or now * 100 < limit * percent or
+	    warned == ARGV[at + 4 + kind] then
+		return
+	end
+	local word = kind == 1 and 'tokens' or 'cost'
+	local epoch, seq = string.match(first, '^(%d+)-(%d+)$')
+	plan.set[#plan.set + 1] = 'warned:' .. word
+	plan.set[#plan.set + 1] = ARGV[at + 4 + kind]
+	emit(warnings, epoch .. '-' .. string.format('%.0f',
+	    seq - 12 + #warnings), 'monitor', 'budget_warning',
+	    ARGV[usage + 7], ARGV[usage + 8], ARGV[4], ',"budget":"budget.' ..
+	    ARGV[at + 2] .. '_' .. word .. '","percent":' .. percent ..
+	    ',"limit":' .. amount(limit, kind) .. ',"used":' ..
+	    amount(now, kind) .. ',"resets":' ..
+	    (ARGV[at + 4] == '0' and 'null' or ARGV[at + 4]))
+end
+
+local function sum_up(plan, field, was, more)
+	local now = (was or 0) + more
+	if now < EXACT then
+		plan.set[#plan.set + 1] = field
+		plan.set[#plan.set + 1] = string.format('%.0f', now)
+	else
+		plan.large[#plan.large + 1] = { field, more }
+	end
+	return now
+end
+
+-- What is to be done with the hash whose words are at a place.
+local function plan_hash(at, fields, adds)
+	local count = ARGV[at + 3] == '1' and #fields or 2
+	local asked = { unpack(fields, 1, count) }
+	if percent > 0 then
+		asked[count + 1], asked[count + 2] = 'warned:tokens', 'warned:cost'
+	end
+	local was = redis.call('HMGET', ARGV[at], unpack(asked))
+	local plan = { key = ARGV[at], set = {}, large = {},
+	    seconds = not was[1] and ARGV[at + 1] ~= '0' and ARGV[at + 1] }
+	for f = 1, count do
+		local now = sum_up(plan, fields[f], was[f], adds[f])
+		if percent > 0 and f <= 2 then
+			spent[#spent + 1] = string.format('%.0f', now)
+			warn(plan, at, f, now, was[count + f])
+		end
+	end
+	return plan
+end
+
+-- again: it was done, only what is to be told is wanted.
+local function plan_usage(again)
+	local fields, adds, plans = { 'tokens', 'cost' }, {}, {}
+	local words = tonumber(ARGV[usage + 5])
+	local counts = usage + 9 + 7 * ARGV[usage + 4]
+	adds[1], adds[2] = ARGV[usage + 2], ARGV[usage + 3]
+	for k = counts, counts + words - 1, 2 do
+		fields[#fields + 1] = ARGV[k] .. ':' .. ARGV[usage + 1]
+		adds[#adds + 1] = ARGV[k + 1]
+	end
+	for k = 1, again and #adds or 0 do
+		adds[k] = 0
+	end
+	spent, warnings = {}, {}
+	for at = usage + 9, counts - 1, 7 do
+		plans[#plans + 1] = plan_hash(at, fields, adds)
+	end
+	return plans, counts + words
+end
+
+local function count_usage(plans)
+	for _, plan in ipairs(plans) do
+		if plan.set[1] then
+			redis.call('HSET', plan.key, unpack(plan.set))
+		end
+		for _, large in ipairs(plan.large) do
+			redis.call('HINCRBY', plan.key, unpack(large))
+		end
+		if plan.seconds then
+			redis.call('EXPIRE', plan.key, plan.seconds)
+		end
+	end
+end
+
+local function answer(result)
+	if percent == 0 or result[1] == 'FENCED' then
+		return result
+	end
+	return { result, spent, warnings }
+end
+
 -- The answer to a commit that was applied before its connection broke.
 local function repeated(held)
 	local op = final()
@@ -137,10 +253,27 @@ local function repeated(held)
 	return more[1] and with_docs('STEERED', events_of(more)) or { 'OK' }
 end
 
+-- The same with what of budgets is told; the warnings are in the log.
+local function answer_again(held)
+	if percent > 0 then
+		plan_usage(true)
+		warnings = {}
+		for _, json in ipairs(events_of(redis.call('XRANGE', events,
+		    '(' .. ARGV[2], last, 'COUNT', 1))) do
+			if not string.find(json, '"kind":"budget_warning"', 1,
+			    true) then
+				break
+			end
+			warnings[#warnings + 1] = json
+		end
+	end
+	return answer(repeated(held))
+end
+
 local held = redis.call('GET', key('lease'))
 if held ~= ARGV[1] then
 	if redis.call('XRANGE', events, first, last, 'COUNT', 1)[1] then
-		return repeated(held)
+		return answer_again(held)
 	end
 	return { 'FENCED' }
 end
@@ -182,68 +315,20 @@ if steered and op_at_end == 'F' then
 	written = n - 1
 end
 
--- What U adds to its hashes is reckoned before anything is written. From 2^53 on
--- Lua's numbers are not exact, Redis's are.
-local EXACT = 9007199254740992
-
-local function sum_up(plan, field, was, more)
-	local now = (was or 0) + more
-	if now < EXACT then
-		plan.set[#plan.set + 1] = field
-		plan.set[#plan.set + 1] = string.format('%.0f', now)
-	else
-		plan.large[#plan.large + 1] = { field, more }
-	end
-end
-
-local function plan_usage(i)
-	local fields, adds, plans = { 'tokens', 'cost' }, {}, {}
-	local hashes, words = tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5])
-	local counts = i + 6 + 2 * hashes
-	adds[1], adds[2] = ARGV[i + 2], ARGV[i + 3]
-	for k = counts, counts + words - 1, 2 do
-		fields[#fields + 1] = ARGV[k] .. ':' .. ARGV[i + 1]
-		adds[#adds + 1] = ARGV[k + 1]
-	end
-	for at = i + 6, counts - 1, 2 do
-		local was = redis.call('HMGET', ARGV[at], unpack(fields))
-		local plan = { key = ARGV[at], set = {}, large = {},
-		    seconds = not was[1] and ARGV[at + 1] }
-		for f, field in ipairs(fields) do
-			sum_up(plan, field, was[f], adds[f])
-		end
-		plans[#plans + 1] = plan
-	end
-	return plans, counts + words
-end
-
-local function count_usage(plans)
-	for _, plan in ipairs(plans) do
-		if plan.set[1] then
-			redis.call('HSET', plan.key, unpack(plan.set))
-		end
-		for _, large in ipairs(plan.large) do
-			redis.call('HINCRBY', plan.key, unpack(large))
-		end
-		if plan.seconds then
-			redis.call('EXPIRE', plan.key, plan.seconds)
-		end
-	end
-end
-
-local i = 6 + 2 * n
-local plans = {}
+local i, plans = usage, {}
 if ARGV[i] == 'U' then
-	plans, i = plan_usage(i)
+	plans, i = plan_usage()
 end
-
-local refused = add_events(written)
+local refused = add_events(written, warnings)
 if refused then
 	return string.find(refused.err, 'equal or smaller') and
-	    repeated(held) or refused
+	    answer_again(held) or refused
 end
-local out = events_given({}, written)
-
+local out = {}
+for _, json in ipairs(warnings) do
+	out[#out + 1] = json
+end
+events_given(out, written)
 count_usage(plans)
 
 local result, fields = { 'OK' }, {}
@@ -269,6 +354,11 @@ while i <= #ARGV do
 	elseif op == 'A' then
 		redis.call('HSETNX', key('approvals'), ARGV[i + 1], ARGV[i + 2])
 		i = i + 3
+	elseif op == 'X' then
+		if not (steered and op_at_end == 'F') then
+			redis.call('DEL', ARGV[i + 1])
+		end
+		i = i + 2
 	elseif op == 'D' then
 		redis.call('HDEL', key('approvals'), ARGV[i + 1])
 		i = i + 2
@@ -338,4 +428,4 @@ elseif op_at_end == 'F' then
 	end
 end
 publish(ARGV[2], out)
-return result
+return answer(result)

@@ -63,6 +63,40 @@ local function turn_zsets()
 	return zsets
 end
 
+-- What scripts that give leases are told of budgets: "PREFIX DAY MONTH", of the
+-- keys of what users and tenants have used; '' if there are no budgets.
+local budgets
+
+-- A name as part of a key, as store_user_part() writes it.
+local function key_part(name)
+	return (string.gsub(name, '[^%w._@-]', function(c)
+		return string.format('%%%02X', string.byte(c))
+	end))
+end
+
+-- What was spent in each scope of budgets: the day, then tokens and cost of the
+-- turn and its sub-agents, the agent, the user's day and month, the tenant's.
+local function spent_of(f, turn)
+	if (budgets or '') == '' then
+		return {}
+	end
+	local prefix, day, month = string.match(budgets, '^(.*) (%S+) (%S+)$')
+	local purse = f.task ~= '' and string.match(f.purse, '^%S+ %S+ (.+)$')
+	local hashes = { purse or key('purse:' .. turn), key('spent') }
+	for _, owner in ipairs({ 'user:' .. key_part(f.owner),
+	    f.tenant ~= '' and 'tenant:' .. key_part(f.tenant) or nil }) do
+		hashes[#hashes + 1] = prefix .. owner .. ':usage:' .. day
+		hashes[#hashes + 1] = prefix .. owner .. ':usage:' .. month
+	end
+	local out = { day }
+	for _, hash in ipairs(hashes) do
+		local v = redis.call('HMGET', hash, 'tokens', 'cost')
+		out[#out + 1] = v[1] or '0'
+		out[#out + 1] = v[2] or '0'
+	end
+	return out
+end
+
 local function count_turn(ms)
 	if not turns then
 		return
@@ -274,7 +308,8 @@ local function agent_read()
 	local v = redis.call('HMGET', key('info'), 'owner', 'version', 'tail',
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
-	    'depth', 'task', 'lineage', 'reminders', 'last', 'tenant')
+	    'depth', 'task', 'lineage', 'reminders', 'last', 'tenant',
+	    'purse')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8] or '', epoch = tonumber(v[9] or 0), calls = v[10] or '',
@@ -283,7 +318,7 @@ local function agent_read()
 	    context = v[15] or '', depth = tonumber(v[16] or 0),
 	    task = v[17] or '', lineage = v[18] or '',
 	    reminders = v[19] or '', last = v[20] or '',
-	    tenant = v[21] or '' }
+	    tenant = v[21] or '', purse = v[22] or '' }
 end
 
 -- A turn that waits for a human or a sub-agent: nobody holds the agent, and
@@ -375,7 +410,7 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more, f.todos, records, decided, f.tokens,
 	    f.context, f.depth, f.task, f.state, f.calls,
-	    f.lineage, f.tenant }
+	    f.lineage, f.tenant, f.purse, spent_of(f, turn) }
 end
 
 -- Gives the lease to holder, under a new epoch, and resumes the turn there

@@ -2,7 +2,8 @@
 -- agents that wait for room, KEYS[4] what counts of turns begin with, if there
 -- are any. ARGV: user. Returns FORBIDDEN | OK lease. Whoever holds the lease
 -- finds it gone and stops; the viewers are told by a line without events.
-local owner = redis.call('HGET', key('info'), 'owner')
+local owner, turn =
+    unpack(redis.call('HMGET', key('info'), 'owner', 'turn'))
 if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
@@ -19,7 +20,8 @@ for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
 end
 for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
     'calls', 'approvals', 'checkpoints', 'labels', 'windows',
-    'held', 'children', 'reminders', 'lease' }) do
+    'held', 'children', 'reminders', 'lease', 'spent',
+    'purse:' .. (turn or '') }) do
 	redis.call('DEL', key(part))
 end
 redis.call('ZREM', KEYS[2], base)

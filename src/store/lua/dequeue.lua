@@ -6,10 +6,10 @@
 -- last, and the newest place. Who was run meanwhile is left out.
 --
 -- KEYS: the queue, leases, what counts of turns begin with. ARGV: UUID:HOLDER,
--- lease ms, now ms, keep.
+-- lease ms, now ms, keep, budgets.
 -- Returns EMPTY | NEXT base and what start() returns.
 local queue = KEYS[1]
-turns = KEYS[3]
+turns, budgets = KEYS[3], ARGV[5]
 local users, rounds = queue .. ':users', queue .. ':rounds'
 
 -- What is to be done for the agent, if it still waits for room: itself, and

@@ -2,11 +2,11 @@
 -- KEYS[3] is what counts of turns begin with, if there are any.
 --
 -- ARGV: the lease value that may be replaced ('' for none: only if nobody
--- holds it), UUID:HOLDER, lease ms, now ms, keep.
+-- holds it), UUID:HOLDER, lease ms, now ms, keep, budgets.
 --
 -- Returns HELD | IDLE (nothing to do; it is forgotten) | PARKED (it waits for
 -- a human) | BEGIN or RESUME.
-turns = KEYS[3]
+turns, budgets = KEYS[3], ARGV[6]
 local held = redis.call('GET', key('lease'))
 if held and held ~= ARGV[1] then
 	return { 'HELD' }
