@@ -381,6 +381,7 @@ api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 	}
 	if (*c->jti != '\0')
 		revoked_hash(c->jti, spec->token);
+	revoked_hash(c->user, spec->owner);
 	http_detach(c->rq, &spec->fd, &spec->request_id);
 }
 

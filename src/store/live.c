@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clk.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -98,6 +99,36 @@ live_message(struct live *v, const char *agent, const char *text, size_t len)
 }
 
 static void
+on_revocations(void *ctx, const redisReply *r)
+{
+	struct live *v = ctx;
+	char text[64];
+
+	if (r == NULL || r->type != REDIS_REPLY_ARRAY)
+		return; /* v may be gone; else the reader comes back */
+	for (size_t i = 0; i < r->elements; i++) {
+		snprintf(text, sizeof(text), "revoked %s", r->element[i]->str);
+		v->calls.on_order(v->calls.order_ctx, text);
+	}
+}
+
+void
+live_ask_revoked(struct live *v)
+{
+	char key[CHANNEL_SIZE], since[32];
+	struct redis_pipe pipe;
+
+	snprintf(key, sizeof(key), "%s" STORE_REVOCATIONS, v->prefix);
+	snprintf(since, sizeof(since), "%lld",
+	    (long long)clk_wall_ms() / 1000 - STORE_REVOCATIONS_S);
+	redis_pipe_init(&pipe, NULL);
+	redis_cmd(&pipe, "ZRANGEBYSCORE", key, since, "+inf", NULL);
+	redis_link_send(
+	    v->reader, pipe.out.data, pipe.out.len, on_revocations, v);
+	buf_fini(&pipe.out);
+}
+
+static void
 on_push(void *ctx, const struct redis_push *push)
 {
 	struct live *v = ctx;
@@ -107,6 +138,7 @@ on_push(void *ctx, const struct redis_push *push)
 	    strcmp(push->kind, "message") != 0) {
 		/* What was said while nobody listened may have been that. */
 		v->calls.on_order(v->calls.order_ctx, "revoked");
+		live_ask_revoked(v);
 		return;
 	}
 	if (strcmp(push->channel, v->orders) == 0 ||

@@ -33,7 +33,7 @@ struct live_calls {
 
 	/* Somebody told this process something: "interrupt AGENT TURN"; or
 	 * all, that agents wait for room: "waiting", or "revoked ...".
-	 * "revoked" alone: maybe somebody did. */
+	 * "revoked" alone: maybe somebody did, of late or unheard. */
 	void (*on_order)(void *ctx, const char *text);
 	void *order_ctx; /* on_order's */
 	void *ctx;       /* the others' */
@@ -44,6 +44,11 @@ struct live *live_new(struct loop *l, const struct conf *c,
     const struct store *st, struct redis_link *reader,
     const struct live_calls *calls);
 void live_free(struct live **v_p);
+
+/* Gives the orders "revoked ..." of the last day again: some may have been
+ * missed. When the reader's link is up; live itself does so too, when it
+ * begins to listen. */
+void live_ask_revoked(struct live *v);
 
 void live_watch(struct live *v, const char *agent);
 void live_unwatch(struct live *v, const char *agent);

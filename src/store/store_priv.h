@@ -9,6 +9,10 @@
  * channel on which it is told that somebody waits. */
 #define STORE_QUEUE "queue"
 
+/* What was revoked of late: "token HASH" and "user HASH" by the time. */
+#define STORE_REVOCATIONS "revocations"
+#define STORE_REVOCATIONS_S 86400
+
 /* What the zsets that count turns begin with: :user:USER, :tenant:TENANT. */
 #define STORE_TURNS "{limits}:turns"
 

@@ -25,7 +25,6 @@
 #include "http/fcgi.h"
 #include "store/journal.h"
 #include "store/live.h"
-#include "store/revoked.h"
 #include "stream/hub_priv.h"
 
 #define TIMER_MS 200 /* heartbeats, deadlines, replays tried again */
@@ -375,6 +374,7 @@ viewer_new(struct hub *h, const struct hub_viewer *spec)
 	if (spec->expires_ms > 0)
 		v->expires_ms = v->written_ms + spec->expires_ms;
 	memcpy(v->token, spec->token, sizeof(v->token));
+	memcpy(v->owner, spec->owner, sizeof(v->owner));
 	DL_APPEND(v->topic->viewers, v);
 	DL_APPEND2(h->quiet, v, quiet_prev, quiet_next);
 	h->viewers++;
@@ -477,14 +477,11 @@ viewer_expire(struct viewer *v, int64_t now)
 static int
 is_revoked(const struct viewer *v, const char *user, const char *token)
 {
-	char hash[REVOKED_HASH_SIZE];
-
 	if (v->mode == HUB_AWAIT || v->state == VIEWER_ENDING)
 		return 0;
 	if (*token != '\0')
 		return strcmp(v->token, token) == 0;
-	revoked_hash(v->user, hash);
-	return strcmp(hash, user) == 0;
+	return strcmp(v->owner, user) == 0;
 }
 
 void

@@ -55,6 +55,7 @@ struct hub_viewer {
 	 * log: who sees it needs another token. 0: never. Not HUB_AWAIT. */
 	int64_t expires_ms;
 	char token[17]; /* revoked_hash of its jti; "": it has none */
+	char owner[17]; /* of its user */
 
 	/* Called once when the viewer is gone. */
 	void (*on_gone)(void *ctx, const char *user);

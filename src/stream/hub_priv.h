@@ -36,7 +36,7 @@ struct viewer {
 	int64_t written_ms;
 	int64_t deadline_ms; /* HUB_AWAIT */
 	int64_t expires_ms;  /* 0: never */
-	char token[17];
+	char token[17], owner[17];
 	struct buf backlog;
 	char *answer, *late; /* HUB_AWAIT */
 	void (*on_gone)(void *, const char *);

@@ -98,8 +98,10 @@ on_link_state(void *ctx, int up)
 	struct worker *w = ctx;
 
 	metric_set(METRIC_REDIS_UP, up);
-	if (up)
-		journal_link_up(w->journal);
+	if (!up)
+		return;
+	journal_link_up(w->journal);
+	live_ask_revoked(w->live);
 }
 
 /* A turn's log was closed. If it could not go on, its viewers are told. */

@@ -226,6 +226,32 @@ def test_revoking_takes_one_name(stack_factory):
         assert status(stack, stack.token("ann", jti=jti)) == 401
 
 
+def test_streams_that_were_open_while_a_worker_did_not_listen(stack_factory):
+    """What was said meanwhile holds for them too, when it is back; others go on."""
+    stack = stack_factory(workers=1)
+    user = stack.user()
+    agent = user.agent()
+    path = f"{agent.path}/events"
+
+    def opened(**claims):
+        return stack.sse(path, headers={"Authorization": f"Bearer {stack.token(user.name, **claims)}"})
+
+    def revoked_meanwhile(*words):
+        stack.stop(stack.workers()[0])
+        assert stack.redis().execute_command("CLIENT", "KILL", "TYPE", "pubsub") >= 1
+        revoke(stack, *words)
+        stack.cont(stack.workers()[0])
+
+    with opened(jti="one") as one, opened(jti="two") as two:
+        revoked_meanwhile("--jti", "one")
+        assert one.next()["code"] == "token_revoked" and one.next() is None
+        agent.say("hello")
+        two.until("done")
+        revoked_meanwhile("--user", user.name)
+        assert two.next()["code"] == "token_revoked" and two.next() is None
+    assert stack.redis().zcard("af:revocations") == 2
+
+
 def test_what_was_revoked_while_a_worker_did_not_listen(stack_factory):
     """Its subscription was cut when somebody said so: when it is back, it asks again."""
     stack = stack_factory(workers=1)
