@@ -52,6 +52,12 @@ runner_new(const struct runner_parts *parts)
 }
 
 void
+runner_forget(struct runner *r, int64_t idle_ms)
+{
+	history_cache_forget(r->cache, idle_ms);
+}
+
+void
 runner_free(struct runner **r_p)
 {
 	struct runner *r = *r_p;

@@ -86,6 +86,9 @@ void runner_expect(struct runner *r);
  */
 int runner_serve_queue(struct runner *r, struct err *err);
 
+/* Forgets the histories of agents that were idle for so long. Any thread. */
+void runner_forget(struct runner *r, int64_t idle_ms);
+
 /* What this process has of an agent. Any thread. */
 struct store_known runner_known(struct runner *r, const char *agent);
 

@@ -8,16 +8,17 @@
 #include "base/err.h"
 #include "mcp/mcp.h"
 #include "store/budget.h"
+#include "store/retain.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
 
 /*
  * Agent templates: files NAME.json of one folder, read once. A file is an
  * object with any of description, systemPrompt, model, models, tools,
- * permission, outputSchema, toolChoice, httpTools, mcp, hooks, skills, network
- * and budgets. Agents copy prompt, model, tools and permission when they are
- * made, so that changing a file changes no agent; what an agent calls over
- * HTTP, what it is taught, and what its commands reach, stays the
+ * permission, outputSchema, toolChoice, httpTools, mcp, hooks, skills, network,
+ * budgets and retention. Agents copy prompt, model, tools and permission when
+ * they are made, so that changing a file changes no agent; what an agent calls
+ * over HTTP, what it is taught, and what its commands reach, stays the
  * administrator's.
  */
 struct skills;
@@ -52,6 +53,7 @@ struct agent_template {
 	struct hook hooks[HOOK_COUNT];
 	struct skill_list skills;
 	struct budget_limits budgets;
+	struct store_rules retention; /* 0: as the configuration has it */
 };
 
 /*
@@ -66,6 +68,10 @@ void templates_free(struct templates **t_p);
 /* NULL if there is none of that name. */
 const struct agent_template *templates_find(
     const struct templates *t, const char *name);
+
+/* What is kept of its agents; t NULL: of those without a template. */
+void template_retention(const struct agent_template *t, const struct conf *c,
+    struct store_rules *rules_r);
 
 /* The i-th by name, NULL behind the last. */
 const struct agent_template *templates_at(const struct templates *t, size_t i);

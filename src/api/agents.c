@@ -12,7 +12,9 @@
 #include "agent/toolset.h"
 #include "api/api_priv.h"
 #include "base/loop.h"
+#include "sandbox/client.h"
 #include "store/records.h"
+#include "store/retain.h"
 
 #define NAME_MAX_BYTES 200
 #define PROMPT_MAX_BYTES (64 * 1024)
@@ -274,6 +276,34 @@ agents_list(void *call, struct err *err)
 	return 0;
 }
 
+/* ?storage: what it takes, in Redis and on the sandbox's disk. 0 or -1. */
+static int
+add_storage(struct api_call *c, const char *agent, struct err *err)
+{
+	struct sandbox_call call = { .op = "ws.usage" };
+	struct buf *b = &c->rs->body;
+	struct store_size size;
+	int64_t bytes = 0;
+
+	if (store_agent_size(
+		c->app->store, c->arena, c->user, agent, &size, err) < 0)
+		return -1;
+	if (c->app->sandbox != NULL && api_sandbox(c, agent, &call, err) < 0 &&
+	    call.err.code != ERR_NOT_FOUND) /* it has no files yet */
+		return -1;
+	json_open(b, "storage", '{');
+	json_add_int(b, "events", size.events);
+	json_add_int(b, "messages", size.messages);
+	json_add_int(b, "toolCalls", size.calls);
+	json_add_int(b, "bytes", size.bytes);
+	if (c->app->sandbox != NULL) {
+		json_get_int(call.answer, "bytes", &bytes);
+		json_add_int(b, "workspaceBytes", bytes);
+	}
+	json_close(b, '}');
+	return 0;
+}
+
 int
 agents_get(void *call, struct err *err)
 {
@@ -284,6 +314,12 @@ agents_get(void *call, struct err *err)
 		&ag, err) < 0)
 		return -1;
 	respond_agent(c, 200, &ag);
+	if (http_query(c->rq, "storage") == NULL)
+		return 0;
+	buf_truncate(&c->rs->body, c->rs->body.len - 1); /* its brace */
+	if (add_storage(c, ag.id, err) < 0)
+		return -1;
+	json_close(&c->rs->body, '}');
 	return 0;
 }
 

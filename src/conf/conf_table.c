@@ -10,6 +10,7 @@
 #include "conf/conf_priv.h"
 
 #define HOUR_MS (3600 * INT64_C(1000))
+#define YEARS_MS (20 * 366 * 24 * HOUR_MS)
 #define MIB (1024 * INT64_C(1024))
 
 #define STRING(n, field, fallback, prose)                                      \
@@ -36,34 +37,6 @@
 		n, SETTING_CHOICE, offsetof(struct conf, field), fallback, 0,  \
 		    0, choices, prose                                          \
 	}
-
-const struct setting_section setting_sections[] = {
-	{ "", "The pool", 0 },
-	{ "ctl", "agent-fpm ctl, for the administrator", 0 },
-	{ "jwt", "Who may come in", 0 },
-	{ "issuer", "Who else signs tokens: identity providers", 1 },
-	{ "store", "Redis", 0 },
-	{ "model",
-	    "The model; and more in sections [model NAME], which begin "
-	    "as copies",
-	    0 },
-	{ "provider", "Providers that are not built in", 1 },
-	{ "events", "Event streams", 0 },
-	{ "turn", "Turns", 0 },
-	{ "tool", "Tools", 0 },
-	{ "mcp", "MCP servers, which templates name", 0 },
-	{ "task", "Sub-agents", 0 },
-	{ "sandbox", "Workspaces: agent-fpm-sandbox", 0 },
-	{ "compact", "Long conversations", 0 },
-	{ "approval", "Questions to a human", 0 },
-	{ "budget", "What turns may cost", 0 },
-	{ "admin", "Who runs this server", 0 },
-	{ "status", "What the pool tells of itself", 0 },
-	{ "slowlog", "What took too long", 0 },
-	{ "otlp", "Traces, for a collector of OpenTelemetry", 0 },
-	{ "audit", "Who did what", 0 },
-	{ "limits", "Bounds", 0 },
-};
 
 const struct setting settings[] = {
 	STRING("listen", listen, "/run/agent-fpm/agent-fpm.sock",
@@ -606,6 +579,37 @@ const struct setting settings[] = {
 	STRING("compact.prompt", compact_prompt, "",
 	    "What it is told to do. Empty: a prompt that is built in."),
 
+	NUMBER("retention.events", SETTING_TIME, retention_events_ms, "0", 0,
+	    YEARS_MS,
+	    "Age of the events of an agent's log beyond which they are "
+	    "dropped; the newest stays. Who comes with an older cursor gets a "
+	    "gap, as with events.keep, which bounds their number. 0: for "
+	    "ever. A template's member retention has other values for its "
+	    "agents, here and below."),
+	NUMBER("retention.tool_outputs", SETTING_TIME,
+	    retention_tool_outputs_ms, "0", 0, YEARS_MS,
+	    "Age of the records of tool calls, with their outputs, beyond "
+	    "which they are dropped. What the model was told stays in the "
+	    "history. 0: for ever."),
+	NUMBER("retention.windows", SETTING_INT, retention_windows, "0", 0,
+	    1000000,
+	    "How many windows, which is what a history was before it was "
+	    "compacted, are kept of an agent: the newest, and what a "
+	    "checkpoint or a fork refers to. 0: all."),
+	NUMBER("retention.agents", SETTING_TIME, retention_agents_ms, "0", 0,
+	    YEARS_MS,
+	    "How long after its last turn an idle agent is deleted, with its "
+	    "files. 0: never."),
+	NUMBER("retention.cache", SETTING_TIME, retention_cache_ms, "30m", 0,
+	    YEARS_MS,
+	    "How long after its last turn the history of an agent stays in a "
+	    "worker's memory (store.cache). Its next turn fetches it again. "
+	    "0: as long as there is room."),
+	NUMBER("retention.sweep", SETTING_TIME, retention_sweep_ms, "1h", 100,
+	    24 * HOUR_MS,
+	    "How often what is too old is looked for, by one worker of all "
+	    "that share a Redis."),
+
 	STRING("approval.role", approval_role, "",
 	    "Who has this role may answer the questions of all agents of the "
 	    "own tenant. Empty: only an agent's owner answers."),
@@ -771,5 +775,3 @@ const struct setting settings[] = {
 };
 
 const size_t settings_count = sizeof(settings) / sizeof(settings[0]);
-const size_t setting_sections_count =
-    sizeof(setting_sections) / sizeof(setting_sections[0]);

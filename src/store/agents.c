@@ -16,6 +16,7 @@
 #include "base/clk.h"
 #include "base/id.h"
 #include "conf/conf.h"
+#include "store/retain.h"
 #include "store/store_priv.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -435,9 +436,11 @@ store_agent_workspace(struct store *st, struct arena *a, const char *user,
 	return 0;
 }
 
-int
-store_agent_delete(struct store *st, struct arena *a, const char *user,
-    const char *id, const char **lease_r, struct err *err)
+/* 1 and the lease; 0 if it is not idle since idle_before ("": any will do). */
+static int
+delete_agent(struct store *st, struct arena *a, const char *user,
+    const char *id, const char *idle_before, const char **lease_r,
+    struct err *err)
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
@@ -445,18 +448,38 @@ store_agent_delete(struct store *st, struct arena *a, const char *user,
 	if (!id_valid(id, "agt_"))
 		return store_forbidden(err);
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_DELETE, 3 + store_counts_turns(st->conf), 1);
+	redis_script(&p, SCRIPT_DELETE, 3 + store_counts_turns(st->conf), 2);
 	redis_arg(&p, store_base(st, a, id));
 	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, store_key(st, a, STORE_QUEUE));
 	store_arg_turns(st, a, &p);
 	redis_arg(&p, user);
+	redis_arg(&p, idle_before);
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
+	if (redis_is(&r[0].items[0], "BUSY"))
+		return 0;
 	*lease_r = redis_text(&r[0].items[1]);
 	redis_pipe_clear(&p);
 	redis_cmd(&p, "ZREM", store_user_agents_key(st, a, user), id, NULL);
-	return redis_call(st->pool, a, &p, &r, err);
+	return redis_call(st->pool, a, &p, &r, err) < 0 ? -1 : 1;
+}
+
+int
+store_agent_delete(struct store *st, struct arena *a, const char *user,
+    const char *id, const char **lease_r, struct err *err)
+{
+	return delete_agent(st, a, user, id, "", lease_r, err) < 0 ? -1 : 0;
+}
+
+int
+store_agent_retire(struct store *st, struct arena *a, const char *user,
+    const char *id, int64_t idle_ms, struct err *err)
+{
+	const char *lease;
+
+	return delete_agent(st, a, user, id,
+	    arena_printf(a, "%" PRId64, clk_wall_ms() - idle_ms), &lease, err);
 }
 
 /* ---- messages and events ---- */

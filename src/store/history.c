@@ -20,6 +20,7 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "base/clk.h"
 #include "base/json.h"
 #include "base/lck.h"
 #include "store/history.h"
@@ -33,6 +34,7 @@ struct entry {
 	UT_hash_handle hh;
 	struct entry *newer, *older;
 	size_t bytes;
+	int64_t given_ms; /* monotonic */
 };
 
 struct history_cache {
@@ -178,13 +180,15 @@ history_take(struct history_cache *hc, const char *agent)
 	return &e->h;
 }
 
-/* Takes out what is over the bound; freed by the caller, without the lock. */
+/* Takes out what is over the bound, or was given back before a time; freed by
+ * the caller, without the lock. */
 static struct entry *
-cache_evict(struct history_cache *hc)
+cache_evict(struct history_cache *hc, int64_t before_ms)
 {
 	struct entry *e, *evicted = NULL;
 
-	while (hc->bytes > hc->max_bytes && (e = hc->oldest) != NULL) {
+	while ((e = hc->oldest) != NULL &&
+	       (hc->bytes > hc->max_bytes || e->given_ms < before_ms)) {
 		entry_unlink(hc, e);
 		e->older = evicted;
 		evicted = e;
@@ -192,10 +196,32 @@ cache_evict(struct history_cache *hc)
 	return evicted;
 }
 
+static void
+free_evicted(struct entry *e)
+{
+	struct entry *next;
+
+	for (; e != NULL; e = next) {
+		next = e->older;
+		entry_free(e);
+	}
+}
+
+void
+history_cache_forget(struct history_cache *hc, int64_t idle_ms)
+{
+	struct entry *e;
+
+	lck_take(&hc->lck);
+	e = cache_evict(hc, clk_mono_ms() - idle_ms);
+	lck_drop(&hc->lck);
+	free_evicted(e);
+}
+
 void
 history_give(struct history_cache *hc, struct history *h, int keep)
 {
-	struct entry *e = (struct entry *)(void *)h, *same, *next;
+	struct entry *e = (struct entry *)(void *)h, *same;
 
 	h->form_used = 0;
 	if (!keep) {
@@ -206,19 +232,17 @@ history_give(struct history_cache *hc, struct history *h, int keep)
 		   (e->h.form == NULL ? 0 : 2 * e->h.form->state_bytes) +
 		   (e->h.options == NULL ? 0 : strlen(e->h.options)) +
 		   (e->h.prompt == NULL ? 0 : strlen(e->h.prompt));
+	e->given_ms = clk_mono_ms();
 	lck_take(&hc->lck);
 	HASH_FIND_STR(hc->by_agent, e->h.agent, same);
 	if (same != NULL)
 		entry_unlink(hc, same);
 	entry_link(hc, e);
-	e = cache_evict(hc);
+	e = cache_evict(hc, INT64_MIN);
 	lck_drop(&hc->lck);
 	if (same != NULL)
 		entry_free(same);
-	for (; e != NULL; e = next) {
-		next = e->older;
-		entry_free(e);
-	}
+	free_evicted(e);
 }
 
 /* 1 if the members before "role" have this one. */

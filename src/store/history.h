@@ -76,6 +76,9 @@ struct history_cache *history_cache_new(
     size_t max_bytes, history_choose_f *choose, void *ctx);
 void history_cache_free(struct history_cache **hc_p);
 
+/* Drops what was given back so long ago, and not taken since. Any thread. */
+void history_cache_forget(struct history_cache *hc, int64_t idle_ms);
+
 /* What is cached of an agent. Any thread. */
 struct store_known history_cache_known(
     struct history_cache *hc, const char *agent);

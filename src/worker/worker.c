@@ -6,6 +6,7 @@
  *   turn threads      src/agent/runner.c, for steps of turns that block
  *   loop thread       turns, fetch, journal, hub, the two links to Redis
  *   keeper thread     keeper.c
+ *   janitor thread    janitor.c, if anything is ever to be dropped
  *   control thread    control.c, for agent-fpm ctl
  *   this thread       waits for a signal, or for the master to be gone
  *
@@ -60,6 +61,7 @@
 #include "tool/skills.h"
 #include "tool/tool.h"
 #include "worker/control.h"
+#include "worker/janitor.h"
 #include "worker/keeper.h"
 #include "worker/sample.h"
 #include "worker/worker.h"
@@ -83,6 +85,7 @@ struct worker {
 	struct models *models;
 	struct acceptor *acceptor;
 	struct keeper *keeper;
+	struct janitor *janitor; /* NULL: nothing is ever dropped */
 	struct control *control; /* NULL: there is none */
 	struct loop_timer *beat;
 	struct sample sample;
@@ -454,6 +457,7 @@ worker_stop(struct worker *w, int sig)
 	scoreboard_row(app->board, app->slot)->state = BOARD_DRAINING;
 	keeper_stop(w->keeper);
 	control_stop(&w->control);
+	janitor_stop(&w->janitor);
 	acceptor_stop(&w->acceptor);
 	runner_drain(app->runner);
 	if (sig == SIGQUIT)
@@ -502,11 +506,14 @@ worker_run(const struct conf *c, int slot)
 		log_warn("%s; it serves without its keys", err.text);
 	w.acceptor = acceptor_start(
 	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
+	w.janitor = janitor_start(&w.app);
 	w.control = control_start(&w.app, ctl_fd);
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
 	log_info("ready");
 	do {
 		sample_take(&w.sample, w.loop);
+		if (c->retention_cache_ms > 0)
+			runner_forget(w.app.runner, c->retention_cache_ms);
 		sig = wait_signal(&w, SAMPLE_EVERY_MS);
 	} while (sig == 0);
 	sample_take(&w.sample, w.loop);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/clk.h"
 #include "base/json.h"
 #include "store/history.h"
 
@@ -310,6 +311,29 @@ test_evicts_the_oldest(void **state)
 	history_cache_free(&hc);
 }
 
+/* Only who was idle for so long, since he was given back last. */
+static void
+test_forgets_the_idle(void **state)
+{
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
+
+	(void)state;
+	clk_fake_set_ms(1000);
+	put(hc, "a", 100);
+	put(hc, "b", 100);
+	clk_fake_set_ms(5000);
+	put(hc, "c", 100);
+	history_cache_forget(hc, 4001);
+	assert_int_equal(cached(hc, "a"), 1); /* which gives it back, now */
+	clk_fake_set_ms(6000);
+	history_cache_forget(hc, 4001);
+	assert_int_equal(cached(hc, "a"), 1);
+	assert_int_equal(cached(hc, "b"), 0);
+	assert_int_equal(cached(hc, "c"), 1);
+	clk_fake_set_ms(-1);
+	history_cache_free(&hc);
+}
+
 /* More than the whole cache, and a cache of nothing. */
 static void
 test_too_large(void **state)
@@ -398,6 +422,7 @@ main(void)
 		cmocka_unit_test(test_given_twice),
 		cmocka_unit_test(test_evicts_by_bytes),
 		cmocka_unit_test(test_evicts_the_oldest),
+		cmocka_unit_test(test_forgets_the_idle),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_prompt_is_kept),
 		cmocka_unit_test(test_threads),

@@ -1,11 +1,20 @@
 -- delete: an agent and all that only it refers to. KEYS[3] is the queue of
 -- agents that wait for room, KEYS[4] what counts of turns begin with, if there
--- are any. ARGV: user. Returns FORBIDDEN | OK lease. Whoever holds the lease
--- finds it gone and stops; the viewers are told by a line without events.
+-- are any. ARGV: user, and '' or the time in ms before which it must have been
+-- at work last, and be idle. Returns FORBIDDEN | BUSY | OK lease. Whoever holds
+-- the lease finds it gone and stops; the viewers are told by a line without
+-- events.
 local owner, turn =
     unpack(redis.call('HMGET', key('info'), 'owner', 'turn'))
 if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
+end
+if ARGV[2] ~= '' then
+	local updated = redis.call('HGET', key('info'), 'updated')
+	if turn ~= '' or tonumber(updated) >= tonumber(ARGV[2]) or
+	    redis.call('LLEN', key('inbox')) > 0 then
+		return { 'BUSY' }
+	end
 end
 local lease = redis.call('GET', key('lease')) or ''
 turns = KEYS[4]

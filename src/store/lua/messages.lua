@@ -13,7 +13,7 @@ local references = redis.call('LRANGE', key('segments'), 0, -1)
 local total = history_length(before, tail)
 if ARGV[4] ~= '' then
 	local window = redis.call('LINDEX', key('windows'), ARGV[4])
-	if not window then
+	if not window or window == '' then -- none, or dropped by now
 		return { 'NONE' }
 	end
 	references, total = {}, 0

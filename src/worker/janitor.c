@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Retention.
+ *
+ * A walk is a SCAN over the agents of everybody; each is judged by the rules
+ * of its template. All that is dropped of an agent is dropped by a script with
+ * bounded work (retain.lua), and between steps there is a pause, so neither
+ * Redis nor turns notice. Who walks is who gets the key `janitor` first, which
+ * lasts until the next walk is due: one that dies on its way is followed by
+ * the next then.
+ *
+ * An agent that is idle for too long is deleted when the sandbox answers: its
+ * record first, if it is still idle, and at once its files.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "agent/templates.h"
+#include "api/app.h"
+#include "base/arena.h"
+#include "base/clk.h"
+#include "base/lck.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "sandbox/client.h"
+#include "store/retain.h"
+#include "worker/janitor.h"
+
+#define PAUSE_MS 10         /* between two steps */
+#define LOOK_EVERY_MS 60000 /* whether a walk is due; or more often */
+#define TIMES_MAX 1000      /* that one agent is asked about in a walk */
+
+struct janitor {
+	struct app *app;
+	pthread_t thread;
+	struct lck lck;
+	struct lck_cond wake;
+	int stop;
+	int64_t agents, events, calls, windows, retired; /* of this walk */
+};
+
+/* 1 when the worker stops. */
+static int
+pause_ms(struct janitor *j, int64_t ms)
+{
+	int64_t until = clk_mono_ms() + ms;
+	int stop;
+
+	lck_take(&j->lck);
+	while (!j->stop && clk_mono_ms() < until)
+		lck_cond_wait(&j->wake, &j->lck, until);
+	stop = j->stop;
+	lck_drop(&j->lck);
+	return stop;
+}
+
+static int
+ask_files(struct janitor *j, struct arena *a, const char *op, const char *user,
+    const char *agent, struct err *err)
+{
+	struct sandbox_call call = {
+		.op = op, .arena = a, .user = user, .agent = agent
+	};
+
+	if (j->app->sandbox == NULL)
+		return 0;
+	return sandbox_ask(j->app->sandbox, &call, err);
+}
+
+/* One that was idle too long goes, unless it is at work by now. */
+static int
+retire(struct janitor *j, struct arena *a, const char *user, const char *agent,
+    int64_t idle_ms, struct err *err)
+{
+	int rc;
+
+	if (ask_files(j, a, "ping", "", "", err) < 0)
+		return -1;
+	rc = store_agent_retire(j->app->store, a, user, agent, idle_ms, err);
+	if (rc <= 0)
+		return rc;
+	j->retired++;
+	if (ask_files(j, a, "ws.delete", user, agent, err) < 0)
+		return err_prefix(
+		    err, "%s is deleted, its files are left", agent);
+	return 0;
+}
+
+static int
+look_at(struct janitor *j, struct arena *a, const char *agent,
+    const struct store_rules *rules, struct err *err)
+{
+	struct store_dropped d;
+	int times = 0;
+
+	j->agents++;
+	do {
+		if (store_retain(j->app->store, a, agent, rules, &d, err) < 0)
+			return -1;
+		j->events += d.events;
+		j->calls += d.calls;
+		j->windows += d.windows;
+		if (d.user != NULL && d.idle)
+			return retire(
+			    j, a, d.user, agent, rules->agents_ms, err);
+	} while (d.more && ++times < TIMES_MAX && !pause_ms(j, PAUSE_MS));
+	return 0;
+}
+
+static int
+step(struct janitor *j, struct arena *a, char cursor[24], struct err *err)
+{
+	const struct agent_template *t;
+	const char **ids, **templates, *next;
+	struct store_rules rules;
+	size_t count;
+	int rc;
+
+	if (store_agents_step(j->app->store, a, cursor, &next, &ids, &templates,
+		&count, err) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		t = templates_find(j->app->templates, templates[i]);
+		template_retention(t, j->app->conf, &rules);
+		rc = look_at(j, a, ids[i], &rules, err);
+		if (rc < 0 && err->code == ERR_STORE)
+			return -1;
+		if (rc < 0)
+			log_warn("retention: %s", err->text);
+	}
+	snprintf(cursor, 24, "%s", next);
+	return 0;
+}
+
+static void
+walk(struct janitor *j)
+{
+	struct arena *a = arena_open(65536);
+	int64_t began = clk_mono_ms();
+	char cursor[24] = "0";
+	struct err err;
+	int rc;
+
+	j->agents = j->events = j->calls = j->windows = j->retired = 0;
+	do {
+		rc = step(j, a, cursor, &err);
+		arena_reset(a);
+	} while (rc == 0 && strcmp(cursor, "0") != 0 && !pause_ms(j, PAUSE_MS));
+	if (rc < 0)
+		log_warn("retention: %s; the next walk goes on", err.text);
+	if (j->events + j->calls + j->windows + j->retired > 0)
+		log_info("retention: of %" PRId64 " agents dropped %" PRId64
+			 " entries of events, %" PRId64
+			 " records of tool calls, %" PRId64
+			 " windows; deleted %" PRId64 "; in %" PRId64 " ms",
+		    j->agents, j->events, j->calls, j->windows, j->retired,
+		    clk_mono_ms() - began);
+	arena_close(&a);
+}
+
+/* 1 if there is anything to do at all. */
+static int
+is_wanted(const struct janitor *j)
+{
+	struct store_rules rules;
+	const struct agent_template *t;
+
+	template_retention(NULL, j->app->conf, &rules);
+	for (size_t i = 0;; i++) {
+		if (rules.events_ms + rules.calls_ms + rules.windows +
+			rules.agents_ms >
+		    0)
+			return 1;
+		t = templates_at(j->app->templates, i);
+		if (t == NULL)
+			return 0;
+		template_retention(t, j->app->conf, &rules);
+	}
+}
+
+static void *
+janitor_thread(void *arg)
+{
+	struct janitor *j = arg;
+	int64_t every = j->app->conf->retention_sweep_ms;
+	int64_t look = every < LOOK_EVERY_MS ? every : LOOK_EVERY_MS;
+	struct arena *a = arena_open(4096);
+	struct err err;
+	int rc;
+
+	prctl(PR_SET_NAME, "fpm-janitor");
+	while (!pause_ms(j, look)) {
+		rc = store_walk_take(j->app->store, a, every, &err);
+		if (rc > 0)
+			walk(j);
+		else if (rc < 0)
+			log_debug("retention: %s", err.text);
+		arena_reset(a);
+	}
+	arena_close(&a);
+	return NULL;
+}
+
+struct janitor *
+janitor_start(struct app *app)
+{
+	struct janitor *j = calloc(1, sizeof(*j));
+
+	if (j == NULL)
+		abort();
+	j->app = app;
+	if (!is_wanted(j)) {
+		free(j);
+		return NULL;
+	}
+	lck_init(&j->lck, LCK_KEEPER);
+	lck_cond_init(&j->wake);
+	if (pthread_create(&j->thread, NULL, janitor_thread, j) != 0)
+		abort();
+	return j;
+}
+
+void
+janitor_stop(struct janitor **j_p)
+{
+	struct janitor *j = *j_p;
+
+	if (j == NULL)
+		return;
+	*j_p = NULL;
+	lck_take(&j->lck);
+	j->stop = 1;
+	lck_cond_signal(&j->wake);
+	lck_drop(&j->lck);
+	pthread_join(j->thread, NULL);
+	lck_cond_fini(&j->wake);
+	lck_fini(&j->lck);
+	free(j);
+}

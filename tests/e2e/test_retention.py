@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""What is dropped when it is too old, and that Redis' memory does not grow without bound."""
+
+import json
+import os
+import time
+
+import pytest
+
+from stack import event_id
+from test_compaction import CONF, LONG, scenarios
+from test_tools import LIST, calls
+from waiting import scaled, wait_for
+
+SWEEP = {"retention.sweep": "100ms"}
+
+
+def age(agent, part, ms):
+    """Makes the times in a value older, as if it had been written then."""
+    redis = agent.stack.redis()
+    now = int(time.time() * 1000) - ms
+    if part == "info":
+        redis.hset(agent.key("info"), "updated", now)
+        return
+    for call, doc in redis.hgetall(agent.key("tools")).items():
+        redis.hset(agent.key("tools"), call, json.dumps({**json.loads(doc), "createdAt": now}, separators=(",", ":")))
+
+
+def windows(agent):
+    return [w.decode() for w in agent.stack.redis().lrange(agent.key("windows"), 0, -1)]
+
+
+def segments(agent):
+    return {s.decode() for s in agent.stack.redis().smembers(agent.key("held"))}
+
+
+def exists(agent, segment):
+    return agent.stack.redis().exists(agent.key("x").rpartition(":")[0].rpartition(":")[0] + f":seg:{segment}")
+
+
+def test_events(stack_factory):
+    """Old ones go, the newest stays; who comes with an old cursor is told of the gap, ids go on growing."""
+    stack = stack_factory(workers=2, conf={**SWEEP, "retention.events": "1s"})
+    agent = stack.user("ann").agent()
+    agent.answer("slow 30")
+    agent.wait_idle()
+    before = agent.log_ids()
+    wait_for(lambda: len(agent.log_entries()) == 1, 20, "the log is not trimmed")
+    assert agent.log_ids()[-1] == before[-1]
+    with agent.events(last_event_id="1-0") as view:
+        assert view.next().kind == "gap"
+    assert agent.answer("hello") == "echo: hello"
+    assert all(event_id(i) > event_id(before[-1]) for i in agent.log_ids() if i not in before)
+    assert "retention: of 1 agents dropped" in stack.log()
+
+
+def test_tool_outputs_by_template(stack_factory):
+    """The template's rule, not the server's: records go, the history stays, and so do others' agents."""
+    template = {"tools": ["todo_write"], "permission": {"mode": "auto"}}
+    stack = stack_factory(workers=1, scenarios=calls("^plan", {"call": "todo_write", "input": {"todos": LIST}}),
+                          templates={"short": {**template, "retention": {"toolOutputs": 60}}, "long": template}, conf=SWEEP)
+    user = stack.user("ann")
+    agent, other = user.agent(template="short"), user.agent(template="long")
+    for a in (agent, other):
+        a.answer("plan 1")
+        a.wait_idle()
+        age(a, "tools", 120_000)
+    wait_for(lambda: agent.tool_calls() == [], 10, "the record stays")
+    agent.answer("plan 2")
+    assert len(agent.tool_calls()) == 1 and len(other.tool_calls()) == 1
+    assert len(agent.history()) == 8
+
+
+def test_windows(stack_factory):
+    """The newest stays, with its number; segments go when nobody refers to them: a checkpoint does, and a fork."""
+    stack = stack_factory(workers=1, scenarios=scenarios(), conf={**CONF, **SWEEP, "retention.windows": "1"})
+    agent = stack.user("ann").agent()
+    agent.ask(f"say 0 {LONG}")
+    agent.wait_idle()
+    first = segments(agent)
+    assert agent.user.post(f"{agent.path}/checkpoints", {"label": "c"}).status in (200, 201)
+    fork = agent.user.post(f"{agent.path}/fork", {"checkpoint": "c"}).json
+    for i in range(1, 12):
+        agent.ask(f"say {i} {LONG}")
+    agent.wait_idle()
+    wait_for(lambda: len(windows(agent)) >= 3 and not any(windows(agent)[:-1]), 10, lambda: windows(agent))
+    newest = len(windows(agent)) - 1
+    assert agent.info()["windows"] == newest + 1
+    assert agent.user.get(f"{agent.path}/messages?window={newest}").status == 200
+    assert agent.user.get(f"{agent.path}/messages?window=0").status == 404
+    needed = first | {r.partition(":")[0] for r in windows(agent)[-1].split()} | {
+        r.decode().partition(":")[0] for r in stack.redis().lrange(agent.key("segments"), 0, -1)}
+    assert segments(agent) == needed and all(exists(agent, s) for s in first)
+    assert agent.user.get(f"/api/agents/{fork.get('agentId') or fork['id']}/messages").json["total"] == 2
+    assert agent.user.post(f"{agent.path}/fork", {"checkpoint": "c"}).status in (200, 201)
+
+
+def test_idle_agents(stack_factory):
+    """They go with their files; one that is at work, or was lately, does not."""
+    stack = stack_factory(workers=1, sandbox=True, conf={**SWEEP, "retention.agents": "1h"})
+    user = stack.user("ann")
+    old, busy, young = user.agent(), user.agent(), user.agent()
+    for a in (old, young):
+        assert user.http("PUT", f"{a.path}/files/a.txt", body=b"x", headers={"Content-Type": "text/plain"}).status == 201
+    busy.say("slow 600")
+    wait_for(busy.lease)
+    for a in (busy, old):
+        age(a, "info", 7_200_000)
+    wait_for(lambda: user.get(old.path).status != 200, 10, "it stays")
+    assert {a["agentId"] for a in user.get("/api/agents").json["agents"]} == {busy.id, young.id}
+    wait_for(lambda: sum(name == "a.txt" for _, _, names in os.walk(stack.sandbox.workspaces) for name in names) == 1)
+    busy.interrupt()
+
+
+def test_storage(stack_factory):
+    stack = stack_factory(workers=1, sandbox=True)
+    user = stack.user("ann")
+    agent = user.agent()
+    assert "storage" not in agent.info()
+    agent.answer("hello")
+    agent.wait_idle()
+    got = user.get(f"{agent.path}?storage").json
+    assert got["agentId"] == agent.id and got["storage"]["messages"] == 2 and got["storage"]["workspaceBytes"] == 0
+    assert got["storage"]["events"] >= 1 and got["storage"]["bytes"] > 500 and got["storage"]["toolCalls"] == 0
+    user.http("PUT", f"{agent.path}/files/a.txt", body=b"x" * 100_000, headers={"Content-Type": "text/plain"})
+    assert user.get(f"{agent.path}?storage").json["storage"]["workspaceBytes"] >= 100_000
+    assert agent.seen_by(stack.user("bob")).user.get(f"{agent.path}?storage").status == user.get("/api/agents/agt_aaaaaaaaaaaaaaaaaaaaaaaaaa").status
+
+
+@pytest.mark.parametrize("retention, words", [
+    ({"events": "1h"}, "events is a number"), ({"event": 1}, "event"), (7, "retention is not an object"), ({"windows": 0}, "windows is a number")])
+def test_bad_templates(stack_factory, retention, words):
+    stack = stack_factory(start=False, templates={"bad": {"retention": retention}})
+    got = stack.check_conf()
+    assert got.returncode == 78 and words in got.stderr, got
+
+
+def test_soak(stack_factory):
+    """2,000 turns with a tool call each on four agents: Redis' data is as large after the second half as after the first."""
+    count = int(os.environ.get("SOAK_TURNS", "2000"))
+    steps = [{"text": f"answer {'x' * 200}", "by": "whole"}, {"usage": {"measured": True}}]
+    stack = stack_factory(
+        workers=2, templates={"t": {"tools": ["todo_read"], "permission": {"mode": "auto"}}},
+        scenarios=[scenarios()[0], {"match": "^go", "round": 0, "steps": [{"call": "todo_read"}, {"usage": {"measured": True}}]},
+                   {"match": "^go", "steps": steps}],
+        conf={**CONF, **SWEEP, "events.keep": "100", "retention.events": "1s", "retention.tool_outputs": "1s", "retention.windows": "1"})
+    user = stack.user("ann")
+    agents = [user.agent(template="t") for _ in range(4)]
+
+    def talk(turns):
+        """So many turns of each; then what Redis holds, when the janitor has been there."""
+        for done in range(0, turns, 20):
+            for a in agents:
+                for i in range(20):
+                    a.say_surely(f"go {done + i} {'y' * 100}")
+            for a in agents:
+                a.wait_idle(60)
+        wait_for(lambda: all(len(a.log_entries()) == 1 and a.tool_calls() == [] and not any(windows(a)[:-1]) for a in agents), 30, "it is not tidied")
+        return stack.redis().info("memory")["used_memory_dataset"], sum(stack.redis().memory_usage(k, samples=0) for k in stack.redis().scan_iter("*"))
+
+    talk(count // 10 // 4)
+    half = talk(count // 2 // 4 // 20 * 20)
+    full = talk(count // 2 // 4 // 20 * 20)
+    assert full[1] < half[1] * 1.25 + 100_000, (half, full)
+    assert full[0] < half[0] * 1.5 + 2_000_000, (half, full)
