@@ -45,6 +45,8 @@ const struct status_field status_fields[] = {
 	FIELD(status, "running turns", "runningTurns", turns),
 	FIELD(status, "finished turns", "finishedTurns", turns_done),
 	FIELD(status, "open streams", "openStreams", viewers),
+	FIELD(status, "waiting agents", "waitingAgents", waiting),
+	FIELD(status, "first waits for", "firstWaitsFor", oldest_s),
 	FIELD(status, "redis up", "redisUp", redis_up),
 	FIELD(status, "drained", "drained", drained),
 	{ NULL, NULL, 0 },
@@ -127,6 +129,8 @@ look_at_pool(struct status *s, struct app *app)
 	s->accepted = metric_total(METRIC_REQUESTS);
 	s->active_requests = metric_total(METRIC_REQUESTS_ACTIVE);
 	s->turns_done = metric_total(METRIC_TURNS);
+	s->waiting = metric_total(METRIC_QUEUE_WAITING);
+	s->oldest_s = metric_total(METRIC_QUEUE_AGE);
 	s->redis_up = metric_total(METRIC_REDIS_UP);
 	s->drained = scoreboard_is_drained(app->board);
 	for (size_t i = 0; i < s->worker_count; i++)

@@ -48,6 +48,7 @@ struct status {
 	int64_t since_s, accepted, active_requests, request_threads;
 	int64_t idle, active, total; /* workers */
 	int64_t restarts, turns, turns_done, viewers, redis_up, drained;
+	int64_t waiting, oldest_s; /* agents, in the queue of all pools */
 	struct status_worker *workers;
 	size_t worker_count;
 	struct running_turn *running; /* oldest first; some of a worker */

@@ -123,12 +123,18 @@ metrics_new(struct err *err)
 	return -1;
 }
 
+static int
+is_gauge(enum metric_type type)
+{
+	return type == METRIC_GAUGE || type == METRIC_GAUGE_LEAST ||
+	       type == METRIC_GAUGE_MOST;
+}
+
 static void
 gauges_clear(void)
 {
 	for (int m = 0; m < METRICS; m++)
-		if (metric_rows[m].type == METRIC_GAUGE ||
-		    metric_rows[m].type == METRIC_GAUGE_LEAST)
+		if (is_gauge(metric_rows[m].type))
 			metric_set((enum metric)m, 0);
 }
 
@@ -314,19 +320,20 @@ int64_t
 metric_cell(enum metric m, int a, int b, int k)
 {
 	enum metric_type type = metric_rows[m].type;
-	int gauge = type == METRIC_GAUGE || type == METRIC_GAUGE_LEAST;
 	int at = cell_at(m, a, b) + k, any = 0;
 	struct metric_worker *w;
 	int64_t sum = 0, v;
 
 	for (int i = 0; (w = metrics_worker(i)) != NULL; i++) {
-		if (gauge && !metrics_alive(w))
+		if (is_gauge(type) && !metrics_alive(w))
 			continue;
 		v = load_relaxed(&w->cell[at]);
-		if (type != METRIC_GAUGE_LEAST)
+		if (type == METRIC_GAUGE_LEAST)
+			sum = any && sum < v ? sum : v;
+		else if (type == METRIC_GAUGE_MOST)
+			sum = any && sum > v ? sum : v;
+		else
 			sum += v;
-		else if (!any || v < sum)
-			sum = v;
 		any = 1;
 	}
 	return sum;

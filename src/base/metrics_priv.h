@@ -14,6 +14,7 @@ enum metric_type {
 	METRIC_COUNTER_TIME, /* microseconds; shown in seconds */
 	METRIC_GAUGE,        /* of the pool: the sum over workers that live */
 	METRIC_GAUGE_LEAST,  /* the least */
+	METRIC_GAUGE_MOST,   /* the most: what each sees for itself */
 	METRIC_HISTOGRAM     /* of microseconds; shown in seconds */
 };
 

@@ -106,6 +106,13 @@ const struct metric_row metric_rows[METRICS] = {
 	[METRIC_REDIS_UP] = { "agent_fpm_redis_up",
 	    "1 if all workers have their connection to Redis.",
 	    METRIC_GAUGE_LEAST, NO_LABEL, NULL },
+	[METRIC_QUEUE_WAITING] = { "agent_fpm_queue_waiting",
+	    "Agents that wait for room for a turn, in all pools of this "
+	    "Redis; looked at every store.sweep.",
+	    METRIC_GAUGE_MOST, NO_LABEL, NULL },
+	[METRIC_QUEUE_AGE] = { "agent_fpm_queue_oldest_seconds",
+	    "How long the first of them waits.", METRIC_GAUGE_MOST, NO_LABEL,
+	    NULL },
 	[METRIC_LOOP_LAG] = { "agent_fpm_loop_lag_seconds",
 	    "How late a worker's event loop was for a timer, once a second.",
 	    METRIC_HISTOGRAM, NO_LABEL, bounds_lag },

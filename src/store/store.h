@@ -252,6 +252,11 @@ int store_take(struct store *st, struct arena *a, const char *base,
     const char *expected, enum store_start *start_r,
     struct store_lease *lease_r, struct err *err);
 
+/* How many agents wait for room, and since when the first does; 0: nobody.
+ * The time is Redis's. 0, or -1. Blocks. */
+int store_queue(struct store *st, struct arena *a, int64_t *count_r,
+    int64_t *age_ms_r, struct err *err);
+
 /*
  * Takes up the agent that comes next of those that wait for room; the caller
  * has it. 1 and its lease, BEGIN or RESUME; 0 nobody waits; -1.

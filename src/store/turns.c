@@ -354,6 +354,31 @@ store_take(struct store *st, struct arena *a, const char *base,
 }
 
 int
+store_queue(struct store *st, struct arena *a, int64_t *count_r,
+    int64_t *age_ms_r, struct err *err)
+{
+	const char *key = store_key(st, a, STORE_QUEUE);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+	int64_t now_ms;
+
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "ZCARD", key, NULL);
+	redis_cmd(&p, "ZRANGE", key, "0", "0", "WITHSCORES", NULL);
+	redis_cmd(&p, "TIME", NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	*count_r = r[0].number;
+	*age_ms_r = 0;
+	if (r[1].count < 2 || r[2].count < 2)
+		return 0;
+	now_ms = strtoll(redis_text(&r[2].items[0]), NULL, 10) * 1000 +
+		 strtoll(redis_text(&r[2].items[1]), NULL, 10) / 1000;
+	*age_ms_r = now_ms - strtoll(redis_text(&r[1].items[1]), NULL, 10);
+	return 0;
+}
+
+int
 store_dequeue(struct store *st, struct arena *a, struct store_lease *lease_r,
     struct err *err)
 {

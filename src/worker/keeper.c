@@ -22,6 +22,7 @@
 #include "base/clk.h"
 #include "base/lck.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "conf/conf.h"
 #include "store/store.h"
 #include "worker/keeper.h"
@@ -86,6 +87,21 @@ serve_queue(struct keeper *k)
 		log_warn("taking up an agent that waits: %s", err.text);
 }
 
+/* For whoever watches the pool. */
+static void
+look_at_queue(struct keeper *k)
+{
+	struct arena *a = arena_open(4096);
+	int64_t count, age_ms;
+	struct err err;
+
+	if (store_queue(k->app->store, a, &count, &age_ms, &err) == 0) {
+		metric_set(METRIC_QUEUE_WAITING, count);
+		metric_set(METRIC_QUEUE_AGE, age_ms / 1000);
+	}
+	arena_close(&a);
+}
+
 /* Sleeps until a time, or until it is woken: 0, with look_r whether somebody
  * told it to look at all leases. -1 the worker stops. */
 static int
@@ -131,6 +147,8 @@ keeper_thread(void *arg)
 		}
 		if (!all && !crowded)
 			serve_queue(k);
+		if (due)
+			look_at_queue(k);
 	} while (keeper_sleep(k, next, &look) == 0);
 	return NULL;
 }

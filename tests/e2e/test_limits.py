@@ -263,7 +263,7 @@ def test_rounds(stack_factory):
 
 
 def test_the_queue_is_bounded(stack_factory):
-    stack = stack_factory(workers=1, conf={**ONE_SLOT, "limits.queue": 2})
+    stack = stack_factory(workers=1, conf={**ONE_SLOT, "limits.queue": 2, "store.sweep": "200ms"})
     first = busy(stack)
     agents = [stack.user().agent() for _ in range(3)]
     for agent in agents[:2]:
@@ -273,6 +273,8 @@ def test_the_queue_is_bounded(stack_factory):
     assert int(refused.headers["Retry-After"]) >= 1
     agents[0].say("again")  # it waits already
     assert queue_length(stack) == 2
+    wait_for(lambda: (s := stack.http("GET", "/status?json").json)["waitingAgents"] == 2 and s["firstWaitsFor"] >= 1, 5, "/status does not tell")
+    assert "agent_fpm_queue_waiting 2\n" in stack.http("GET", "/metrics").body.decode()
     assert agents[2].dialogue() == []
     first.interrupt()
     wait_for(lambda: all_answered(agents[:2]), 20, "what was accepted is answered")
