@@ -297,6 +297,7 @@ turn_new(
 	if (t == NULL)
 		abort();
 	t->runner = r;
+	scoreboard_row(r->parts.board, r->parts.slot)->unswept++;
 	t->lease_arena = arena_open(2048);
 	lease_copy(t->lease_arena, &t->lease, lease);
 	snprintf(t->turn, sizeof(t->turn), "%s", lease->turn);

@@ -36,6 +36,7 @@ struct board_worker {
 	_Atomic int64_t beat_ms;      /* monotonic: its loop ran */
 	_Atomic int64_t memory_bytes; /* resident, as of then */
 	_Atomic uint32_t count[BOARD_KINDS];
+	_Atomic uint32_t unswept; /* not 0: it may have to take up turns yet */
 	struct board_user users[BOARD_USERS];
 	struct board_user rest; /* those without an entry */
 };

@@ -80,7 +80,8 @@ const struct setting settings[] = {
 	NUMBER("pm.process_idle_timeout", SETTING_TIME,
 	    pm_process_idle_timeout_ms, "10s", 1000, HOUR_MS,
 	    "How long a worker of ondemand stays that has no request, no "
-	    "turn and no stream."),
+	    "turn and no stream. It stays longer while Redis is away, or "
+	    "somebody's lease may run out that it would have to take up."),
 	NUMBER("pm.max_requests", SETTING_INT, pm_max_requests, "0", 0,
 	    INT32_MAX,
 	    "Requests that a worker answers before another takes its place, "

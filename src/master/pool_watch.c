@@ -50,10 +50,12 @@ watch_idle(struct pool *p, struct slot *s, int64_t now_ms)
 	s->requests = requests;
 }
 
+/* The last one to leave must not leave turns behind that nobody looks for. */
 static int
 is_idle(const struct pool *p, const struct slot *s, int64_t now_ms)
 {
 	return slot_is_ready(p, s) && load_of(p, s) == 0 &&
+	       row_of(p, s)->unswept == 0 &&
 	       now_ms - s->idle_since_ms >=
 		   s->gen->conf->pm_process_idle_timeout_ms;
 }

@@ -23,7 +23,9 @@
 #include "base/lck.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "base/scoreboard.h"
 #include "conf/conf.h"
+#include "master/scale.h"
 #include "store/store.h"
 #include "worker/keeper.h"
 
@@ -49,11 +51,39 @@ is_left(struct keeper *k, const struct store_leased *l)
 	return store_holder_dead(k->app->store, l->value);
 }
 
+/* Leases up to this time are looked at. A worker that may be the last one
+ * needs to know of those too that may run out when it has left. */
+static int64_t
+sweep_until(const struct conf *c)
+{
+	return clk_wall_ms() +
+	       (c->pm == SCALE_ONDEMAND ? c->store_lease_ms : 0);
+}
+
+/* Whether turns may be left to this worker, for the master; before is what the
+ * row said before the sweep: turns that began since are not in its list. */
+static void
+note_unswept(struct keeper *k, int rc, const struct store_leased *list,
+    size_t count, uint32_t before)
+{
+	struct board_worker *row = scoreboard_row(k->app->board, k->app->slot);
+	int64_t until = sweep_until(k->app->conf);
+	int found = rc != 0;
+
+	for (size_t i = 0; i < count && !found; i++)
+		found = list[i].deadline_ms <= until;
+	if (found)
+		row->unswept++;
+	else
+		atomic_compare_exchange_strong(&row->unswept, &before, 0);
+}
+
 /* One look at the leases whose deadline is before a time. 0, 1 there is no
  * room for all that were found, -1. */
 static int
 sweep(struct keeper *k, int64_t before_ms)
 {
+	uint32_t before = scoreboard_row(k->app->board, k->app->slot)->unswept;
 	struct arena *a = arena_open(16384);
 	struct store_leased *list;
 	struct err err;
@@ -73,6 +103,7 @@ sweep(struct keeper *k, int64_t before_ms)
 	crowded = rc < 0 && count > 0 && err.code == ERR_OVERLOAD;
 	if (rc < 0 && count > 0 && !crowded)
 		log_warn("taking over a turn: %s", err.text);
+	note_unswept(k, rc, list, count, before);
 	arena_close(&a);
 	return crowded ? 1 : rc < 0 ? -1 : 0;
 }
@@ -136,7 +167,8 @@ keeper_thread(void *arg)
 		all |= look;
 		due = look || clk_mono_ms() >= next;
 		if (due || (crowded && runner_has_room(k->app->runner))) {
-			rc = sweep(k, all ? INT64_MAX : clk_wall_ms());
+			rc = sweep(
+			    k, all ? INT64_MAX : sweep_until(k->app->conf));
 			all = rc != 0 && all;
 			crowded = rc > 0 || (rc < 0 && crowded);
 		}

@@ -91,6 +91,20 @@ def test_ondemand_leaves_no_turn_alone(pool):
     agents[0].interrupt()
 
 
+def test_ondemand_leaves_no_turn(pool):
+    """Redis was away for too long, so the turn was given up; nobody asks for anything, and yet it is taken up."""
+    stack = pool({"pm": "ondemand", "pm.max_children": 1, "pm.process_idle_timeout": "1s", "store.timeout": "300ms", "store.lease": "3s",
+                  "store.sweep": "1s"})
+    agent = stack.user().agent()
+    agent.say("slow 100")
+    wait_for(lambda: any('"text_chunk"' in e for _, e in agent.log()), 10)
+    stack.kill_redis()
+    wait_for(lambda: "the turn stops here" in stack.log(), 10)
+    stack.start_redis()
+    wait_for(lambda: any('"done"' in e for _, e in agent.log()), 30, lambda: stack.log()[-3000:])
+    wait_for(lambda: stack.workers() == [], 20, "then it leaves")
+
+
 def test_max_requests(stack_factory):
     """Workers are replaced again and again under load, and nobody notices."""
     stack = stack_factory(workers=2, conf={"pm.max_requests": 40, "drain_timeout": "2s"})
