@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from slow_redis import SlowRedis
 from stack import Stack, User
 from test_api import is_problem
 from test_tools import LIST, calls
@@ -378,6 +379,55 @@ def test_one_that_was_just_taken_up_survives(stack_factory):
     with contextlib.ExitStack() as views:
         for agent in agents:
             views.enter_context(agent.follow()).wait(seconds=30)
+
+
+@pytest.fixture
+def lossy(stack_factory):
+    """A stack and what stands before its Redis."""
+    between = SlowRedis()
+
+    def make(**options):
+        stack = stack_factory(start=False, workers=1, **options)
+        stack.conf["store.address"] = f"unix:{between.path}"
+        between.target = stack.redis_path
+        stack.start_all()
+        return stack, between
+
+    yield make
+    between.close()
+
+
+def resp(*words):
+    """As they are in a request."""
+    return b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+
+
+def test_an_answer_of_the_queue_is_lost(lossy):
+    """The agent was taken up already, and so it is: not when the lease has run out, and no other one in its place."""
+    stack, between = lossy(conf={**ONE_SLOT, "store.lease": "1h"})
+    first = busy(stack)
+    agents = [stack.user().agent() for _ in range(2)]
+    for agent in agents:
+        agent.say("hello")
+    between.lose = resp("af:queue", "af:leases")
+    first.interrupt()
+    wait_for(lambda: between.lose is None, 10, "nothing was lost")
+    wait_for(lambda: all_answered(agents), 10, "one was forgotten")
+    assert [place for _, place in turn_starts(agents)] == [0, 1]
+    assert all([kind for kind in (json.loads(e)["kind"] for _, e in agent.log())].count("done") == 1 for agent in agents)
+
+
+def test_an_answer_of_a_taker_is_lost(lossy):
+    """Of a decided turn."""
+    stack, between = lossy(scenarios=ASKS, conf={**ONE_SLOT, "store.lease": "1h"})
+    agent = stack.user().agent(tools=["todo_write"], permission={"mode": "auto", "requireApprovalTools": ["todo_write"]})
+    agent.say("plan")
+    question, = agent.asked()
+    between.lose = resp(agent.key("x")[:-2], "af:leases", "")
+    assert agent.decide(question["id"]).status == 200
+    wait_for(lambda: between.lose is None, 10, "nothing was lost")
+    agent.wait_idle()
+    assert [json.loads(e)["kind"] for _, e in agent.log()].count("done") == 1
 
 
 def test_what_goes_on_is_before_those_that_wait(stack_factory):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A Redis whose answers take their time: a forwarder of bytes between two unix sockets."""
+"""A Redis whose answers take their time, or are lost: a forwarder of bytes between two unix sockets."""
 
 import os
 import socket
@@ -9,10 +9,13 @@ import time
 
 
 class SlowRedis:
-    """Listens at path; what target answers is passed on delay seconds later, in order. One thread a direction."""
+    """Listens at path; what target answers is passed on delay seconds later, in order. One thread a direction.
 
-    def __init__(self, delay):
-        self.delay, self.target = delay, None
+    lose: bytes of a request. The next one that has them is carried out, and its connection is cut before the answer; then lose is None.
+    """
+
+    def __init__(self, delay=0):
+        self.delay, self.target, self.lose = delay, None, None
         self.dir = tempfile.mkdtemp(prefix="afr-")
         self.path = os.path.join(self.dir, "slow.sock")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -32,13 +35,18 @@ class SlowRedis:
                 far.connect(self.target)
             except OSError:
                 return
-            threading.Thread(target=self._copy, args=(near, far, 0), daemon=True).start()
-            threading.Thread(target=self._copy, args=(far, near, self.delay), daemon=True).start()
+            cut = threading.Event()
+            threading.Thread(target=self._copy, args=(near, far, 0, cut, True), daemon=True).start()
+            threading.Thread(target=self._copy, args=(far, near, self.delay, cut, False), daemon=True).start()
 
-    @staticmethod
-    def _copy(source, target, delay):
+    def _copy(self, source, target, delay, cut, asks):
         try:
             while data := source.recv(65536):
+                if asks and self.lose is not None and self.lose in data:
+                    self.lose = None
+                    cut.set()
+                elif not asks and cut.is_set():
+                    break
                 time.sleep(delay)
                 target.sendall(data)
         except OSError:

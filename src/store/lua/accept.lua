@@ -78,12 +78,10 @@ if before then
 	-- A repetition, perhaps of a call whose answer was lost: then the
 	-- lease is the caller's already.
 	local m, t, after = string.match(before, '^(%S+) (%S+) (%S+)$')
-	if held == f.epoch .. ':' .. holder then
-		local events = events_of(redis.call('XRANGE', key('events'),
-		    f.epoch .. '-0', f.epoch))
-		return started(f.turn == t and 'BEGIN' or 'RESUME', f.epoch, after,
-		    f, f.turn, history_length(f.before, f.tail),
-		    nil, events, known)
+	local again = started_before(f, held, holder,
+	    f.turn == t and 'BEGIN' or 'RESUME', after, known)
+	if again then
+		return again
 	end
 	local over = f.turn ~= t
 	for _, waiting in ipairs(redis.call('LRANGE', inbox, 0, -1)) do

@@ -413,6 +413,18 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	    f.lineage, f.tenant, f.purse, spent_of(f, turn) }
 end
 
+-- The answer to a call that gave holder the lease already, and whose answer was
+-- lost; nil if somebody else has it, or nobody.
+local function started_before(f, held, holder, word, prev, known)
+	if held ~= f.epoch .. ':' .. holder then
+		return nil
+	end
+	local events = events_of(redis.call('XRANGE', key('events'),
+	    f.epoch .. '-0', f.epoch))
+	return started(word, f.epoch, prev, f, f.turn,
+	    history_length(f.before, f.tail), nil, events, known)
+end
+
 -- Gives the lease to holder, under a new epoch, and resumes the turn there
 -- is or begins that of docs. The value of a lease is EPOCH:UUID:HOLDER.
 local function start(f, holder, ms, keep, now, prev, docs, known)

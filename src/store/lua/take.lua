@@ -8,10 +8,12 @@
 -- a human) | BEGIN or RESUME.
 turns, budgets = KEYS[3], ARGV[6]
 local held = redis.call('GET', key('lease'))
-if held and held ~= ARGV[1] then
-	return { 'HELD' }
-end
 local f = agent_read()
+local known = { version = '', messages = 0 }
+if held and held ~= ARGV[1] then
+	return started_before(f, held, ARGV[2], 'RESUME', '0-0', known) or
+	    { 'HELD' }
+end
 if is_parked(f, held) then
 	local deadline = redis.call('ZSCORE', KEYS[2], base)
 	if deadline and tonumber(deadline) > tonumber(ARGV[4]) and
@@ -25,7 +27,7 @@ if f.turn == '' then
 end
 if f.owner and (f.turn ~= '' or docs) then
 	return start(f, ARGV[2], ARGV[3], ARGV[5], ARGV[4], last_event_id(),
-	    docs, { version = '', messages = 0 })
+	    docs, known)
 end
 redis.call('DEL', key('lease'))
 redis.call('ZREM', KEYS[2], base)
