@@ -55,9 +55,10 @@ struct master {
 	struct reload *reload;
 	struct status status;
 	struct listener listener;
-	struct listener ctl; /* fd -1: there is none */
-	struct upgrade next; /* the master that is to take over */
-	struct upgrade old;  /* the one that this one takes over from */
+	struct listener ctl;     /* fd -1: there is none */
+	struct upgrade next;     /* the master that is to take over */
+	struct upgrade old;      /* the one that this one takes over from */
+	int next_hup, next_usr1; /* these came while next was starting */
 	int exit_code;
 	enum master_state state;
 	int64_t deadline_ms; /* of the state; 0: none */
@@ -106,6 +107,20 @@ master_check_deadline(struct master *m, int64_t now_ms)
 }
 
 static void
+master_reload(struct master *m)
+{
+	if (m->state != MASTER_NORMAL)
+		return;
+	if (upgrade_is_pending(&m->next)) {
+		m->next_hup = 1;
+		log_info("reload: when the new program serves");
+		return;
+	}
+	status_reloading(&m->status);
+	reload_ask(m->reload, clk_mono_ms());
+}
+
+static void
 master_reap(struct master *m)
 {
 	int64_t now = clk_mono_ms();
@@ -115,18 +130,10 @@ master_reap(struct master *m)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pool_reaped(m->pool, pid, status, now))
 			upgrade_tell_look(&m->next);
-		else if (!reload_reaped(m->reload, pid, status, now))
-			upgrade_reaped(&m->next, pid, status);
+		else if (!reload_reaped(m->reload, pid, status, now) &&
+			 upgrade_reaped(&m->next, pid, status) && m->next_hup)
+			master_reload(m);
 	}
-}
-
-static void
-master_reload(struct master *m)
-{
-	if (m->state != MASTER_NORMAL)
-		return;
-	status_reloading(&m->status);
-	reload_ask(m->reload, clk_mono_ms());
 }
 
 static void
@@ -146,15 +153,21 @@ master_upgrade(struct master *m)
 		m->next.pid = 0;
 		return;
 	}
+	m->next_hup = m->next_usr1 = 0;
 	log_info("upgrade: started pid %d", (int)m->next.pid);
 }
 
-/* The next one serves. */
+/* The next one serves. What it has said to the manager so far was not heard,
+ * so that the watchdog begins anew with it. */
 static void
 master_hand_over(struct master *m)
 {
 	log_info("upgrade: pid %d takes over", (int)m->next.pid);
-	notify_send("MAINPID=%d", (int)m->next.pid);
+	notify_send("MAINPID=%d\nWATCHDOG=1", (int)m->next.pid);
+	if (m->next_usr1)
+		kill(m->next.pid, SIGUSR1);
+	if (m->next_hup)
+		kill(m->next.pid, SIGHUP);
 	/* Their files are the next one's. */
 	m->listener.inherited = m->ctl.inherited = 1;
 	master_enter(m, MASTER_FINISHING);
@@ -193,6 +206,7 @@ master_signalled(struct master *m)
 			master_reload(m);
 			break;
 		case SIGUSR1:
+			m->next_usr1 = 1;
 			log_file_reopen();
 			pool_signal(m->pool, SIGUSR1);
 			break;

@@ -9,6 +9,9 @@
  * leaves the socket's file alone. If the new one ends before that, or is not
  * ready in time, the old one goes on as if nothing had been.
  *
+ * SIGHUP and SIGUSR1 that came meanwhile are the new one's too: it may have
+ * read the file, and opened the log, before.
+ *
  * Whenever a worker of the old one has ended, the new one hears of it, so
  * that turns which were given up are found at once.
  */

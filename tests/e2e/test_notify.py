@@ -106,6 +106,16 @@ def test_the_watchdog(managed):
     assert f"pid {stack.workers()[1]}) does nothing" not in stack.log()
 
 
+def test_another_program_takes_over(managed):
+    """Who the main process is, and with that word that it lives: before, the new one was not heard."""
+    stack, manager = managed(workers=1, env={"WATCHDOG_USEC": 60_000_000})
+    manager.wait("READY=1")
+    assert stack.upgrade().wait(timeout=scaled(10)) == 0
+    assert [t for t in manager.read() if t.startswith("MAINPID=")] == [f"MAINPID={stack.master}\nWATCHDOG=1"]
+    manager.wait("READY=1", 2)
+    assert "STOPPING=1" not in manager.read()
+
+
 def test_the_watchdog_of_somebody_else(managed):
     """WATCHDOG_PID of another process: it is not asked of us."""
     stack, manager = managed(workers=1, env={"WATCHDOG_USEC": 2_000_000, "WATCHDOG_PID": 1})

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import stack as stack_module
@@ -127,19 +128,49 @@ def test_the_new_one_is_ended(stack_factory, signo):
     kill(new[0], signo)
     wait_for(lambda: "this one goes on" in stack.log(), 10, lambda: stack.log()[-3000:])
     assert "takes over" not in stack.log()
-    assert os.stat(stack.fcgi_path).st_ino == inode
-    assert stack.workers() == workers and agent.answer("hi") == "echo: hi"
+    assert os.stat(stack.fcgi_path).st_ino == inode and stack.workers() == workers
+    with agent.follow() as view:  # the new one's workers may have taken it, and end
+        agent.say_surely("hi")
+        assert view.wait().text() == "echo: hi"
 
 
 def test_the_end_in_the_middle(stack_factory):
     """SIGTERM while the new program starts ends both."""
     stack = stack_factory(workers=1)
     workers = stack.workers()
+    stack.conf["workers"] = 16  # so that it takes a while
+    stack.write_conf()
     kill(stack.master, signal.SIGUSR2)
     new = wait_for(lambda: [p for p in stack.children() if "--successor" in stack.argv(p)], 5)
     assert stack.stop_pool() == 0
     wait_for(lambda: gone([*new, *workers]), 5)
     assert not os.path.exists(stack.fcgi_path)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_reload_in_the_middle(stack_factory, dies):
+    """SIGHUP when the new program has read the file already: it reads it again when it serves, or else the old one does."""
+    stack = stack_factory(workers=1)
+    old = stack.master
+    stack.conf["workers"] = 16  # all of which must be ready
+    stack.write_conf()
+    with ThreadPoolExecutor(1) as pool:
+        if dies:
+            kill(old, signal.SIGUSR2)
+        else:
+            done = pool.submit(stack.upgrade)
+        new = wait_for(lambda: [p for p in stack.children() if "--successor" in stack.argv(p)], 5)
+        wait_for(lambda: "with 16 workers" in stack.log(), 10)
+        stack.conf |= {"workers": 1, "limits.message": "64"}
+        stack.write_conf()
+        kill(old, signal.SIGHUP)
+        if dies:
+            kill(new[0], signal.SIGKILL)
+        else:
+            assert done.result().wait(timeout=scaled(10)) == 0
+    wait_for(lambda: "generation 2 serves" in stack.log(), 10, lambda: stack.log()[-3000:])
+    wait_for(lambda: stack.user().agent().post_message("x" * 100).status == 413, 5, "the old configuration is back")
+    assert dies == (stack.master == old)
 
 
 def test_a_reload_after_it(stack_factory):
