@@ -77,6 +77,16 @@ else
 	skip "exposure of the units" "systemd-analyze is not installed"
 fi
 
+# Every pool that logs to a file there is told to open it again.
+printf '#!/bin/sh\nprintf "%%s\\n" "$@"\n' >"$tmp/systemctl"
+chmod +x "$tmp/systemctl"
+sed -n '/postrotate/,/endscript/p' systemd/agent-fpm.logrotate |
+	sed -e 1d -e '$d' >"$tmp/postrotate"
+PATH="$tmp:$PATH" sh "$tmp/postrotate" >"$tmp/told" &&
+	grep -qx 'agent-fpm.service' "$tmp/told" &&
+	grep -qx 'agent-fpm@\*.service' "$tmp/told"
+report $? "logs of several pools"
+
 # Users, then folders that are theirs, below a root of its own.
 if command -v systemd-sysusers >/dev/null && [ "$(id -u)" -eq 0 ]; then
 	mkdir -p "$tmp/root/etc" &&
