@@ -373,8 +373,6 @@ on_check(void *arg)
 	for (c = j->calls; c != NULL; c = next) {
 		next = c->next;
 		if (c->log != NULL && now - c->first_sent_ms > j->timeout_ms) {
-			if (c->on_link)
-				j->on_link--;
 			call_abandon(c, ERR_STORE,
 			    "Redis was away for longer than store.timeout");
 			next = j->calls; /* owners may have closed others */
@@ -453,7 +451,7 @@ journal_log_close(struct journal_log **log_p)
 	*log_p = NULL;
 	log_die(log, ERR_CANCELLED, "closed");
 	if (log->call != NULL)
-		log->call->log = NULL;
+		call_forget(log->call);
 	if (!log->detached)
 		HASH_DEL(log->journal->logs, log);
 	free(log);

@@ -395,24 +395,29 @@ call_send(struct call *c)
 	    j->link, c->resp.out.data, c->resp.out.len, on_answer, c);
 }
 
+void
+call_forget(struct call *c)
+{
+	if (!c->on_link) {
+		call_free(c);
+		return;
+	}
+	c->log->journal->on_link--;
+	c->log->call = NULL;
+	c->log = NULL;
+	c->commit = NULL;
+}
+
 /* A call that will get no answer: its log is dead, its commit fails. */
 void
 call_abandon(struct call *c, enum err_code code, const char *text)
 {
-	struct journal_log *log = c->log;
 	struct journal_commit *commit = c->commit;
 	struct err why;
 
 	err_set(&why, code, "%s", text);
-	log_die(log, code, text);
-	if (c->on_link) {
-		/* Its answer is still to come, and must find nobody. */
-		log->call = NULL;
-		c->log = NULL;
-		c->commit = NULL;
-	} else {
-		call_free(c);
-	}
+	log_die(c->log, code, text);
+	call_forget(c);
 	if (commit != NULL)
 		commit_fail(commit, &why);
 }

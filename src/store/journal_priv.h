@@ -108,6 +108,10 @@ struct call *call_new(struct journal_log *log);
 void call_free(struct call *c);
 void call_send(struct call *c);
 
+/* Its log is closed. An answer that is still to come finds nobody, and is not
+ * waited for. */
+void call_forget(struct call *c);
+
 /* A call that will get no answer: its log is dead, its commit fails. */
 void call_abandon(struct call *c, enum err_code code, const char *text);
 

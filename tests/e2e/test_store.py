@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 
+from slow_redis import SlowRedis
 from stack import scaled, wait_for, words
 
 
@@ -240,3 +241,23 @@ def test_a_lost_store_is_another_life(stack_factory):
     assert stack.user().agent().answer("hello") == "echo: hello"
     assert "signal" not in stack.log()
     assert stack.stop_pool(signal.SIGTERM) == 0
+
+
+def test_read_only_for_longer_than_a_lease(stack_factory):
+    """Their leases run out, and the worker that ran them takes them up again while what it sent is still on its way: all of them go on."""
+    slow = SlowRedis(0.1)
+    try:
+        stack = stack_factory(start=False, workers=1, conf={"store.address": f"unix:{slow.path}", "store.lease": "1s", "store.sweep": "100ms"})
+        slow.target = stack.redis_path
+        stack.start_all()
+        agents = [stack.user().agent() for _ in range(8)]
+        turns = [a.say("slow 20")["turn"] for a in agents]
+        stack.redis().config_set("min-replicas-to-write", 1)
+        wait_for(lambda: not any(a.lease() for a in agents), 10, "leases do not run out")
+        stack.redis().config_set("min-replicas-to-write", 0)
+        for agent, turn in zip(agents, turns):
+            with agent.follow() as view:
+                view.wait(turn, seconds=30)
+                assert view.text(turn) == words(20) and view.dones == {turn: "completed"}
+    finally:
+        slow.close()
