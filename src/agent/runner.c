@@ -352,7 +352,7 @@ turn_show_first(struct turn *t)
 			abort(); /* our own script wrote it */
 		n++;
 	}
-	journal_log_show(t->log, frames, n);
+	journal_log_show(t->log, t->lease.prev, frames, n);
 	while (n > 0)
 		frame_unref(&frames[--n]);
 }

@@ -413,8 +413,8 @@ journal_log_open(struct journal *j, const struct journal_spec *spec)
 }
 
 void
-journal_log_show(
-    struct journal_log *log, struct frame *const *frames, int count)
+journal_log_show(struct journal_log *log, struct event_id prev,
+    struct frame *const *frames, int count)
 {
 	struct journal *j = log->journal;
 
@@ -422,7 +422,13 @@ journal_log_show(
 		return;
 	log->last = frames[count - 1]->id;
 	metric_add(METRIC_EVENTS, 0, 0, count);
-	j->show(j->show_ctx, log->agent, frames, count);
+	j->show(j->show_ctx, log->agent, prev, frames, count);
+}
+
+struct event_id
+journal_log_last(const struct journal_log *log)
+{
+	return log->last;
 }
 
 void

@@ -41,9 +41,10 @@ struct journal_spec {
 	void *ctx;
 };
 
-/* Shows what was written: to the hub. */
-typedef void journal_show_f(
-    void *ctx, const char *agent, struct frame *const *frames, int count);
+/* Shows what was written: to the hub. prev is the id of the event before the
+ * first, or 0-0 if that was shown here too. */
+typedef void journal_show_f(void *ctx, const char *agent, struct event_id prev,
+    struct frame *const *frames, int count);
 
 /* link must outlive it; the journal flushes it. */
 struct journal *journal_new(
@@ -60,10 +61,14 @@ struct journal_log *journal_log_open(
 
 /*
  * Shows the events by which the lease's script began or resumed the turn;
- * they are in the log already, and ids go on behind them.
+ * they are in the log already, and ids go on behind them. prev is the id of
+ * the event before them, which another process may have written.
  */
-void journal_log_show(
-    struct journal_log *log, struct frame *const *frames, int count);
+void journal_log_show(struct journal_log *log, struct event_id prev,
+    struct frame *const *frames, int count);
+
+/* The newest event that was shown or is being written here; 0-0: none yet. */
+struct event_id journal_log_last(const struct journal_log *log);
 
 /* It is dead, and no longer found by its agent; it is still to be closed. */
 void journal_log_detach(struct journal_log *log);

@@ -199,6 +199,7 @@ reply_text(const redisReply *r, size_t i)
 static struct event_id
 show_list(struct journal_log *log, const redisReply *list)
 {
+	const struct event_id here = { 0, 0 };
 	struct journal *j = log->journal;
 	struct frame **frames = calloc(list->elements + 1, sizeof(*frames));
 	struct event_id last = log->last;
@@ -214,7 +215,7 @@ show_list(struct journal_log *log, const redisReply *list)
 		last = frames[n]->id;
 	}
 	metric_add(METRIC_EVENTS, 0, 0, n);
-	j->show(j->show_ctx, log->agent, frames, n);
+	j->show(j->show_ctx, log->agent, here, frames, n);
 	while (n > 0)
 		frame_unref(&frames[--n]);
 	free(frames);
@@ -231,13 +232,14 @@ answered(const redisReply *r, const char *word)
 static void
 call_show(struct call *c, const redisReply *r, int ends)
 {
+	const struct event_id here = { 0, 0 };
 	struct journal *j = c->log->journal;
 	int steered = answered(r, "STEERED");
 	int shown = c->frame_count - (steered && ends);
 
 	/* done was not written after all */
 	metric_add(METRIC_EVENTS, 0, 0, shown);
-	j->show(j->show_ctx, c->log->agent, c->frames, shown);
+	j->show(j->show_ctx, c->log->agent, here, c->frames, shown);
 	if (steered || answered(r, "NEXT"))
 		c->log->last = show_list(c->log, r->element[2]);
 }

@@ -156,6 +156,7 @@ struct store_lease {
 	char agent[40];
 	char base[JOURNAL_BASE_SIZE];
 	char value[LEASE_SIZE];
+	struct event_id prev; /* the event before its first */
 	char user[256];
 	char tenant[128]; /* "" none */
 	char turn[40], segment[40];

@@ -91,6 +91,8 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 	snprintf(out->agent, sizeof(out->agent), "%s", strrchr(base, ':') + 1);
 	snprintf(out->value, sizeof(out->value), "%" PRId64 ":%s",
 	    f[STARTED_EPOCH].number, holder);
+	event_id_parse(
+	    redis_text(&f[STARTED_PREV]), f[STARTED_PREV].len, &out->prev);
 	copy_text(out->user, sizeof(out->user), &f[STARTED_OWNER]);
 	copy_text(out->tenant, sizeof(out->tenant), &f[STARTED_TENANT]);
 	copy_text(out->turn, sizeof(out->turn), &f[STARTED_TURN]);

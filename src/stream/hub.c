@@ -93,29 +93,40 @@ topic_cover(struct topic *t)
 	}
 }
 
+/* What does not follow on the last that a viewer got is read from the log. */
 static void
-topic_show(struct topic *t, struct frame *const *frames, int count)
+topic_show(struct topic *t, struct event_id prev, struct frame *const *frames,
+    int count)
 {
 	struct viewer *v, *next;
 
 	for (v = t->viewers; v != NULL; v = next) {
 		next = v->next;
-		if (v->state == VIEWER_LIVE)
-			viewer_feed(v, frames, count);
-		else if (v->state == VIEWER_REPLAYING)
+		if (v->state == VIEWER_REPLAYING)
 			v->missed = 1;
-		else if (v->state == VIEWER_WAITING)
-			viewer_replay(v); /* the journal covers it now */
+		else if (v->state != VIEWER_LIVE)
+			continue;
+		else if (event_id_cmp(prev, v->last) > 0)
+			viewer_replay(v);
+		else
+			viewer_feed(v, frames, count);
 	}
 }
 
+/*
+ * The first events of a turn here may come before what another process said
+ * of the one before: that is on its way, by the subscription.
+ */
 void
-hub_show(void *hub, const char *agent, struct frame *const *frames, int count)
+hub_show(void *hub, const char *agent, struct event_id prev,
+    struct frame *const *frames, int count)
 {
 	struct topic *t = topic_find(hub, agent);
 
-	if (t != NULL)
-		topic_show(t, frames, count);
+	if (t == NULL)
+		return;
+	topic_wake(t); /* the journal covers it now */
+	topic_show(t, prev, frames, count);
 }
 
 /* ---- replays ---- */
@@ -254,28 +265,22 @@ hub_covered(void *hub, const char *agent)
 	topic_replay_all(t);
 }
 
-/* Events of another process. What does not follow on the last is read. */
+/*
+ * Events of another process, or our own once more, which the journal tells.
+ * A log that is open here may have lost its lease to whoever wrote these.
+ */
 void
 hub_events(void *hub, const char *agent, struct event_id prev,
     struct frame *const *frames, int count)
 {
 	struct hub *h = hub;
 	struct topic *t = topic_find(h, agent);
-	struct viewer *v, *next;
+	struct journal_log *log = journal_log_find(h->journal, agent);
 
-	if (t == NULL || journal_log_find(h->journal, agent) != NULL)
-		return; /* our own, told by the journal */
-	for (v = t->viewers; v != NULL; v = next) {
-		next = v->next;
-		if (v->state == VIEWER_REPLAYING)
-			v->missed = 1;
-		else if (v->state != VIEWER_LIVE)
-			continue;
-		else if (event_id_cmp(prev, v->last) > 0)
-			viewer_replay(v);
-		else
-			viewer_feed(v, frames, count);
-	}
+	if (t == NULL || count == 0 ||
+	    (log != NULL && journal_log_last(log).epoch == frames[0]->id.epoch))
+		return;
+	topic_show(t, prev, frames, count);
 }
 
 void

@@ -76,9 +76,10 @@ void hub_set_live(struct hub *h, struct live *v);
  */
 void hub_attach(struct hub *h, const struct hub_viewer *spec, int begins);
 
-/* From the journal: events of an agent whose log is open here. */
-void hub_show(
-    void *hub, const char *agent, struct frame *const *frames, int count);
+/* From the journal: events of an agent whose log is open here, and the id of
+ * the event before them unless that was shown here too. */
+void hub_show(void *hub, const char *agent, struct event_id prev,
+    struct frame *const *frames, int count);
 
 /* The agent's log was closed here; its viewers must be told by others. */
 void hub_log_closed(struct hub *h, const char *agent);

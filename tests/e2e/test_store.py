@@ -5,8 +5,9 @@ import signal
 import threading
 import time
 
+import pytest
 from slow_redis import SlowRedis
-from stack import scaled, wait_for, words
+from stack import Stack, scaled, wait_for, words
 
 
 def is_store_problem(response):
@@ -145,6 +146,42 @@ def test_a_viewer_that_comes_while_the_subscription_is_away(stack_factory):
         agent.say("slow 20")
         times = [f.at for f in stream.until("done") if f.kind == "text_chunk"]
     assert times[-1] - times[0] > 0.4, "all of it came at the end of the turn"
+
+
+@pytest.fixture
+def late_events():
+    """A stack whose workers hear what others publish when they are let: (stack, forwarder)."""
+    slow = SlowRedis(0)
+    stack = Stack(start=False, workers=2, conf={"store.address": f"unix:{slow.path}"})
+    slow.target = stack.redis_path
+    stack.start_all()
+    yield stack, slow
+    slow.events.set()
+    stack.close()
+    slow.close()
+    assert not stack.problems, "\n".join(stack.problems)
+
+
+def test_a_turn_here_before_the_news_of_one_elsewhere(late_events):
+    """A viewer's worker begins a turn while what another worker said of the one before is still on its way: it is read from the log."""
+    stack, slow = late_events
+    agent = stack.user().agent()
+    here, there = stack.workers()
+    with stack.only(here):
+        view = agent.follow()
+        wait_for(lambda: view.connections == 1)
+        assert agent.answer("zero") == "echo: zero"
+        view.wait(turns=1)
+    with view:
+        slow.events.clear()
+        with stack.only(there):
+            assert agent.answer("one") == "echo: one"
+        with stack.only(here):
+            sent = agent.say("two")
+            view.wait(sent["turn"])
+        slow.events.set()
+        assert [f.id for f in view.frames] == agent.log_ids()
+        assert len(view.dones) == 3 and view.connections == 1
 
 
 def test_an_agent_that_is_gone_is_swept(stack_factory):

@@ -12,10 +12,13 @@ class SlowRedis:
     """Listens at path; what target answers is passed on delay seconds later, in order. One thread a direction.
 
     lose: bytes of a request. The next one that has them is carried out, and its connection is cut before the answer; then lose is None.
+    While events is cleared, connections that have subscribed to channels hear nothing.
     """
 
     def __init__(self, delay=0):
         self.delay, self.target, self.lose = delay, None, None
+        self.events = threading.Event()
+        self.events.set()
         self.dir = tempfile.mkdtemp(prefix="afr-")
         self.path = os.path.join(self.dir, "slow.sock")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -35,19 +38,31 @@ class SlowRedis:
                 far.connect(self.target)
             except OSError:
                 return
-            cut = threading.Event()
-            threading.Thread(target=self._copy, args=(near, far, 0, cut, True), daemon=True).start()
-            threading.Thread(target=self._copy, args=(far, near, self.delay, cut, False), daemon=True).start()
+            cut, subscribed = threading.Event(), threading.Event()
+            threading.Thread(target=self._copy, args=(near, far, lambda data, c=cut, s=subscribed: self._ask(data, c, s)), daemon=True).start()
+            threading.Thread(target=self._copy, args=(far, near, lambda _, c=cut, s=subscribed: self._answer(c, s)), daemon=True).start()
 
-    def _copy(self, source, target, delay, cut, asks):
+    def _ask(self, data, cut, subscribed):
+        if b"\r\nSUBSCRIBE\r\n" in data:
+            subscribed.set()
+        if self.lose is not None and self.lose in data:
+            self.lose = None
+            cut.set()
+        return True
+
+    def _answer(self, cut, subscribed):
+        """Whether it is passed on."""
+        if cut.is_set():
+            return False
+        time.sleep(self.delay)
+        if subscribed.is_set():
+            self.events.wait()
+        return True
+
+    @staticmethod
+    def _copy(source, target, before):
         try:
-            while data := source.recv(65536):
-                if asks and self.lose is not None and self.lose in data:
-                    self.lose = None
-                    cut.set()
-                elif not asks and cut.is_set():
-                    break
-                time.sleep(delay)
+            while (data := source.recv(65536)) and before(data):
                 target.sendall(data)
         except OSError:
             pass
@@ -58,6 +73,7 @@ class SlowRedis:
                 pass
 
     def close(self):
+        self.events.set()
         for s in self.sockets:
             try:
                 s.shutdown(socket.SHUT_RDWR)
