@@ -29,6 +29,8 @@ static const struct command {
 	{ "undrain", 0, ctl_ask_pool },
 	{ "agents", 1, ctl_agents },
 	{ "delete-user", 1, ctl_delete_user },
+	{ "export", 2, ctl_export },
+	{ "import", 1, ctl_import },
 };
 
 static int
@@ -61,7 +63,8 @@ ctl_command(const struct conf *c, int argc, char **argv)
 		if (argc != 1 + m->arguments)
 			return -1;
 		ctl.name = m->name;
-		ctl.argument = argv[1];
+		ctl.argument = m->arguments > 0 ? argv[1] : NULL;
+		ctl.folder = m->arguments > 1 ? argv[2] : NULL;
 		return run(m, &ctl);
 	}
 	return -1;

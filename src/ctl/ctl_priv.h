@@ -12,6 +12,7 @@ struct ctl {
 	int json;             /* print JSON, for programs */
 	const char *name;     /* of the command */
 	const char *argument; /* NULL: it takes none */
+	const char *folder;   /* the second; NULL: it takes none */
 };
 
 /* Does it, and prints what came of it. 0, or -1 and err. */
@@ -44,5 +45,12 @@ void ctl_print_word(const char *s);
 
 /* ---- erase.c ---- */
 ctl_f ctl_delete_user;
+
+/* ---- export.c, import.c ---- */
+
+#define CTL_EXPORT_FORMAT 1
+
+ctl_f ctl_export;
+ctl_f ctl_import;
 
 #endif

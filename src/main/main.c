@@ -44,6 +44,8 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] ctl [--json] status | turns | drain | undrain\n"
     "       agent-fpm [-c FILE] ctl [--json] kick TURN | AGENT\n"
     "       agent-fpm [-c FILE] ctl [--json] agents | delete-user USER\n"
+    "       agent-fpm [-c FILE] ctl [--json] export USER FOLDER\n"
+    "       agent-fpm [-c FILE] ctl [--json] import FOLDER\n"
     "       agent-fpm decode --api API [--provider NAME] FILE\n"
     "       agent-fpm --settings man|sample\n"
     "\n"
