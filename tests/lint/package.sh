@@ -50,7 +50,7 @@ report $? "units of the maintainer scripts$missing"
 
 # The users and folders of the scripts are those of the shipped files.
 grep -q '^d /var/log/agent-fpm ' systemd/agent-fpm.tmpfiles &&
-	grep -q 'rm -rf /var/log/agent-fpm$' debian/agent-fpm.postrm &&
+	grep -q 'rm -rf /var/log/agent-fpm /run/agent-fpm$' debian/agent-fpm.postrm &&
 	grep -q '^StateDirectory=agent-fpm-sandbox$' \
 	    systemd/agent-fpm-sandbox.service &&
 	grep -q '=/var/lib/agent-fpm-sandbox$' debian/agent-fpm.postrm
