@@ -24,6 +24,7 @@ const struct portable_part portable_parts[] = {
 	{ "children", PORTABLE_SET, 0 },
 	{ "inbox", PORTABLE_LIST, 1 },
 	{ "reminders", PORTABLE_LIST, 1 },
+	{ "spent", PORTABLE_HASH, 0 },
 	{ "info", PORTABLE_HASH, 0 },
 	{ NULL, PORTABLE_HASH, 0 },
 };

@@ -17,8 +17,6 @@
 #include "store/budget.h"
 #include "store/store_priv.h"
 
-#define KEPT_S (400 * INT64_C(86400)) /* a year and a month */
-
 static const char *const counts[STORE_COUNTS] = {
 	[STORE_CALLS] = "calls",
 	[STORE_INPUT] = "input",
@@ -66,9 +64,9 @@ store_month(int64_t wall_ms, int before, char out[STORE_PERIOD_SIZE])
 	strftime(out, STORE_PERIOD_SIZE, "%Y-%m", &tm);
 }
 
-static const char *
-key_of(struct store *st, struct arena *a, const struct store_account *who,
-    const char *period)
+const char *
+store_usage_key(struct store *st, struct arena *a,
+    const struct store_account *who, const char *period)
 {
 	return store_key(st, a, "%s:%s:usage:%s",
 	    who->is_tenant ? "tenant" : "user", store_user_part(a, who->name),
@@ -137,7 +135,8 @@ store_used_read(struct store *st, struct arena *a,
 			store_day(wall_ms, i, u->period);
 		else
 			store_month(wall_ms, i - day_count, u->period);
-		redis_cmd(&p, "HGETALL", key_of(st, a, who, u->period), NULL);
+		redis_cmd(&p, "HGETALL", store_usage_key(st, a, who, u->period),
+		    NULL);
 	}
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
@@ -161,7 +160,7 @@ store_bill_add(
 	bill->places[bill->place_count++] = (struct store_bill_place){
 		.key = key,
 		.scope = scope,
-		.kept_s = scope == BUDGET_AGENT ? 0 : KEPT_S,
+		.kept_s = scope == BUDGET_AGENT ? 0 : STORE_USAGE_KEPT_S,
 		.resets_s =
 		    budget_resets_s(budget_infos[scope].period, wall_ms),
 	};
@@ -184,6 +183,7 @@ store_bill_address(struct store *st, struct arena *a, const char *user,
 			store_day(wall_ms, 0, period);
 		else
 			store_month(wall_ms, 0, period);
-		store_bill_add(bill, i, key_of(st, a, &who, period), wall_ms);
+		store_bill_add(
+		    bill, i, store_usage_key(st, a, &who, period), wall_ms);
 	}
 }

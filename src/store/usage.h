@@ -34,11 +34,17 @@ const char *store_count_name(enum store_count i);
 void store_day(int64_t wall_ms, int before, char out[STORE_PERIOD_SIZE]);
 void store_month(int64_t wall_ms, int before, char out[STORE_PERIOD_SIZE]);
 
+#define STORE_USAGE_KEPT_S (400 * INT64_C(86400)) /* a year and a month */
+
 /* Who uses it. */
 struct store_account {
 	const char *name;
 	int is_tenant;
 };
+
+/* The hash of a day or month; the arena's. */
+const char *store_usage_key(struct store *st, struct arena *a,
+    const struct store_account *who, const char *period);
 
 /* Of a model, in a day or month. */
 struct store_usage {

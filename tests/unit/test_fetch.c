@@ -639,15 +639,18 @@ test_large_body(void **state)
 static void
 expect_body(const char *head, const char *rest, size_t rest_len)
 {
-	const char *p = strstr(buf_str(&last_request), "\r\n\r\n");
 	size_t len = strlen(head);
+	const char *p;
 
+	pthread_mutex_lock(&last_lock);
+	p = strstr(buf_str(&last_request), "\r\n\r\n");
 	assert_non_null(p);
 	p += 4;
 	assert_int_equal(
 	    buf_str(&last_request) + last_request.len - p, len + rest_len);
 	assert_memory_equal(p, head, len);
 	assert_memory_equal(p + len, rest, rest_len);
+	pthread_mutex_unlock(&last_lock);
 }
 
 /* A body of two pieces arrives as one, at once, and whole when it is sent
