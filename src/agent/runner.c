@@ -280,6 +280,8 @@ lease_copy(
 		out->name = arena_strdup(a, lease->name);
 	}
 	out->budget.purse = arena_strdup(a, lease->budget.purse);
+	out->budget.question = arena_strdup(a, lease->budget.question);
+	out->budget.answer = arena_strdup(a, lease->budget.answer);
 	out->todos = arena_strdup(a, lease->todos);
 	out->call_ids = arena_strdup(a, lease->call_ids);
 	out->lineage = arena_strdup(a, lease->lineage);

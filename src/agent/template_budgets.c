@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The member budgets of a template: limits that are lower than the pool's. */
+/* The members budgets and onBudget of a template: limits that are lower than
+ * the pool's, and what is done at them. */
 #include "config.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "agent/template_budgets.h"
 #include "agent/template_members.h"
@@ -28,9 +30,8 @@ read_cost(const struct json *j, const char *name, int64_t *out, struct err *err)
 	return 0;
 }
 
-int
-template_read_budgets(
-    const struct json *j, struct budget_limits *out, struct err *err)
+static int
+read_limits(const struct json *j, struct budget_limits *out, struct err *err)
 {
 	const char *names[BUDGET_SCOPES * BUDGET_KINDS + 1] = { NULL };
 
@@ -52,4 +53,23 @@ template_read_budgets(
 			return -1;
 	}
 	return 0;
+}
+
+int
+template_read_budgets(const struct json *template, struct budget_limits *out,
+    int *end_r, struct err *err)
+{
+	const char *end;
+	int rc = template_str(template, "onBudget", &end, err);
+
+	*end_r = -1;
+	if (rc < 0)
+		return -1;
+	if (strcmp(end, "ask") == 0)
+		*end_r = BUDGET_ASKS;
+	else if (strcmp(end, "stop") == 0)
+		*end_r = BUDGET_STOPS;
+	else if (rc > 0)
+		return err_set(err, ERR_CONFIG, "onBudget is stop or ask");
+	return read_limits(json_get(template, "budgets"), out, err);
 }

@@ -7,8 +7,9 @@
 
 struct json;
 
-/* The member budgets; j may be NULL. 0, or -1 and ERR_CONFIG. */
-int template_read_budgets(
-    const struct json *j, struct budget_limits *out, struct err *err);
+/* The members budgets and onBudget of a template, whose end is -1 without. 0,
+ * or -1 and ERR_CONFIG. */
+int template_read_budgets(const struct json *template,
+    struct budget_limits *out, int *end_r, struct err *err);
 
 #endif

@@ -332,7 +332,7 @@ template_read(struct arena *a, const struct json *j,
 	static const char *const names[] = { "description", "systemPrompt",
 		"model", "models", "tools", "permission", "httpTools", "hooks",
 		"subagents", "mcp", "skills", "network", "outputSchema",
-		"toolChoice", "budgets", "retention", NULL };
+		"toolChoice", "budgets", "onBudget", "retention", NULL };
 
 	if (template_names(j, names, err) < 0 ||
 	    template_str(j, "description", &out->description, err) < 0 ||
@@ -347,8 +347,7 @@ template_read(struct arena *a, const struct json *j,
 		0 ||
 	    read_tools(a, json_get(j, "tools"), out, err) < 0 ||
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||
-	    template_read_budgets(json_get(j, "budgets"), &out->budgets, err) <
-		0 ||
+	    template_read_budgets(j, &out->budgets, &out->on_budget, err) < 0 ||
 	    read_hooks(json_get(j, "hooks"), out, err) < 0 ||
 	    read_retention(json_get(j, "retention"), &out->retention, err) < 0)
 		return -1;

@@ -16,10 +16,10 @@
  * Agent templates: files NAME.json of one folder, read once. A file is an
  * object with any of description, systemPrompt, model, models, tools,
  * permission, outputSchema, toolChoice, httpTools, mcp, hooks, skills, network,
- * budgets and retention. Agents copy prompt, model, tools and permission when
- * they are made, so that changing a file changes no agent; what an agent calls
- * over HTTP, what it is taught, and what its commands reach, stays the
- * administrator's.
+ * budgets, onBudget and retention. Agents copy prompt, model, tools and
+ * permission when they are made, so that changing a file changes no agent; what
+ * an agent calls over HTTP, what it is taught, and what its commands reach,
+ * stays the administrator's.
  */
 struct skills;
 struct templates;
@@ -53,6 +53,7 @@ struct agent_template {
 	struct hook hooks[HOOK_COUNT];
 	struct skill_list skills;
 	struct budget_limits budgets;
+	int on_budget;                /* enum budget_end; -1: as the pool's */
 	struct store_rules retention; /* 0: as the configuration has it */
 };
 

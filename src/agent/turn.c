@@ -66,6 +66,8 @@ static const struct {
 	[TURN_DONE] = { "done", step_done, 0 },
 	[TURN_LIMIT] = { "limit", step_limit, 0 },
 	[TURN_BUDGET] = { "budget", step_budget, 0 },
+	[TURN_BUDGET_ASK] = { "budget_ask", step_budget_ask, 0 },
+	[TURN_BUDGET_ANSWER] = { "budget_answer", step_budget_answer, 0 },
 	[TURN_RETRY] = { "retry", step_retry, 0 },
 	[TURN_FALLBACK] = { "fallback", step_fallback, 0 },
 	[TURN_REFILL] = { "refill", step_refill, 1 },
@@ -195,6 +197,9 @@ where_to_begin(struct turn *t)
 			model, model));
 	if (strcmp(t->lease.state, "REPORTING") == 0)
 		return turn_report(t, "completed", TURN_DONE);
+	turn_budget_resume(t);
+	if (t->budget.ask.id[0] != '\0')
+		return turn_connect(t, TURN_BUDGET_ANSWER);
 	return turn_connect(
 	    t, t->lease.call_count > 0 ? TURN_RECOVER : TURN_PRE_MODEL);
 }

@@ -21,12 +21,29 @@
 
 #define NEVER_MS INT64_C(253402300799000) /* the end of the year 9999 */
 
+int64_t
+turn_deadline(const struct turn *t, int64_t asked_ms)
+{
+	int64_t ms = t->runner->parts.conf->approval_timeout_ms;
+
+	return ms == 0 ? NEVER_MS : asked_ms + ms;
+}
+
 static int64_t
 deadline_of(const struct turn_call *c)
 {
-	int64_t ms = c->turn->runner->parts.conf->approval_timeout_ms;
+	return turn_deadline(c->turn, c->asked_ms);
+}
 
-	return ms == 0 ? NEVER_MS : c->asked_ms + ms;
+void
+turn_deny_late(struct buf *b, int64_t now_ms)
+{
+	json_open(b, NULL, '{');
+	json_add_str(b, "decision", "deny");
+	json_add_str(b, "decidedBy", "timeout");
+	json_add_int(b, "decidedAt", now_ms);
+	json_add_str(b, "note", "nobody answered in time");
+	json_close(b, '}');
 }
 
 static void
@@ -67,6 +84,8 @@ turn_answer(struct turn *t, const char *call, const char *decision)
 {
 	if (t->blocked)
 		return; /* it is found when the turn would wait for it */
+	if (turn_budget_answer(t, call, decision))
+		return; /* the commit that parks the turn tells it too */
 	for (size_t i = 0; i < t->call_count; i++)
 		if (strcmp(t->calls[i].id, call) == 0)
 			call_answer(&t->calls[i], decision);
@@ -86,12 +105,7 @@ calls_expire(struct turn *t)
 		if (c->state != CALL_APPROVAL_REQUIRED || deadline_of(c) > now)
 			continue;
 		buf_init(&b, t->round);
-		json_open(&b, NULL, '{');
-		json_add_str(&b, "decision", "deny");
-		json_add_str(&b, "decidedBy", "timeout");
-		json_add_int(&b, "decidedAt", now);
-		json_add_str(&b, "note", "nobody answered in time");
-		json_close(&b, '}');
+		turn_deny_late(&b, now);
 		call_answer(c, b.data);
 	}
 }

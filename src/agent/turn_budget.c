@@ -9,6 +9,8 @@
  * against what is left. That errs to the side of going on: input that was not
  * said yet is taken as if it came from the cache.
  *
+ * A turn that asks is not cut: it is asked about before the next call.
+ *
  * A turn and its sub-agents have one purse, a hash named by the turn.
  */
 #include "config.h"
@@ -70,6 +72,11 @@ turn_budget_begin(struct turn *t)
 	if (t->lease.task[0] != '\0' && !t->reported)
 		purse_of_maker(t, t->lease.budget.purse);
 	b->limited = budget_any(&b->limits);
+	b->asks = conf_of(t)->budget_on_exceed == BUDGET_ASKS;
+	if (template != NULL && template->on_budget >= 0)
+		b->asks = template->on_budget == BUDGET_ASKS;
+	if (t->lease.task[0] != '\0' && !t->reported)
+		b->asks = 0; /* its maker does, if anybody */
 	b->hit = (struct budget_name){ BUDGET_TURN, BUDGET_TOKENS };
 }
 
@@ -106,9 +113,9 @@ turn_budget_check(struct turn *t)
 	if (!t->budget.limited)
 		return TURN_PRE_MODEL;
 	budget_renew(&t->budget.spent, clk_wall_ms());
-	return is_left(t, BUDGET_TOKENS, 0) && is_left(t, BUDGET_COST, 0)
-		   ? TURN_PRE_MODEL
-		   : TURN_BUDGET;
+	if (is_left(t, BUDGET_TOKENS, 0) && is_left(t, BUDGET_COST, 0))
+		return TURN_PRE_MODEL;
+	return t->budget.asks ? TURN_BUDGET_ASK : TURN_BUDGET;
 }
 
 int64_t
@@ -158,7 +165,8 @@ turn_budget_streamed(struct turn *t, size_t len)
 	int64_t cost;
 
 	t->budget.streamed += len;
-	if (!t->budget.limited || t->call == NULL || t->stop != STOP_NO)
+	if (!t->budget.limited || t->budget.asks || t->call == NULL ||
+	    t->stop != STOP_NO)
 		return;
 	r = model_call_result(t->call);
 	turn_budget_so_far(t, r, &u);

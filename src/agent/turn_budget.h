@@ -9,15 +9,25 @@
 #include "store/budget.h"
 
 /* What a turn may spend, and has: see turn_budget.c. */
+struct json;
 struct turn;
 struct model;
 struct model_result;
 struct model_usage;
 
+/* What is asked of who has the budget role. */
+struct budget_ask {
+	char id[40]; /* "": nothing */
+	int64_t asked_ms;
+	const struct json *answer; /* NULL: not yet */
+};
+
 struct turn_budget {
 	int used;                    /* any budget is set, for whomever */
 	struct budget_limits limits; /* of this turn */
 	int limited;                 /* there are some */
+	int asks;                    /* when one is used up */
+	struct budget_ask ask;
 	struct budget_spent spent;
 	const char *purse; /* the key; the turn's own if it is no sub-agent */
 	struct budget_name hit; /* why it ends */
@@ -29,7 +39,7 @@ struct turn_budget {
 /* The turn begins here, or is taken up; its history is there. */
 void turn_budget_begin(struct turn *t);
 
-/* TURN_PRE_MODEL, or TURN_BUDGET if something is used up. */
+/* TURN_PRE_MODEL; TURN_BUDGET or TURN_BUDGET_ASK if something is used up. */
 enum turn_step turn_budget_check(struct turn *t);
 
 /* More of an answer has come; at the end of the tick it is cut, if that is
@@ -57,5 +67,16 @@ const char *turn_budget_purse(const struct turn *t, struct arena *a);
 
 /* The tokens that a budget counts. */
 int64_t turn_budget_tokens(const struct turn *t, const struct model_usage *u);
+
+/* ---- turn_budget_ask.c ---- */
+
+/* The question that came with the lease, if there is one. */
+void turn_budget_resume(struct turn *t);
+
+/* The answer (JSON) to a question; 1 if it is the one that is open. */
+int turn_budget_answer(struct turn *t, const char *id, const char *decision);
+
+/* Puts into t->commit that nothing is asked any more, if something was. */
+void turn_budget_close(struct turn *t);
 
 #endif

@@ -26,6 +26,7 @@
 static void
 commit_done(struct turn *t, const char *reason, const char *more, int steerable)
 {
+	turn_budget_close(t);
 	turn_commit_event(t, EVENT_DONE,
 	    arena_printf(t->arena, ",\"reason\":\"%s\"%s", reason, more));
 	t->meter.done_reason = reason;
@@ -292,8 +293,7 @@ begin_next(struct turn *t)
 	turn_compact_free(t);
 	t->mcp = NULL;
 	t->budget.purse = NULL;
-	memset(t->budget.spent.used[BUDGET_TURN], 0,
-	    sizeof(t->budget.spent.used[BUDGET_TURN]));
+	budget_new_turn(&t->budget.spent);
 	arena_reset(t->arena);
 	model_call_free(&t->result);
 	turn_tools_free(t);

@@ -92,6 +92,7 @@ step_pre_model(struct turn *t)
 {
 	const struct conf *c = t->runner->parts.conf;
 	struct history *h = t->history;
+	enum turn_step next;
 
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
@@ -101,8 +102,9 @@ step_pre_model(struct turn *t)
 		return turn_limit(t, "tool.rounds");
 	if (c->turn_max_tokens > 0 && t->lease.tokens >= c->turn_max_tokens)
 		return turn_limit(t, "turn.max_tokens");
-	if (turn_budget_check(t) != TURN_PRE_MODEL)
-		return TURN_BUDGET;
+	next = turn_budget_check(t);
+	if (next != TURN_PRE_MODEL)
+		return next;
 	turn_mcp_refresh(t);
 	turn_compact_free(t);
 	if (turn_must_compact(t))

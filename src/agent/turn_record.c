@@ -296,7 +296,8 @@ commit_question(struct turn *t, struct turn_call *c)
 	if (c->asked != ASKED_NOBODY)
 		journal_op_answered(&t->commit, c->id);
 	if (asked != ASKED_NOBODY)
-		journal_op_ask(&t->commit, c->id, asked == ASKED_CHILD);
+		journal_op_ask(
+		    &t->commit, c->id, asked == ASKED_CHILD ? "T" : "");
 	c->asked = asked;
 }
 

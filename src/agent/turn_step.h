@@ -30,6 +30,8 @@ enum turn_step {
 	TURN_DONE,
 	TURN_LIMIT,
 	TURN_BUDGET,
+	TURN_BUDGET_ASK,
+	TURN_BUDGET_ANSWER,
 	TURN_RETRY,
 	TURN_FALLBACK,
 	TURN_REFILL,
@@ -72,6 +74,10 @@ enum turn_step step_report(struct turn *t);
 enum turn_step step_reported(struct turn *t);
 enum turn_step step_surface(struct turn *t);
 enum turn_step step_surfaced(struct turn *t);
+
+/* turn_budget_ask.c: asks whether it may spend more, and hears */
+enum turn_step step_budget_ask(struct turn *t);
+enum turn_step step_budget_answer(struct turn *t);
 
 /* turn_end.c: what is written at the end */
 enum turn_step step_answered(struct turn *t);

@@ -13,6 +13,8 @@
 #define PAGE 100
 #define PAGE_MAX 500
 #define NOTE_MAX_BYTES 2000
+#define TOKENS_MAX (1000 * INT64_C(1000000000000))
+#define COST_MAX 1000000 /* as settings have it */
 
 int
 tool_calls_get(void *call, struct err *err)
@@ -45,7 +47,8 @@ static struct store_caller
 caller_of(const struct api_call *c)
 {
 	return (struct store_caller){ c->user,
-		api_has_role(c, IDENTITY_APPROVER) ? c->tenant : "" };
+		api_has_role(c, IDENTITY_APPROVER) ? c->tenant : "",
+		api_has_role(c, IDENTITY_BUDGET), c->tenant };
 }
 
 int
@@ -62,6 +65,30 @@ approvals_get(void *call, struct err *err)
 	buf_putc(&c->rs->body, '{');
 	api_add_docs(&c->rs->body, "approvals", &page);
 	buf_putc(&c->rs->body, '}');
+	return 0;
+}
+
+/* How much more a turn may spend, where a budget is asked about. 0 or -1. */
+static int
+body_allowance(const struct api_call *c, struct buf *b, struct err *err)
+{
+	const struct json *tokens = json_get(c->body, "tokens");
+	const struct json *cost = json_get(c->body, "cost");
+	int64_t n;
+	double v;
+
+	if (tokens != NULL &&
+	    (!json_int(tokens, &n) || n < 1 || n > TOKENS_MAX))
+		return err_set(err, ERR_INVALID,
+		    "tokens is a whole number from 1 to %" PRId64, TOKENS_MAX);
+	if (cost != NULL &&
+	    (!json_double(cost, &v) || v < 0.000001 || v > COST_MAX))
+		return err_set(err, ERR_INVALID,
+		    "cost is a number from 0.000001 to %d", COST_MAX);
+	if (tokens != NULL)
+		json_add_json(b, "tokens", tokens);
+	if (cost != NULL)
+		json_add_json(b, "cost", cost);
 	return 0;
 }
 
@@ -82,6 +109,8 @@ body_decision(const struct api_call *c, struct buf *b, struct err *err)
 	json_add_int(b, "decidedAt", clk_wall_ms());
 	if (*note != '\0')
 		json_add_str(b, "note", note);
+	if (strcmp(decision, "allow") == 0 && body_allowance(c, b, err) < 0)
+		return -1;
 	json_close(b, '}');
 	return 0;
 }

@@ -184,6 +184,7 @@ struct conf {
 	int64_t budget_tenant_day_tokens, budget_tenant_day_cost;
 	int64_t budget_tenant_month_tokens, budget_tenant_month_cost;
 	int64_t budget_count_cached, budget_warn_percent;
+	int64_t budget_on_exceed; /* enum budget_end */
 	int64_t retention_events_ms, retention_tool_outputs_ms;
 	int64_t retention_windows, retention_agents_ms, retention_sweep_ms;
 	int64_t retention_cache_ms;

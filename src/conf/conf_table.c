@@ -650,6 +650,11 @@ const struct setting settings[] = {
 	    "limit."),
 	MONEY("budget.tenant_month_cost", budget_tenant_month_cost,
 	    "Money that they may cost in a month. Empty: no limit."),
+	CHOICE("budget.on_exceed", budget_on_exceed, "stop", "stop ask",
+	    "What is done when a budget is used up. stop: the turn ends. ask: "
+	    "it waits until who has budget.role allows it more, or "
+	    "approval.timeout is over; an answer that streams is not cut. "
+	    "Sub-agents always end."),
 	NUMBER("budget.count_cached", SETTING_BOOL, budget_count_cached, "yes",
 	    0, 1,
 	    "Whether input that was read from the provider's cache counts in "
@@ -659,8 +664,8 @@ const struct setting settings[] = {
 	    "When so much of a budget is used there is an event "
 	    "budget_warning, once in its period."),
 	STRING("budget.role", budget_role, "",
-	    "Who has this role may see what the own tenant has used. Empty: "
-	    "nobody."),
+	    "Who has this role may let turns of the own tenant pass their "
+	    "budget, and see what the tenant has used. Empty: nobody."),
 
 	STRING("admin.role", admin_role, "",
 	    "Who has this role may see what concerns the whole server. "

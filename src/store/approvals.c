@@ -16,20 +16,21 @@
 #include "store/records.h"
 #include "store/store_priv.h"
 
+/* Whether the agent is the caller's, or of a tenant; info: owner, tenant. */
 static int
-may_decide(const struct redis_reply *info, const struct store_caller *who)
+is_of(const struct redis_reply *info, const char *user, const char *tenant)
 {
-	return redis_is(&info->items[0], who->user) ||
-	       (*who->tenant != '\0' && redis_is(&info->items[1], who->tenant));
+	return redis_is(&info->items[0], user) ||
+	       (*tenant != '\0' && redis_is(&info->items[1], tenant));
 }
 
-/* Whether a call is among the questions, and not answered. */
+/* Whether an id is among the questions of a kind, and not answered. */
 static int
-is_open(const struct redis_reply *questions, const char *id)
+is_open(const struct redis_reply *questions, const char *id, const char *kind)
 {
 	for (size_t i = 0; i + 1 < questions->count; i += 2)
 		if (redis_is(&questions->items[i], id))
-			return redis_is(&questions->items[i + 1], "");
+			return redis_is(&questions->items[i + 1], kind);
 	return 0;
 }
 
@@ -70,23 +71,28 @@ store_approvals(struct store *st, struct arena *a,
 	const struct redis_reply *r;
 	struct redis_pipe p;
 	size_t count = 0;
+	int approves;
 
 	if (!id_valid(agent, "agt_"))
 		return store_forbidden(err);
 	memset(out, 0, sizeof(*out));
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "HMGET", arena_printf(a, "%s:info", base), "owner",
-	    "tenant", "calls", NULL);
+	    "tenant", "calls", "question", NULL);
 	redis_cmd(&p, "HGETALL", arena_printf(a, "%s:approvals", base), NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
-	if (!may_decide(&r[0], who))
+	approves = is_of(&r[0], who->user, who->tenant);
+	if (!approves && !(who->budget && is_of(&r[0], who->user, who->own)))
 		return store_forbidden(err);
 	ids = arena_alloc(a, (r[1].count / 2 + 1) * sizeof(*ids));
 	for (id = arena_strdup(a, redis_text(&r[0].items[2]));
-	     (id = strtok_r(id, " ", &rest)) != NULL; id = NULL)
-		if (is_open(&r[1], id))
+	     approves && (id = strtok_r(id, " ", &rest)) != NULL; id = NULL)
+		if (is_open(&r[1], id, ""))
 			ids[count++] = id;
+	id = strtok_r(arena_strdup(a, redis_text(&r[0].items[3])), " ", &rest);
+	if (id != NULL && is_open(&r[1], id, "B"))
+		ids[count++] = id;
 	return records_get(st, a, base, ids, count, out, err);
 }
 
@@ -101,7 +107,7 @@ store_decide(struct store *st, struct arena *a, const struct store_caller *who,
 	if (!id_valid(agent, "agt_"))
 		return store_forbidden(err);
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_DECIDE, 2, 6);
+	redis_script(&p, SCRIPT_DECIDE, 2, 8);
 	redis_arg(&p, store_base(st, a, agent));
 	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, who->user);
@@ -110,6 +116,8 @@ store_decide(struct store *st, struct arena *a, const struct store_caller *who,
 	redis_arg(&p, decision);
 	redis_argi(&p, clk_wall_ms());
 	redis_arg(&p, "");
+	redis_arg(&p, who->budget ? "1" : "");
+	redis_arg(&p, who->own);
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
 	crash_point("tool-decided");

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "store/budget.h"
 
+#define BUDGETS (BUDGET_SCOPES * BUDGET_KINDS)
 #define MILLIONTH 1000 /* billionths: prices are in millionths */
 
 #define BUDGET(word, tenant, lasts, camel)                                     \
@@ -74,6 +75,13 @@ budget_any(const struct budget_limits *l)
 }
 
 void
+budget_new_turn(struct budget_spent *s)
+{
+	memset(s->used[BUDGET_TURN], 0, sizeof(s->used[BUDGET_TURN]));
+	memset(s->until, 0, sizeof(s->until));
+}
+
+void
 budget_renew(struct budget_spent *s, int64_t wall_ms)
 {
 	char day[STORE_PERIOD_SIZE];
@@ -98,7 +106,11 @@ budget_left(const struct budget_limits *l, const struct budget_spent *s,
 
 	for (int i = 0; i < BUDGET_SCOPES; i++) {
 		int64_t left = l->most[i][kind] - s->used[i][kind];
+		int64_t allowed =
+		    s->until[i][kind] - s->used[BUDGET_TURN][kind];
 
+		if (s->until[i][kind] > 0 && allowed > left)
+			left = allowed;
 		if (l->most[i][kind] == 0 || left >= least)
 			continue;
 		least = left;
@@ -140,7 +152,12 @@ budget_spent_read(
     struct budget_spent *s, const char *const *numbers, size_t count)
 {
 	memset(s->used, 0, sizeof(s->used));
-	for (size_t i = 0; i < count && i < BUDGET_SCOPES * BUDGET_KINDS; i++)
-		s->used[i / BUDGET_KINDS][i % BUDGET_KINDS] =
-		    strtoll(numbers[i], NULL, 10);
+	for (size_t i = 0; i < count && i < 2 * BUDGETS; i++) {
+		int64_t v = strtoll(numbers[i], NULL, 10);
+		size_t at = i % BUDGETS;
+
+		(i < BUDGETS ? s->used
+			     : s->until)[at / BUDGET_KINDS][at % BUDGET_KINDS] =
+		    v;
+	}
 }

@@ -49,6 +49,8 @@ struct budget_limits {
 struct budget_spent {
 	char day[STORE_PERIOD_SIZE]; /* that of the scopes with a period */
 	int64_t used[BUDGET_SCOPES][BUDGET_KINDS];
+	/* Allowed by a human: below so much of the turn's it does not count. */
+	int64_t until[BUDGET_SCOPES][BUDGET_KINDS];
 };
 
 /* One of them. */
@@ -61,6 +63,8 @@ struct budget_name {
 struct budget_lease {
 	const char *purse; /* of a sub-agent: "TOKENS COST KEY"; or "" */
 	struct budget_spent spent;
+	const char *question; /* "ID ASKED SCOPE KIND", or "" */
+	const char *answer;   /* JSON, or "" */
 };
 
 /* Those of the configuration. */
@@ -71,6 +75,12 @@ void budget_lower(struct budget_limits *l, const struct budget_limits *by);
 
 /* 1 if there is any. */
 int budget_any(const struct budget_limits *l);
+
+/* What is done about one that is used up: budget.on_exceed. */
+enum budget_end { BUDGET_STOPS, BUDGET_ASKS };
+
+/* Another turn begins: its purse is empty. */
+void budget_new_turn(struct budget_spent *s);
 
 /* Forgets what was spent in a day or month that is over. */
 void budget_renew(struct budget_spent *s, int64_t wall_ms);
@@ -91,7 +101,8 @@ void budget_add(struct buf *b, const char *name, int kind, int64_t v);
 int64_t budget_resets_s(enum budget_period period, int64_t wall_ms);
 
 /* The numbers that scripts give of all scopes, by their order, tokens and cost
- * of each; what is missing is 0. */
+ * of each, and behind them until in the same way, which stays if it is
+ * missing. */
 void budget_spent_read(
     struct budget_spent *s, const char *const *numbers, size_t count);
 

@@ -79,11 +79,11 @@ journal_op_steer(struct journal_commit *c)
 }
 
 void
-journal_op_ask(struct journal_commit *c, const char *id, int of_child)
+journal_op_ask(struct journal_commit *c, const char *id, const char *whom)
 {
 	redis_args_add(&c->ops, "A", 1);
 	redis_args_add(&c->ops, id, strlen(id));
-	redis_args_add(&c->ops, "T", of_child ? 1 : 0);
+	redis_args_add(&c->ops, whom, strlen(whom));
 }
 
 void
@@ -136,6 +136,16 @@ add_place(struct redis_args *args, const struct store_bill_place *p)
 	add_number(args, p->resets_s);
 	add_number(args, p->most[BUDGET_TOKENS]);
 	add_number(args, p->most[BUDGET_COST]);
+}
+
+void
+journal_op_purse(
+    struct journal_commit *c, const char *key, int index, int64_t until)
+{
+	redis_args_add(&c->ops, "H", 1);
+	redis_args_add(&c->ops, key, strlen(key));
+	add_number(&c->ops, index);
+	add_number(&c->ops, until);
 }
 
 void

@@ -95,12 +95,17 @@ void journal_op_window(struct journal_commit *c, const char *segment,
 /* What a call has used; at most one of a commit. */
 void journal_op_usage(struct journal_commit *c, const struct store_bill *bill);
 
+/* The turn's purse: up to which amount of it the budget of an index (of all
+ * scopes and kinds) does not count. */
+void journal_op_purse(
+    struct journal_commit *c, const char *key, int index, int64_t until);
+
 /* A hash is not needed any more, if the turn is over with this commit. */
 void journal_op_forget(struct journal_commit *c, const char *key);
 
-/* A human, or a sub-agent, is asked about a call; the answer is applied, or not
- * wanted. */
-void journal_op_ask(struct journal_commit *c, const char *id, int of_child);
+/* Somebody is asked: "" a human about a call, "T" its sub-agent, "B" who has
+ * the budget role. And the answer is applied, or not wanted. */
+void journal_op_ask(struct journal_commit *c, const char *id, const char *whom);
 void journal_op_answered(struct journal_commit *c, const char *id);
 
 /* The end of this holder's part: somebody takes the agent up when there is a

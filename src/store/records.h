@@ -107,9 +107,12 @@ int store_surface(struct store *st, struct arena *a, const char *user,
 struct store_caller {
 	const char *user;
 	const char *tenant; /* it may decide for this tenant; "" for none */
+	int budget;         /* it has the budget role, */
+	const char *own;    /* and this is its tenant, or "" */
 };
 
-/* What is asked of a human and not answered: the calls' records. */
+/* What is asked of a human and not answered: the records of calls, and of the
+ * question about a budget. Who has only the budget role sees that alone. */
 int store_approvals(struct store *st, struct arena *a,
     const struct store_caller *who, const char *agent, struct store_page *out,
     struct err *err);

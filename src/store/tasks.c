@@ -56,7 +56,7 @@ store_report(struct store *st, struct arena *a, const char *user,
 	struct redis_pipe p;
 
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_DECIDE, 2, 6);
+	redis_script(&p, SCRIPT_DECIDE, 2, 8);
 	redis_arg(&p, store_base(st, a, agent));
 	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, user);
@@ -65,6 +65,8 @@ store_report(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, result);
 	redis_argi(&p, clk_wall_ms());
 	redis_arg(&p, "T");
+	redis_arg(&p, "");
+	redis_arg(&p, "");
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	crash_point("tool-reported");

@@ -55,7 +55,9 @@ enum started {
 	STARTED_LINEAGE,
 	STARTED_TENANT,
 	STARTED_PURSE,
-	STARTED_SPENT
+	STARTED_SPENT,
+	STARTED_QUESTION,
+	STARTED_ANSWER
 };
 
 static void
@@ -66,12 +68,15 @@ copy_text(char *out, size_t size, const struct redis_reply *r)
 
 /* The day, then numbers; nothing where there is no budget. */
 static void
-budget_decode(struct arena *a, const struct redis_reply *purse,
-    const struct redis_reply *spent, struct budget_lease *out)
+budget_decode(
+    struct arena *a, const struct redis_reply *f, struct budget_lease *out)
 {
+	const struct redis_reply *spent = &f[STARTED_SPENT];
 	const char **texts = redis_texts(a, spent);
 
-	out->purse = redis_text(purse);
+	out->purse = redis_text(&f[STARTED_PURSE]);
+	out->question = redis_text(&f[STARTED_QUESTION]);
+	out->answer = redis_text(&f[STARTED_ANSWER]);
 	if (spent->count == 0)
 		return;
 	copy_text(out->spent.day, sizeof(out->spent.day), &spent->items[0]);
@@ -123,7 +128,7 @@ lease_decode(struct arena *a, const struct redis_reply *r, const char *base,
 		out->workspace = more[5];
 		out->name = more[6];
 	}
-	budget_decode(a, &f[STARTED_PURSE], &f[STARTED_SPENT], &out->budget);
+	budget_decode(a, f, &out->budget);
 	out->todos = redis_text(&f[STARTED_TODOS]);
 	out->calls = redis_texts(a, &f[STARTED_CALLS]);
 	out->call_count = f[STARTED_CALLS].count;

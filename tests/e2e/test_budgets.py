@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What model calls use, and may: counted once whatever is killed, by turn, agent, user and tenant; held while they run."""
 
+import http.client
 import time
 
 import pytest
@@ -315,3 +316,189 @@ def test_no_budgets(stack):
     assert [k for k in stack.redis().keys("*") if b"purse" in k or b":spent" in k] == []
     ids = [int(i.rpartition("-")[2]) for i in agent.log_ids()]
     assert ids == list(range(len(ids))) and used(agent.user)["budgets"] == {}
+
+
+# ---- asking
+
+ASK = {"budget.on_exceed": "ask", "budget.turn_tokens": 310}
+
+
+@pytest.fixture(scope="module")
+def asking():
+    stack = Stack(scenarios=SCENARIOS, conf={"budget.role": "treasurer", "approval.role": "approver", "store.sweep": "200ms", **PRICES, **ASK})
+    yield stack
+    close(stack)
+
+
+def asked(agent):
+    question, = agent.asked(state="AWAITING_BUDGET")
+    return question
+
+
+def boss_of(agent):
+    return agent.seen_by(agent.stack.user("boss", tenant="acme", roles=["treasurer"]))
+
+
+@pytest.fixture
+def asker(asking):
+    return asking.user(tenant="acme").agent(tools=["todo_read"])
+
+
+def test_ask(asker):
+    """The turn waits without a lease; who has the role lets it go on for as much again, and it asks again."""
+    with asker.chat("loop") as stream:
+        question = asked(asker)
+        assert question["kind"] == "budget" and question["budget"] == "budget.turn_tokens" and question["state"] == "APPROVAL_REQUIRED"
+        assert (question["limit"], question["used"], question["resets"]) == (310, 360, None)
+        boss = boss_of(asker)
+        assert boss.approvals() == [question]
+        got = boss.decide(question["id"], note="go on")
+        assert got.status == 200 and got.json["decidedBy"] == boss.user.name
+        wait_for(lambda: [q for q in asker.approvals() if q["id"] != question["id"]], 10, "it does not ask again")
+        second = asked(asker)
+        assert second["used"] == 360 + 360
+        assert boss.decide(question["id"]).status == 409
+        assert boss.decide(second["id"], "deny").status == 200
+        frames = stream.rest()
+    ended(frames, "budget.turn_tokens", 310, 720)
+    assert len(of(frames, "token_usage")) == 6 and len(of(frames, "permission_required")) == 2
+    assert [f["call"]["approval"]["decision"] for f in of(frames, "approval_response")] == ["allow", "deny"]
+    assert [f["state"] for f in of(frames, "state_change")] == ["AWAITING_BUDGET", "PRE_MODEL"] * 2
+    assert asker.approvals() == [] and all(c["name"] == "todo_read" for c in asker.tool_calls())
+    assert asker.answer("hello").endswith("hello")
+
+
+@pytest.mark.parametrize("more, calls_more", [({"tokens": 100}, 1), ({"tokens": 130}, 2), ({"cost": 5}, 3), ({"tokens": 1, "cost": 5}, 1)])
+def test_how_much_more(asker, more, calls_more):
+    """As many tokens as the answer says; money is nothing that was asked about."""
+    asker.say("loop")
+    question = asked(asker)
+    assert boss_of(asker).decide(question["id"], **more).status == 200
+    wait_for(lambda: [q for q in asker.approvals() if q["id"] != question["id"]], 10, "it does not ask again")
+    assert asked(asker)["used"] == 360 + CALL_TOKENS * calls_more
+    asker.interrupt()
+
+
+@pytest.mark.parametrize("more", [{"tokens": 0}, {"tokens": "7"}, {"tokens": 1.5}, {"cost": 0}, {"cost": -1}, {"cost": "1"}, {"cost": 1e9}])
+def test_bad_amounts(asker, more):
+    asker.say("loop")
+    question = asked(asker)
+    got = boss_of(asker).decide(question["id"], **more)
+    assert got.status == 422 and next(iter(more)) in got.json["detail"]
+    asker.interrupt()
+
+
+def test_who_may_answer(asking, asker):
+    """The role, in the owner's tenant; the owner sees the question, and so does who answers about tools."""
+    asker.say("loop")
+    question = asked(asker)
+    assert asker.decide(question["id"]).status == 403
+    for claims in [{"tenant": "acme"}, {"tenant": "acme", "roles": ["approver"]}, {"tenant": "other", "roles": ["treasurer"]},
+                   {"roles": ["treasurer"]}, {"tenant": "", "roles": ["treasurer"]}]:
+        assert asker.seen_by(asking.user("stranger", **claims)).decide(question["id"]).status == 403, claims
+    assert asker.seen_by(asking.user("a", tenant="acme", roles=["approver"])).approvals() == [question]
+    assert boss_of(asker).user.get(asker.path).status == 403
+    assert asker.asked(state="AWAITING_BUDGET") == [question]
+    asker.interrupt()
+
+
+def test_the_role_is_for_money_alone(stack_factory):
+    """Who has it does not see or answer what is asked about tools; an owner with it answers for the own agents."""
+    stack = make(stack_factory, {**ASK, "approval.role": "approver"})
+    agent = stack.user(tenant="acme").agent(tools=["todo_read"], permission={"mode": "approval"})
+    agent.say("work")
+    question = agent.asked(2)[0]
+    boss = boss_of(agent)
+    assert boss.approvals() == [] and boss.decide(question["id"]).status == 403
+    agent.interrupt()
+    own = stack.user("alone", roles=["treasurer"]).agent(tools=["todo_read"])
+    own.say("loop")
+    assert own.decide(asked(own)["id"], "deny").status == 200
+    own.wait_idle()
+
+
+def test_interrupted_while_it_asks(asker):
+    sent = asker.say("loop")
+    question = asked(asker)
+    assert asker.interrupt() == {"interrupted": True, "turn": sent["turn"]}
+    assert asker.approvals() == [] and boss_of(asker).decide(question["id"]).status == 409
+    assert asker.page()["events"][-1]["reason"] == "interrupted"
+
+
+def test_nobody_answers(stack_factory):
+    """As a call that nobody allows: the turn ends."""
+    stack = make(stack_factory, {**ASK, "approval.timeout": "700ms", "store.sweep": "100ms"})
+    frames = stack.user().agent(tools=["todo_read"]).ask("loop")
+    ended(frames, "budget.turn_tokens", 310, 360)
+    response, = of(frames, "approval_response")
+    assert response["call"]["approval"]["decidedBy"] == "timeout" and response["call"]["state"] == "DENIED"
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_it_asks_across_restarts(asking, asker, how):
+    sent = asker.say_surely("loop")
+    question = asked(asker)
+    if how == "restart":
+        asking.restart_pool()
+    else:
+        asking.kill_workers()
+    boss = boss_of(asker)
+    with asker.follow() as view:
+        wait_for(lambda: boss.decide(question["id"], "deny").status in (200, 409), 10, "not taken")
+        view.wait(sent["turn"])
+    assert view.dones == {sent["turn"]: "budget"} and "agent_resumed" not in view.kinds()
+
+
+def test_a_template_asks(stack_factory):
+    stack = make(stack_factory, {"budget.turn_tokens": 310}, templates={"t": {"tools": ["todo_read"], "onBudget": "ask"}})
+    agent = stack.user(tenant="acme").agent(template="t")
+    agent.say("loop")
+    asked(agent)
+    bad = make(stack_factory, start=False, templates={"t": {"onBudget": "no"}}).check_conf()
+    assert bad.returncode != 0 and "onBudget is stop or ask" in bad.stdout + bad.stderr
+
+
+def test_before_the_first_call(stack_factory):
+    """A day that is used up: a new turn asks before it has called anybody. What is allowed is of that turn alone."""
+    stack = make(stack_factory, {"budget.on_exceed": "ask", "budget.user_day_tokens": 100, "budget.user_day_cost": "0.0001"})
+    agent = stack.user(tenant="acme").agent()
+    agent.ask("cost")
+    with agent.chat("cost") as stream:
+        question = asked(agent)
+        assert question["budget"] == "budget.user_day_tokens" and question["resets"] > time.time()
+        assert boss_of(agent).decide(question["id"], tokens=10, cost=1).status == 200
+        frames = stream.rest()
+    assert frames[-1]["reason"] == "completed" and len(of(frames, "permission_required")) == 1
+    agent.say("cost")
+    assert asked(agent)["used"] == 2 * CALL_TOKENS
+
+
+@pytest.mark.parametrize("name", ["commit", "commit-send", "commit-answered", "tool-decided", "take-answered"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+def test_killed_while_it_asks(stack_factory, name, n):
+    """At every commit of asking, answering and going on: asked once, answered once, nothing doubled."""
+    stack = make(stack_factory, ASK, env={"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = stack.user(tenant="acme").agent(tools=["todo_read"])
+    boss, answered = boss_of(agent), set()
+
+    def answer_all(view):
+        for f in list(view.frames):
+            if f.kind == "permission_required" and f["call"]["id"] not in answered:
+                try:
+                    got = boss.decide(f["call"]["id"], "deny" if answered else "allow", tokens=100)
+                except (OSError, http.client.HTTPException):
+                    continue
+                if got.status in (200, 409):
+                    answered.add(f["call"]["id"])
+        return view.dones
+
+    with killer(stack), agent.follow() as view:
+        sent = agent.say_surely("loop")
+        wait_for(lambda: answer_all(view), 30, lambda: f"no end: {view}")
+        agent.wait_idle()
+    assert view.dones == {sent["turn"]: "budget"}
+    assert view.frames[-1]["used"] == 4 * CALL_TOKENS and counted([agent]) == (4, 360, 120)
+    kinds = view.kinds()
+    assert kinds.count("permission_required") == kinds.count("approval_response") == 2
+    assert kinds.count("budget_warning") == 1 and used(agent.user)["today"]["calls"] == 4
+    assert stack.redis().hgetall(agent.key("approvals")) == {}

@@ -546,9 +546,9 @@ class Agent:
         assert got.status == 200, got
         return got.json["approvals"]
 
-    def asked(self, count=1, seconds=10):
+    def asked(self, count=1, seconds=10, state="AWAITING_APPROVAL"):
         """The same, when so many questions are open and nobody runs the agent."""
-        wait_for(lambda: self.info()["state"] == "AWAITING_APPROVAL" and self.lease() is None and len(self.approvals()) == count,
+        wait_for(lambda: self.info()["state"] == state and self.lease() is None and len(self.approvals()) == count,
                  seconds, lambda: f"not parked: {self.info()}, {self.approvals()}")
         return self.approvals()
 

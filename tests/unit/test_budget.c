@@ -72,6 +72,33 @@ test_left(void **state)
 	assert_true(budget_left(&l, &s, BUDGET_COST, &which) == INT64_MAX);
 }
 
+/* What a human allowed holds for one budget, by what the turn has spent. */
+static void
+test_allowed(void **state)
+{
+	const char *numbers[24];
+	struct budget_limits l = { .most = { { 0 } } };
+	struct budget_spent s = { .day = "" };
+	struct budget_name which;
+
+	(void)state;
+	for (int i = 0; i < 24; i++)
+		numbers[i] = "0";
+	numbers[0] = "150";      /* the turn's tokens */
+	numbers[4] = "1500";     /* the user's day's */
+	numbers[12 + 4] = "170"; /* allowed of that */
+	l.most[BUDGET_USER_DAY][BUDGET_TOKENS] = 1000;
+	budget_spent_read(&s, numbers, 24);
+	assert_int_equal(budget_left(&l, &s, BUDGET_TOKENS, &which), 20);
+	budget_spent_read(&s, numbers, 12); /* without: it stays */
+	assert_int_equal(budget_left(&l, &s, BUDGET_TOKENS, &which), 20);
+	l.most[BUDGET_TURN][BUDGET_TOKENS] = 160;
+	assert_int_equal(budget_left(&l, &s, BUDGET_TOKENS, &which), 10);
+	assert_int_equal(which.scope, BUDGET_TURN);
+	budget_new_turn(&s);
+	assert_int_equal(budget_left(&l, &s, BUDGET_TOKENS, &which), -500);
+}
+
 static void
 test_periods(void **state)
 {
@@ -126,6 +153,7 @@ main(void)
 		cmocka_unit_test(test_limits_of),
 		cmocka_unit_test(test_lower),
 		cmocka_unit_test(test_left),
+		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_periods),
 		cmocka_unit_test(test_names),
 	};

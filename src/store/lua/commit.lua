@@ -10,7 +10,8 @@
 --   M SEGMENT DOC   appends a message to the history
 --   C ID DOC        the first record of a tool call
 --   T ID DOC        a later one
---   A ID KIND       asks about a tool call: '' a human, T its sub-agent
+--   A ID KIND       asks: '' a human about a tool call, T its sub-agent, B who
+--                   has the budget role
 --   D ID            it was decided, and the decision is applied
 --   W SEGMENT SAFE N DOC ...
 --                   the history is these documents from here on, and the
@@ -22,6 +23,8 @@
 --                   model too) RESETS TOKENS COST: the last two are budgets, 0
 --                   none. With PERCENT (0: there are no budgets) of one there
 --                   is a warning, before the events; ids are left for them
+--   H KEY FIELD VALUE
+--                   sets a field of the turn's purse
 --   X KEY           forgets a hash, unless the turn goes on after F
 --   I               messages that are for this turn go into its history, and
 --                   the reminders
@@ -354,6 +357,9 @@ while i <= #ARGV do
 	elseif op == 'A' then
 		redis.call('HSETNX', key('approvals'), ARGV[i + 1], ARGV[i + 2])
 		i = i + 3
+	elseif op == 'H' then
+		redis.call('HSET', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
+		i = i + 4
 	elseif op == 'X' then
 		if not (steered and op_at_end == 'F') then
 			redis.call('DEL', ARGV[i + 1])

@@ -75,7 +75,8 @@ local function key_part(name)
 end
 
 -- What was spent in each scope of budgets: the day, then tokens and cost of the
--- turn and its sub-agents, the agent, the user's day and month, the tenant's.
+-- turn and its sub-agents, the agent, the user's day and month, the tenant's;
+-- then, for each of these, below how much of the turn's it does not count.
 local function spent_of(f, turn)
 	if (budgets or '') == '' then
 		return {}
@@ -93,6 +94,13 @@ local function spent_of(f, turn)
 		local v = redis.call('HMGET', hash, 'tokens', 'cost')
 		out[#out + 1] = v[1] or '0'
 		out[#out + 1] = v[2] or '0'
+	end
+	for i = #out + 1, 13 do
+		out[i] = '0'
+	end
+	for i, v in ipairs(redis.call('HMGET', hashes[1], 0, 1, 2, 3, 4, 5, 6, 7,
+	    8, 9, 10, 11)) do
+		out[13 + i] = v or '0'
 	end
 	return out
 end
@@ -297,9 +305,10 @@ end
 
 -- The turn waited for a human, without a lease; it goes on.
 local function unpark(out, epoch, now, f)
-	redis.call('HSET', key('info'), 'epoch', epoch, 'state', 'PRE_TOOL')
+	local state = f.calls == '' and 'PRE_MODEL' or 'PRE_TOOL'
+	redis.call('HSET', key('info'), 'epoch', epoch, 'state', state)
 	emit(out, epoch .. '-0', 'monitor', 'state_change', f.turn, f.step,
-	    now, ',"state":"PRE_TOOL"')
+	    now, ',"state":"' .. state .. '"')
 	return history_length(f.before, f.tail), f.turn
 end
 
@@ -309,7 +318,7 @@ local function agent_read()
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
 	    'depth', 'task', 'lineage', 'reminders', 'last', 'tenant',
-	    'purse')
+	    'purse', 'question')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8] or '', epoch = tonumber(v[9] or 0), calls = v[10] or '',
@@ -318,7 +327,8 @@ local function agent_read()
 	    context = v[15] or '', depth = tonumber(v[16] or 0),
 	    task = v[17] or '', lineage = v[18] or '',
 	    reminders = v[19] or '', last = v[20] or '',
-	    tenant = v[21] or '', purse = v[22] or '' }
+	    tenant = v[21] or '', purse = v[22] or '',
+	    question = v[23] or '' }
 end
 
 -- A turn that waits for a human or a sub-agent: nobody holds the agent, and
@@ -339,6 +349,16 @@ local function safe_references(f)
 	return fixed, length
 end
 
+-- What stands for a question in approvals until it is answered: of a human
+-- about a call, of a sub-agent, of who has the budget role.
+local OPEN = { [''] = true, T = true, B = true }
+
+-- What was decided of a question, '' nothing.
+local function answer_of(id)
+	local decided = redis.call('HGET', key('approvals'), id)
+	return decided and not OPEN[decided] and decided or ''
+end
+
 -- The records of the tool calls of the step that was cut short, and what was
 -- decided of each ('' nothing).
 local function call_records(f)
@@ -351,7 +371,7 @@ local function call_records(f)
 	end
 	local decided = redis.call('HMGET', key('approvals'), unpack(ids))
 	for i = 1, #ids do
-		if not decided[i] or decided[i] == 'T' then
+		if not decided[i] or OPEN[decided[i]] then
 			decided[i] = ''
 		end
 	end
@@ -362,7 +382,7 @@ end
 local function decisions()
 	local all, out = redis.call('HGETALL', key('approvals')), {}
 	for i = 1, #all, 2 do
-		if all[i + 1] ~= '' and all[i + 1] ~= 'T' then
+		if not OPEN[all[i + 1]] then
 			out[#out + 1] = all[i]
 			out[#out + 1] = all[i + 1]
 		end
@@ -410,7 +430,8 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more, f.todos, records, decided, f.tokens,
 	    f.context, f.depth, f.task, f.state, f.calls,
-	    f.lineage, f.tenant, f.purse, spent_of(f, turn) }
+	    f.lineage, f.tenant, f.purse, spent_of(f, turn), f.question,
+	    f.question ~= '' and answer_of(string.match(f.question, '^%S+')) or '' }
 end
 
 -- The answer to a call that gave holder the lease already, and whose answer was

@@ -67,7 +67,8 @@ redis.call('HSET', child .. ':info', 'created', ARGV[9], 'updated', ARGV[9],
     'calls', '', 'tokens', 0, 'resumes', 0, 'step', 1, 'todos', todos,
     'parent', string.match(base, '[^:]*$'), 'lineage',
     (f.lineage == '' and '' or f.lineage .. ' ') ..
-    string.match(base, '[^:]*$'), 'task', '', 'purse', '', 'reminders', '', 'workspace', '',
+    string.match(base, '[^:]*$'), 'task', '', 'purse', '',
+    'question', '', 'reminders', '', 'workspace', '',
     'last', '',
     'point',
     point and not rewinds and point.id or '')
