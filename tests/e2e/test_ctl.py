@@ -254,3 +254,19 @@ def test_delete_user_with_files(stack_factory):
     stack.sandbox.start()
     assert told(stack, "delete-user", user.name)["agents"] == 1
     wait_for(lambda: files() == 1)
+
+
+def test_acts_are_on_record(site):
+    """What an administrator did, or tried to, is in the audit log; what he looked at is not."""
+    def acts():
+        return [json.loads(fields[b"r"]) for _, fields in site.redis().xrange("af:audit")]
+
+    said(site, "status")
+    before = len(acts())
+    assert ctl(site, "kick", "trn_00000000000000000000000000").returncode != 0
+    user = site.user()
+    user.agent()
+    said(site, "delete-user", user.name)
+    new = [r for r in acts()[before:] if r["act"].startswith("agent-fpm ctl ")]
+    assert [(r["act"], r["what"]) for r in new] == [("agent-fpm ctl kick", "trn_00000000000000000000000000"), ("agent-fpm ctl delete-user", user.name)]
+    assert new[0]["detail"] and "detail" not in new[1] and new[0]["from"].startswith("uid ")
