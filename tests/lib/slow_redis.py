@@ -12,6 +12,7 @@ class SlowRedis:
     """Listens at path; what target answers is passed on delay seconds later, in order. One thread a direction.
 
     lose: bytes of a request. The next one that has them is carried out, and its connection is cut before the answer; then lose is None.
+    lose_every: the same for each n-th of them; lost counts them. While open is not set no new connection comes about.
     While events is cleared, connections that have subscribed to channels hear nothing.
     """
 
@@ -19,6 +20,9 @@ class SlowRedis:
         self.delay, self.target, self.lose = delay, None, None
         self.events = threading.Event()
         self.events.set()
+        self.every, self.again, self.seen, self.lost = 0, b"", 0, 0
+        self.open = threading.Event()
+        self.open.set()
         self.dir = tempfile.mkdtemp(prefix="afr-")
         self.path = os.path.join(self.dir, "slow.sock")
         self.listener = socket.socket(socket.AF_UNIX)
@@ -33,6 +37,7 @@ class SlowRedis:
         while True:
             try:
                 near, _ = self.listener.accept()
+                self.open.wait()
                 far = socket.socket(socket.AF_UNIX)
                 self.sockets += [near, far]
                 far.connect(self.target)
@@ -42,11 +47,23 @@ class SlowRedis:
             threading.Thread(target=self._copy, args=(near, far, lambda data, c=cut, s=subscribed: self._ask(data, c, s)), daemon=True).start()
             threading.Thread(target=self._copy, args=(far, near, lambda _, c=cut, s=subscribed: self._answer(c, s)), daemon=True).start()
 
+    def lose_every(self, every, request):
+        self.again, self.every = request, every
+
+    def _is_lost(self, data):
+        if self.lose is not None and self.lose in data:
+            self.lose = None
+            return True
+        if not self.every or self.again not in data:
+            return False
+        self.seen += 1
+        self.lost += self.seen % self.every == 0
+        return self.seen % self.every == 0
+
     def _ask(self, data, cut, subscribed):
         if b"\r\nSUBSCRIBE\r\n" in data:
             subscribed.set()
-        if self.lose is not None and self.lose in data:
-            self.lose = None
+        if self._is_lost(data):
             cut.set()
         return True
 
@@ -74,6 +91,7 @@ class SlowRedis:
 
     def close(self):
         self.events.set()
+        self.open.set()
         for s in self.sockets:
             try:
                 s.shutdown(socket.SHUT_RDWR)
