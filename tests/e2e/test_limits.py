@@ -535,7 +535,8 @@ def test_a_full_queue_keeps_health_fast(two_pools):
         stop.set()
         assert {s for p in pressing for s in p.result()} == {503}
     times.sort()
-    assert times[90] < scaled(0.05), times[-20:]
+    print(f"health p50 {times[50] * 1000:.1f} ms, p90 {times[90] * 1000:.1f} ms, longest {times[-1] * 1000:.1f} ms")
+    assert times[-1] < scaled(0.05), times[-20:]
     for holder in holders:
         holder.interrupt()
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
