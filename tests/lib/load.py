@@ -59,47 +59,66 @@ class Turn:
 
 
 class Load:
-    def __init__(self, stack, viewers=200, turns_per_second=20, agents=40):
-        self.stack = stack
+    watcher = Viewer
+
+    def __init__(self, stack, viewers=200, turns_per_second=20, agents=40, users=8, user=None, agent=None):
+        """user makes one of the users, default stack.user; agent has the fields that agents are made of."""
+        self.stack, self.made_of = stack, agent or {}
         self.over, self.failures, self.times = False, [], []
-        users = [stack.user() for _ in range(8)]
-        self.agents = [u.agent() for _, u in zip(range(agents), itertools.cycle(users))]
-        self.viewers = [Viewer(self, a) for _, a in zip(range(viewers), itertools.cycle(self.agents))]
+        self.users = [(user or stack.user)() for _ in range(users)]
+        self.agents = [u.agent(**self.made_of) for _, u in zip(range(agents), itertools.cycle(self.users))]
+        self.viewers = [self.watcher(self, a) for _, a in zip(range(viewers), itertools.cycle(self.agents))]
         self.pause = 1 / turns_per_second
-        self.turns, self._streams = [], set()
+        self.turns, self._streams, self.unfinished = [], set(), 0
+        self._stopping, self._watching = threading.Event(), set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     # -- in the thread
 
-    async def stream(self, path, agent, taker, body=None):
+    async def stream(self, path, agent, taker, body=None, headers=()):
         """One request, to its end or until whoever takes it is served."""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.stack.http_port)
         except OSError as e:
-            return self.failures.append(f"{path}: {e}")
+            return self.broken(path, e)
         self._streams.add(writer)
         try:
             payload = b"" if body is None else json.dumps(body).encode()
             head = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.0", "Host: localhost", f"Authorization: Bearer {agent.user.token}",
-                    "Accept: text/event-stream", "Content-Type: application/json", f"Content-Length: {len(payload)}"]
+                    "Accept: text/event-stream", "Content-Type: application/json", f"Content-Length: {len(payload)}", *headers]
             if taker.cursor is not None:
                 head.append(f"Last-Event-ID: {taker.cursor}")
             writer.write("\r\n".join([*head, "", ""]).encode() + payload)
             await self._read(path, reader, taker)
         except OSError as e:
-            if not self.over:
-                self.failures.append(f"{path}: {e}")
+            self.broken(path, e)
         finally:
             self._streams.discard(writer)
             writer.close()
         return None
 
+    # What is not as it should be. Where something is at fault on purpose, a load may take some of it for right.
+
+    def broken(self, path, why):
+        """A connection that did not come about, or broke."""
+        self.failed(f"{path}: {why}")
+
+    def refused(self, path, status, answer):
+        """A response that is no stream: its status line, and the rest."""
+        self.failed(f"{path}: {status} {answer}")
+
+    def noticed(self, path, notice):
+        """An event that is not in the log."""
+        self.failed(f"{path}: a notice: {notice}")
+
+    def failed(self, what):
+        if not self.over:
+            self.failures.append(what)
+
     async def _read(self, path, reader, taker):
         status = await reader.readline()
         if b" 200 " not in status:
-            if not self.over:
-                self.failures.append(f"{path}: {status} {await reader.read()}")
-            return
+            return self.refused(path, status, await reader.read())  # with its head
         cursor = data = None
         in_head = True
         while line := await reader.readline():
@@ -116,23 +135,30 @@ class Load:
                 taker.take(cursor, data)
                 cursor = data = None
                 if getattr(taker, "reason", None) is not None:
-                    return
+                    return None
             elif line == b"" and data is not None:
-                self.failures.append(f"{path}: a notice: {data}")
+                self.noticed(path, data)
                 data = None
-        if taker.cursor is None and not self.over:
-            self.failures.append(f"{path}: cut without a cursor")
+        if taker.cursor is None:
+            self.failed(f"{path}: cut without a cursor")
+        return None
+
+    def turn(self, agent):
+        """The next one of an agent, or None to leave it out."""
+        return Turn(self, agent)
 
     async def _run(self):
-        viewers = [asyncio.create_task(v.follow()) for v in self.viewers]
+        self._loop = asyncio.get_running_loop()
+        for viewer in self.viewers:
+            self._watch(viewer)
         running, due = set(), time.monotonic()
-        for agent in itertools.cycle(self.agents):
+        for seat in itertools.cycle(range(len(self.agents))):
             if self._stopping.is_set():
                 break
-            turn = Turn(self, agent)
-            self.turns.append(turn)
-            running.add(task := asyncio.create_task(turn.run()))
-            task.add_done_callback(running.discard)
+            if (turn := self.turn(self.agents[seat])) is not None:
+                self.turns.append(turn)
+                running.add(task := asyncio.create_task(turn.run()))
+                task.add_done_callback(running.discard)
             due = max(due + self.pause, time.monotonic() - 1)
             await asyncio.sleep(max(0, due - time.monotonic()))
         if running:
@@ -144,9 +170,13 @@ class Load:
         self.over = True
         for writer in list(self._streams):
             writer.close()
-        for task in viewers:
+        for task in self._watching:
             task.cancel()
-        await asyncio.gather(*viewers, return_exceptions=True)
+        await asyncio.gather(*self._watching, return_exceptions=True)
+
+    def _watch(self, viewer):
+        self._watching.add(task := asyncio.create_task(viewer.follow()))
+        task.add_done_callback(self._watching.discard)
 
     def _has_all(self, viewer):
         last = max((event_id(t.cursor) for t in self.turns if t.agent is viewer.agent and t.cursor), default=(0, 0))
@@ -160,7 +190,6 @@ class Load:
         wait_for(lambda: self.failures or len(self.times) >= enough, seconds, "the turns do not end")
 
     def __enter__(self):
-        self._stopping = threading.Event()
         self._thread.start()
         return self
 
