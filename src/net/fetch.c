@@ -49,9 +49,11 @@ struct fetcher {
 };
 
 /*
- * A socket of curl's, from its opening to its closing. curl forgets a socket
- * between two requests of a connection and would have it watched anew; the
- * watch stays instead, which saves four system calls a request.
+ * A socket of curl's. That of a connection is watched from its opening to its
+ * closing: curl forgets it between two requests and would have it watched
+ * anew; the watch stays instead, which saves four system calls a request.
+ * Others are of threads that resolve names: curl closes those by itself, so
+ * their watches end when curl wants nothing of them.
  */
 struct watch {
 	struct fetcher *fetcher;
@@ -59,6 +61,7 @@ struct watch {
 	curl_socket_t fd;
 	int events; /* that curl wants; 0: it is idle */
 	int polled; /* that the loop was asked for */
+	int connection;
 };
 
 struct fetch {
@@ -247,15 +250,27 @@ watch_get(struct fetcher *f, curl_socket_t fd)
 	return w;
 }
 
+static void
+watch_end(struct watch **slot)
+{
+	if (*slot == NULL)
+		return;
+	loop_io_free(&(*slot)->io);
+	free(*slot);
+	*slot = NULL;
+}
+
 /* curl wants a socket for an address it has found. */
 static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
 	struct fetch *r = arg;
 	char text[NI_MAXHOST] = "?";
+	struct watch *w;
+	int fd;
 
 	(void)purpose;
-	if (!networks_admit(r->networks, &a->addr)) {
+	if (r->networks != NULL && !networks_admit(r->networks, &a->addr)) {
 		getnameinfo(&a->addr, a->addrlen, text, sizeof(text), NULL, 0,
 		    NI_NUMERICHOST);
 		err_set(&r->err, ERR_FORBIDDEN,
@@ -263,7 +278,14 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 		    text);
 		return CURL_SOCKET_BAD;
 	}
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	watch_end(watch_slot(r->fetcher, fd)); /* of one that is closed */
+	w = watch_get(r->fetcher, fd);
+	if (w != NULL)
+		w->connection = 1;
+	return fd;
 }
 
 /* curl has a connection and is about to send the request, or does it again. */
@@ -289,15 +311,20 @@ on_send(void *arg, char *ip, char *own_ip, int port, int own_port)
 static int
 on_close_socket(void *arg, curl_socket_t fd)
 {
-	struct fetcher *f = arg;
-	struct watch **slot = watch_slot(f, fd);
-
-	if (*slot != NULL) {
-		loop_io_free(&(*slot)->io);
-		free(*slot);
-		*slot = NULL;
-	}
+	watch_end(watch_slot(arg, fd));
 	return close(fd);
+}
+
+/* curl wants nothing of a socket now. */
+static void
+watch_forget(struct watch **slot)
+{
+	if (*slot == NULL)
+		return;
+	if ((*slot)->connection)
+		(*slot)->events = 0; /* it keeps being polled as it was */
+	else
+		watch_end(slot);
 }
 
 /* curl says which events of a socket it wants to know of. */
@@ -305,15 +332,18 @@ static int
 on_want(CURL *easy, curl_socket_t fd, int what, void *arg, void *sock)
 {
 	struct fetcher *f = arg;
-	struct watch *w = watch_get(f, fd);
+	struct watch *w;
 
 	(void)easy;
 	(void)sock;
+	if (what == CURL_POLL_REMOVE) {
+		watch_forget(watch_slot(f, fd));
+		return 0;
+	}
+	w = watch_get(f, fd);
 	if (w == NULL)
 		return -1;
 	w->events = 0;
-	if (what == CURL_POLL_REMOVE)
-		return 0; /* it keeps being polled as it was */
 	if (what & CURL_POLL_IN)
 		w->events |= LOOP_READ;
 	if (what & CURL_POLL_OUT)
@@ -568,6 +598,9 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_PRIVATE, r);
 	curl_easy_setopt(e, CURLOPT_ERRORBUFFER, r->curl_text);
 	curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+	/* Else the end of a request would wait, here on the loop, for the
+	 * thread that looks for the address of its host. */
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(e, CURLOPT_URL, spec->url);
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
@@ -589,10 +622,10 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_WRITEDATA, r);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, r);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+	curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
 	if (spec->networks != NULL) {
 		r->networks = spec->networks;
-		curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
-		curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, r);
 		curl_easy_setopt(e, CURLOPT_PROXY, "");
 	}
 	if (spec->proxy != NULL && *spec->proxy != '\0')

@@ -5,7 +5,9 @@
  */
 #include "config.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -1015,6 +1017,113 @@ test_free_cancels(void **state)
 	loop_timer_free(&t);
 }
 
+/* ---- names that are not resolved ---- */
+
+static pthread_mutex_t look_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t look_cond = PTHREAD_COND_INITIALIZER;
+static int looking, may_end;
+
+/* curl's threads come here: the C library's, but for a name that hangs until
+ * the test is over, or for LIMIT_MS. */
+int
+getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+    struct addrinfo **list)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *,
+	    struct addrinfo **) = NULL;
+	struct timespec until;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (name != NULL && strcmp(name, "fails.test") == 0)
+		return EAI_NONAME;
+	if (name == NULL || strcmp(name, "hangs.test") != 0)
+		return real(name, service, hints, list);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += LIMIT_MS / 1000;
+	pthread_mutex_lock(&look_lock);
+	looking++;
+	while (!may_end &&
+	       pthread_cond_timedwait(&look_cond, &look_lock, &until) == 0)
+		continue;
+	looking--;
+	pthread_cond_broadcast(&look_cond);
+	pthread_mutex_unlock(&look_lock);
+	return EAI_AGAIN;
+}
+
+static void
+end_looks(void)
+{
+	pthread_mutex_lock(&look_lock);
+	may_end = 1;
+	pthread_cond_broadcast(&look_cond);
+	while (looking > 0)
+		pthread_cond_wait(&look_cond, &look_lock);
+	may_end = 0;
+	pthread_mutex_unlock(&look_lock);
+}
+
+static void
+run_init_name(struct run *r, const char *name)
+{
+	run_init(r, "/");
+	snprintf(r->url, sizeof(r->url), "http://%s:%d/", name, port);
+}
+
+/* Nothing of it is left, or the loop would never end. */
+static void
+test_name_that_is_none(void **state)
+{
+	struct run r;
+
+	(void)state;
+	run_init_name(&r, "fails.test");
+	run_all(&r);
+	assert_int_equal(r.end.code, ERR_MODEL);
+	assert_non_null(strstr(r.end.text, "resolve"));
+	loop_renew();
+	fetch_path(&r, "/length");
+	assert_int_equal(r.end.code, ERR_NONE);
+	buf_fini(&r.body);
+}
+
+/* A resolver that does not answer holds neither the loop nor its end. */
+static void
+test_name_that_hangs(void **state)
+{
+	struct loop_timer *t;
+	struct run r;
+	int64_t began;
+
+	(void)state;
+	run_init_name(&r, "hangs.test");
+	r.spec.total_ms = 200;
+	run_all(&r);
+	assert_int_equal(r.end.code, ERR_TIMEOUT);
+	expect_took(&r, 190, 2000);
+
+	loop_renew();
+	run_init_name(&r, "hangs.test");
+	t = loop_timer_new(l, "cancel", cancel, &r);
+	loop_timer_start(t, 100, 0);
+	run_all(&r);
+	assert_int_equal(r.end.code, ERR_CANCELLED);
+	loop_timer_free(&t);
+
+	loop_renew();
+	run_init_name(&r, "hangs.test");
+	t = loop_timer_new(l, "stop", stop, NULL);
+	loop_post(l, "start", start, &r);
+	loop_timer_start(t, 100, 0);
+	loop_run(l);
+	began = clk_mono_ms();
+	fetcher_free(&f);
+	assert_in_range(clk_mono_ms() - began, 0, 2000);
+	assert_int_equal(r.end.code, ERR_CANCELLED);
+	loop_timer_free(&t);
+	end_looks();
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -1045,6 +1154,8 @@ main(void)
 		TEST(test_not_an_answer),
 		TEST(test_bad_urls),
 		TEST(test_free_cancels),
+		TEST(test_name_that_is_none),
+		TEST(test_name_that_hangs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
