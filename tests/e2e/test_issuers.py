@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from issuer import Issuer, Key
-from stack import AUDIENCE, BINARY, kill, sign
+from stack import AUDIENCE, BINARY, Fcgi, kill, sign
 from waiting import certificate, wait_for
 
 
@@ -111,11 +111,18 @@ def test_an_issuer_without_a_prefix(stack_factory, issuer, other):
     assert status(stack, token(issuer, sub="one:ann", org="acme")) == 200
 
 
-def test_roles_of_an_issuer(stack_factory, issuer, tmp_path):
+def test_roles_of_an_issuer(stack_factory, issuer, other):
     """Only if the section says where they are; Keycloak has them in a member of a claim."""
-    stack = stack_factory(workers=1, models={"issuer main": section(issuer, roles_claim="realm_access.roles", tenant_claim="org")})
+    stack = stack_factory(workers=1, conf={"admin.role": "admin"}, models={
+        "issuer main": section(issuer, roles_claim="realm_access.roles", tenant_claim="org"), "issuer two": section(other)})
     t = token(issuer, realm_access={"roles": ["admin"]}, org="acme")
+    plain = token(other, realm_access={"roles": ["admin"]}, roles=["admin"])
     first(stack, t)
+    first(stack, plain)
+    for who, code in ((t, 200), (token(issuer, realm_access={"roles": ["user"]}), 403), (token(issuer, roles=["admin"]), 403), (plain, 403)):
+        with Fcgi(stack.fcgi_path, keep=False) as c:
+            c.send(stack.fcgi_params("GET", "/status", REMOTE_ADDR="192.0.2.1", HTTP_AUTHORIZATION=f"Bearer {who}"))
+            assert c.read_to_end().response().status == code
     shown = subprocess.run([BINARY, "-c", stack.path("agent-fpm.conf"), "token", "verify", "-"], input=t, capture_output=True, text=True, check=True)
     assert json.loads(shown.stdout)["org"] == "acme"
     assert status(stack, token(issuer, org=["acme"])) == 401
