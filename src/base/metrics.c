@@ -27,6 +27,7 @@
 
 #include "base/clk.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/metrics_priv.h"
 
 static struct {
@@ -184,17 +185,6 @@ metrics_started_ms(void)
 
 /* ---- labels ---- */
 
-/* FNV-1a; never 0. */
-static uint64_t
-text_hash(const char *s)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *s != '\0'; s++)
-		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
-	return h == 0 ? 1 : h;
-}
-
 /*
  * The text is written by whoever finds the entry without one: so it is there
  * even if who took the entry died in between.
@@ -214,7 +204,7 @@ static int
 learn(enum metric_label label, const char *text)
 {
 	struct metric_name *all = seg.head->names[label];
-	uint64_t hash = text_hash(text), found;
+	uint64_t hash = hash_text(text), found;
 
 	for (int i = 1; i < METRIC_NAMES; i++) {
 		found = load_relaxed(&all[i].hash);

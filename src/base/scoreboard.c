@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/lck.h"
 #include "base/scoreboard.h"
 
@@ -109,22 +110,11 @@ scoreboard_free(struct scoreboard **sb_p)
 	free(sb);
 }
 
-/* FNV-1a; never 0. */
-static uint64_t
-name_hash(const char *name)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *name != '\0'; name++)
-		h = (h ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-	return h == 0 ? 1 : h;
-}
-
 struct board_endpoint *
 scoreboard_endpoint(struct scoreboard *sb, const char *name)
 {
 	struct board_endpoint *all = sb->tail->endpoints;
-	uint64_t hash = name_hash(name), found;
+	uint64_t hash = hash_text(name), found;
 	size_t at;
 
 	for (size_t i = 0; i < BOARD_ENDPOINTS; i++) {
@@ -235,7 +225,7 @@ pool_count(struct scoreboard *sb, enum board_count kind, uint64_t hash)
 int64_t
 scoreboard_count(struct scoreboard *sb, enum board_count kind, const char *user)
 {
-	return pool_count(sb, kind, name_hash(user));
+	return pool_count(sb, kind, hash_text(user));
 }
 
 int
@@ -243,7 +233,7 @@ scoreboard_count_take(struct scoreboard *sb, int slot, enum board_count kind,
     const char *user, int64_t max, int64_t worker_max)
 {
 	struct board_worker *row = &sb->rows[slot];
-	uint64_t hash = name_hash(user);
+	uint64_t hash = hash_text(user);
 	int rc = 1;
 
 	lck_take(&sb->lck);
@@ -267,7 +257,7 @@ scoreboard_count_drop(
 	struct board_user *u;
 
 	lck_take(&sb->lck);
-	u = row_user(row, name_hash(user), 0);
+	u = row_user(row, hash_text(user), 0);
 	if (atomic_load(&u->count[kind]) == 0)
 		u = &row->rest; /* it was counted there when all was full */
 	atomic_fetch_sub(&row->count[kind], 1);

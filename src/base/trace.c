@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/id.h"
 #include "base/trace.h"
 
@@ -79,11 +80,7 @@ trace_span_make(char out[TRACE_SPAN])
 void
 trace_span_of(const char *id, char out[TRACE_SPAN])
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-	for (; *id != '\0'; id++)
-		h = (h ^ (unsigned char)*id) * UINT64_C(0x100000001b3);
-	snprintf(out, TRACE_SPAN, "%016" PRIx64, h == 0 ? 1 : h);
+	snprintf(out, TRACE_SPAN, "%016" PRIx64, hash_text(id));
 }
 
 void

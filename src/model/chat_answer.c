@@ -15,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "model/chat_wire.h"
 
@@ -39,10 +40,8 @@ static void
 id_shorten(char out[CHAT_ID_SIZE], const char *id)
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-	uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+	uint64_t h = hash_text(id);
 
-	for (; *id != '\0'; id++)
-		h = (h ^ (unsigned char)*id) * UINT64_C(1099511628211);
 	for (int i = 0; i < SHORT_ID; i++, h /= 36)
 		out[i] = digits[h % 36];
 	out[SHORT_ID] = '\0';

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "model/gemini_wire_priv.h"
 
@@ -101,17 +102,6 @@ gemini_user_text(struct wire_text *t, const char *text)
 
 /* ---- Gemini's ids of calls ---- */
 
-/* FNV-1a. */
-static uint64_t
-hash(const char *s)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (; *s != '\0'; s++)
-		h = (h ^ (unsigned char)*s) * UINT64_C(0x100000001b3);
-	return h;
-}
-
 /* The first member of a call. One whose id finds no place has none, and
  * neither has its result. */
 static void
@@ -121,7 +111,7 @@ id_add(struct wire_text *t, const char *ours, const char *theirs)
 	    t->cut_count == WIRE_CUTS_MAX)
 		return;
 	t->calls[t->cut_count++] = (struct wire_call){
-		.id = hash(ours),
+		.id = hash_text(ours),
 		.at = t->out->len + sizeof("\"id\":") - 1,
 	};
 	json_add_str(t->out, "id", theirs);
@@ -130,7 +120,7 @@ id_add(struct wire_text *t, const char *ours, const char *theirs)
 void
 gemini_id_again(struct wire_text *t, const char *ours)
 {
-	uint64_t h = hash(ours);
+	uint64_t h = hash_text(ours);
 	const char *from, *p;
 
 	for (int i = 0; i < t->cut_count; i++) {
