@@ -105,7 +105,7 @@ def test_counters_outlive_workers(stack_factory):
     wait_for(lambda: metrics(stack)["agent_fpm_turns_total"].value() == 1)
     last = metrics(stack)
     for round in range(4):
-        for pid in stack.workers():
+        for pid in wait_for(lambda: len(pids := stack.workers()) == 2 and pids):
             os.kill(pid, signal.SIGKILL)
             now = wait_for(lambda: stack.http("GET", "/metrics").status == 200 and metrics(stack))
             for name, family in now.items():
