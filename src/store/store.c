@@ -97,14 +97,17 @@ store_use_budgets(struct store *st)
 void
 store_arg_budgets(const struct store *st, struct arena *a, struct redis_pipe *p)
 {
-	int64_t now = clk_wall_ms();
 	char day[STORE_PERIOD_SIZE], month[STORE_PERIOD_SIZE];
+	int64_t now = clk_wall_ms();
 
+	if (!st->budgets) {
+		redis_arg(p, "");
+		return;
+	}
 	store_day(now, 0, day);
 	store_month(now, 0, month);
-	redis_arg(p, st->budgets ? arena_printf(a, "%s %s %s",
-				       st->conf->store_prefix, day, month)
-				 : "");
+	redis_arg(
+	    p, arena_printf(a, "%s %s %s", st->conf->store_prefix, day, month));
 }
 
 int
