@@ -31,6 +31,7 @@
 #define IDLE_HANDLES_MAX 64
 #define KEPT_CONNECTIONS 512
 #define WATCH_EVERY_MS 100
+#define STOOD_STILL_MS 300 /* what the watch may be late */
 #define RECEIVE_BUFFER 16384
 
 struct fetcher {
@@ -39,6 +40,7 @@ struct fetcher {
 	struct loop_timer *timer; /* curl's */
 	struct loop_timer *watch; /* ours: first byte, silence */
 	int watching;
+	int64_t watched_ms; /* when it looked last */
 	CURL *idle[IDLE_HANDLES_MAX];
 	int idle_count;
 	struct fetch *running;
@@ -483,6 +485,25 @@ fetcher_overdue(struct fetcher *f, int64_t now)
 }
 
 /*
+ * While this process stood still (SIGSTOP, a host that was suspended) it has
+ * heard nobody. That is not their silence: what they said waits in sockets,
+ * which are read after the timers.
+ */
+static void
+fetcher_stood_still(struct fetcher *f, int64_t now)
+{
+	int64_t late_ms = now - f->watched_ms - WATCH_EVERY_MS;
+	struct fetch *r;
+
+	f->watched_ms = now;
+	if (late_ms < STOOD_STILL_MS)
+		return;
+	for (r = f->running; r != NULL; r = r->next)
+		r->last_ms =
+		    r->last_ms + late_ms < now ? r->last_ms + late_ms : now;
+}
+
+/*
  * First byte and silence: curl has no such timeouts. Looks from the start
  * again after each: its owner may have ended others.
  */
@@ -493,6 +514,7 @@ on_watch(void *arg)
 	int64_t now = loop_now_ms(f->loop);
 	struct fetch *r;
 
+	fetcher_stood_still(f, now);
 	while ((r = fetcher_overdue(f, now)) != NULL) {
 		struct fetch_end end = { .code = ERR_TIMEOUT };
 
@@ -665,6 +687,7 @@ fetch_link(struct fetcher *f, struct fetch *r)
 	if (!f->watching) {
 		loop_timer_start(f->watch, WATCH_EVERY_MS, WATCH_EVERY_MS);
 		f->watching = 1;
+		f->watched_ms = loop_now_ms(f->loop);
 	}
 }
 

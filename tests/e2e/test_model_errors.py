@@ -270,3 +270,23 @@ def test_a_system_prompt_of_blanks(stack_factory, prompt):
     user = stack.user()
     if user.post("/api/agents", {"name": "blank", "systemPrompt": prompt}).status != 422:
         assert user.agent(systemPrompt=prompt).answer("hello") == "echo: hello"
+
+
+def test_a_worker_that_stood_still(stack_factory):
+    """SIGSTOP for longer than model.idle_timeout, while its loop is busy: models were not silent, what they said waits in the sockets."""
+    stack = stack_factory(workers=1, scenarios=[{"match": "", "steps": [{"text": "${words:400}", "pace_ms": 6, "by": "word"}]}],
+                          conf={"model.idle_timeout": "700ms", "model.retries": 0, "events.coalesce": 0, "limits.turns_per_user": 0})
+    user = stack.user()
+    agents = [user.agent() for _ in range(25)]
+    turns = [a.say("busy")["turn"] for a in agents]
+    pid = agents[0].holder()
+    for _ in range(2):
+        stack.stop(pid)
+        time.sleep(1)  # so long
+        stack.cont(pid)
+        with agents[0].follow() as view:
+            view.has("w10 ")
+    for agent, turn in zip(agents, turns):
+        with agent.follow() as view:
+            view.wait(turn, seconds=30)
+            assert view.dones == {turn: "completed"} and view.text() == words(400)
