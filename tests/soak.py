@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""A soak: load for a long time, a fault at random every few seconds, and the invariants all along.
+
+    tests/soak.py --minutes 30 --rate 60 --seed 1
+
+Agents live for so many turns; then all that must hold of each is checked (tests/lib/invariants.py), and it is
+deleted, with its files, so that what stays behind is seen as growth. What is measured every second: memory,
+descriptors and threads of the worker that no fault kills (the others' lives are too short to tell a slope), of
+the master, Redis and the sandbox, Redis's data and its keys. Memory is flat if what a straight line through it
+gains is less than twice what it scatters around that line; the first third is the time to warm up.
+
+Exit status: 0 all holds, 1 something does not.
+"""
+
+import argparse
+import os
+import random
+import signal
+import statistics
+import sys
+import threading
+import time
+from collections import Counter
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "lib"))
+
+from fault_load import BAD, BROKEN, ERROR, FILES, MESSAGES, NOTICE, SCENARIOS, TOOLS, FaultLoad, Witness  # noqa: E402
+from invariants import Invariants  # noqa: E402
+from scripted_model import load_scenarios  # noqa: E402
+from stack import Stack, children, kill, wait_for  # noqa: E402
+
+TELLING_MINUTES = 10  # what a line through less says is the weather
+
+
+class SoakLoad(FaultLoad):
+    """Agents that are replaced when they have had their turns."""
+
+    def __init__(self, stack, lifetime, watchers, **options):
+        super().__init__(stack, **options)
+        self.lifetime, self.watchers = lifetime, watchers
+        self.age, self.over_with, self.count = Counter(), 0, 0
+
+    def turn(self, agent):
+        message = super().turn(agent)
+        if message is not None:
+            self.age[agent.id] += 1
+        return message
+
+    def retire(self, invariants):
+        """Checks and deletes the agents that have had their turns; others have taken their places before."""
+        for seat, agent in enumerate(list(self.agents)):
+            if self.age[agent.id] >= self.lifetime:
+                self.agents[seat] = new = agent.user.agent(**self.made_of)
+                self._loop.call_soon_threadsafe(self._attend, new)
+                self._retire(agent, invariants)
+
+    def _attend(self, agent):
+        for _ in range(self.watchers):
+            viewer = Witness(self, agent)
+            self.viewers.append(viewer)
+            self._watch(viewer)
+
+    def _retire(self, agent, invariants):
+        messages = [m for m in self.turns if m.agent is agent]
+        viewers = [v for v in self.viewers if v.agent is agent]
+        self.have_ended(messages)
+        agent.wait_idle()
+        wait_for(lambda: all(self._has_all(v) for v in viewers), 10, f"viewers of {agent.id} miss events")
+        invariants.agent(agent, messages, viewers)
+        for v in viewers:
+            v.over = True
+        assert agent.user.http("DELETE", agent.path).status == 204
+        later = [*self.stack.redis().scan_iter(f"*{agent.id}:idem:*", 1000)]
+        if later:
+            self.stack.redis().delete(*later)  # as a day does
+        left = list(self.stack.redis().scan_iter(f"*{agent.id}:*", 1000))
+        assert not left, f"left of a deleted agent: {left}"
+        self.count += len(messages)
+        self.over_with += 1
+        self.turns = [m for m in self.turns if m.agent is not agent]
+        self.viewers = [v for v in self.viewers if v.agent is not agent]
+        del self.age[agent.id]
+
+
+# ---------------------------------------------------------------------------
+# Faults: (name, what is right meanwhile, what is done)
+
+def pause(dice, low, high):
+    """The fault lasts so long."""
+    time.sleep(dice.uniform(low, high))
+
+
+def kill_worker(stack, _dice):
+    stack.kill_worker(0)
+
+
+def worker_sleeps(stack, dice):
+    pid = stack.workers()[0]
+    stack.stop(pid)
+    pause(dice, 1, 2.8)  # longer than its leases and store.timeout, but not than a model may be silent
+    stack.cont(pid)
+
+
+def redis_stalls(stack, dice):
+    stack.stop(stack._redis.pid)
+    pause(dice, 0.2, 4)
+    stack.cont(stack._redis.pid)
+
+
+def redis_is_killed(stack, dice):
+    stack.kill_redis()
+    pause(dice, 0, 2)
+    stack.start_redis()
+
+
+def setting(name, value, back):
+    def fault(stack, dice):
+        stack.redis().config_set(name, value)
+        pause(dice, 0.2, 2)
+        stack.redis().config_set(name, back)
+    return fault
+
+
+def redis_cuts(stack, _dice):
+    for kind in ("normal", "pubsub"):
+        stack.redis().execute_command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+
+
+def scripts_are_flushed(stack, _dice):
+    stack.redis().script_flush()
+
+
+def nginx_worker_is_killed(stack, dice):
+    kill(dice.choice(children(stack.nginx_pid)), signal.SIGKILL)
+
+
+def model_is_away(stack, dice):
+    port = stack.model.port
+    stack.model.stop()
+    pause(dice, 0.2, 2)
+    stack.model.port = port
+    stack.model.start()
+
+
+def model_is_bad(how):
+    def fault(stack, dice):
+        good = stack.model.scenarios
+        stack.model.scenarios = load_scenarios(BAD[how])
+        pause(dice, 0.2, 2)
+        stack.model.scenarios = good
+    return fault
+
+
+def sandbox_is_killed(stack, _dice):
+    stack.sandbox.stop(signal.SIGKILL)
+    stack.sandbox.start()
+
+
+AWAY = (503, NOTICE)
+FAULTS = [
+    ("worker killed", (503,), kill_worker),
+    ("worker asleep", AWAY, worker_sleeps),
+    ("Redis stalls", AWAY, redis_stalls),
+    ("Redis killed", AWAY, redis_is_killed),
+    ("Redis full", AWAY, setting("maxmemory", 1, 0)),
+    ("Redis read-only", AWAY, setting("min-replicas-to-write", 1, 0)),
+    ("Redis cuts", AWAY, redis_cuts),
+    ("scripts flushed", (), scripts_are_flushed),
+    ("nginx worker killed", (BROKEN,), nginx_worker_is_killed),
+    ("model away", (ERROR,), model_is_away),
+    *((f"model {how}", (ERROR,), model_is_bad(how)) for how in BAD),
+    ("sandbox killed", (), sandbox_is_killed),
+]
+
+
+# ---------------------------------------------------------------------------
+# Measuring
+
+class Series:
+    """A straight line by least squares through the later two thirds of what was measured."""
+
+    def __init__(self, points):
+        self.points = points[len(points) // 3:]
+        times, values = zip(*self.points)
+        mean_t, self.mean = statistics.fmean(times), statistics.fmean(values)
+        spread = sum((t - mean_t) ** 2 for t in times) or 1
+        self.slope = sum((t - mean_t) * (v - self.mean) for t, v in self.points) / spread
+        self.noise = statistics.pstdev(v - self.mean - self.slope * (t - mean_t) for t, v in self.points)
+        self.gain = self.slope * (times[-1] - times[0])
+        self.low, self.high = min(values), max(values)
+
+    @property
+    def flat(self):
+        return self.gain <= max(2 * self.noise, 0.02 * self.mean)
+
+
+class Meter(threading.Thread):
+    """Measures once a second."""
+
+    def __init__(self, stack):
+        super().__init__(daemon=True)
+        self.stack, self.series, self.ending = stack, {}, threading.Event()
+        self.begin = time.monotonic()
+
+    def run(self):
+        while not self.ending.wait(1):
+            try:
+                self._measure()
+            except Exception:  # Redis is away, or who is measured has just gone
+                continue
+
+    def _measure(self):
+        stack, now = self.stack, time.monotonic() - self.begin
+        pids = {"worker": stack.workers()[-1], "master": stack.master, "nginx": stack.nginx_pid}
+        if stack.sandbox is not None and stack.sandbox.process is not None:
+            pids["sandbox"] = stack.sandbox.process.pid
+        for name, pid in pids.items():
+            with open(f"/proc/{pid}/statm", encoding="ascii") as f:
+                self._add(f"{name} memory KiB", now, int(f.read().split()[1]) * 4)
+            self._add(f"{name} descriptors", now, len(os.listdir(f"/proc/{pid}/fd")))
+            self._add(f"{name} threads", now, len(os.listdir(f"/proc/{pid}/task")))
+        info = stack.redis().info("memory")
+        self._add("Redis data KiB", now, info["used_memory_dataset"] / 1024)
+        self._add("Redis keys", now, stack.redis().dbsize())
+        self._add("Redis clients", now, len(stack.redis().client_list()))
+
+    def _add(self, name, now, value):
+        self.series.setdefault(name, []).append((now, value))
+
+    def close(self):
+        self.ending.set()
+        self.join()
+
+    def report(self):
+        """Ends it. Prints all; names of what is not flat."""
+        self.close()
+        bad = []
+        print(f"{'':24} {'mean':>10} {'lowest':>10} {'highest':>10} {'per hour':>10} {'gain':>10} {'noise':>10}")
+        for name in sorted(self.series):
+            s = Series(self.series[name])
+            print(f"{name:24} {s.mean:10.1f} {s.low:10.1f} {s.high:10.1f} {s.slope * 3600:+10.1f} {s.gain:+10.1f} {s.noise:10.1f}"
+                  f"{'' if s.flat else '  grows'}")
+            bad += [] if s.flat else [name]
+        return bad
+
+
+# ---------------------------------------------------------------------------
+
+def bounds(options):
+    """Settings: caches so small that they are full when the warming up is over, and short times."""
+    return {"store.cache": "4m", "store.lease": "2s", "store.sweep": "500ms", "store.timeout": "2s", "store.command_timeout": "500ms",
+            "model.idle_timeout": "10s", "model.first_byte_timeout": "10s", "model.connect_timeout": "1s", "model.breaker_time": "500ms",
+            "limits.turns_per_user": 0, "limits.agents_per_user": 0, "limits.viewers_per_user": 0, "workers": options.workers}
+
+
+def fault(stack, load, dice, seen):
+    name, right, do = dice.choice([f for f in FAULTS if stack.sandbox or "sandbox" not in f[0]])
+    seen[name] += 1
+    with load.fault(*right, seconds=60):
+        do(stack, dice)
+
+
+def soak(options, stack):
+    dice, seen, invariants = random.Random(options.seed), Counter(), Invariants(stack)
+    tools, messages = (TOOLS, MESSAGES) if stack.sandbox is None else ([*TOOLS, "fs_write"], (*MESSAGES, "say 5", "files"))
+    load = SoakLoad(stack, options.lifetime, options.watchers, viewers=options.agents * options.watchers, agents=options.agents,
+                    turns_per_second=options.rate, tools=tools, messages=messages, user=lambda: stack.user(exp=int(time.time()) + 86400))
+    meter = Meter(stack)
+    end = time.monotonic() + options.minutes * 60
+    meter.start()
+    try:
+        with load:
+            while time.monotonic() < end:
+                fault(stack, load, dice, seen)
+                load.retire(invariants)
+                stack.model.requests.clear()
+                stack.model.closes.clear()
+                if options.verbose:
+                    print(f"{time.monotonic() - meter.begin:7.1f} {load.over_with} agents, {dict(seen)}", flush=True)
+                pause(dice, 0, options.pause)
+        meter.close()
+        load.check(invariants)
+    except AssertionError:
+        meter.report()
+        raise
+    return load, meter, seen, invariants
+
+
+def run(options):
+    stack = Stack(workers=options.workers, scenarios=[*SCENARIOS, *FILES], conf=bounds(options), sandbox=options.sandbox)
+    with stack:
+        load, meter, seen, invariants = soak(options, stack)
+        for agent in load.agents:
+            assert agent.user.http("DELETE", agent.path).status == 204
+        left = [k for k in stack.redis().scan_iter("*", 1000) if b":agt_" in k and b":idem:" not in k or b":seg:" in k]
+        assert not left, f"left behind: {left[:10]}"
+        bad = meter.report()
+    turns = load.count + len(load.turns)
+    print(f"seed {options.seed}: {options.minutes:g} minutes, {turns} turns ({turns / options.minutes / 60:.0f}/s), "
+          f"{sum(seen.values())} faults: {dict(sorted(seen.items()))}; meanwhile {load.unavailable}; {load.over_with} agents came and went; {invariants}")
+    if bad:
+        print(f"not flat: {', '.join(bad)}{'' if options.minutes >= TELLING_MINUTES else ', but that was too short to tell'}")
+    return 1 if bad and options.minutes >= TELLING_MINUTES else 0
+
+
+def options_of(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rate", type=float, default=60, help="turns a second")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--agents", type=int, default=40)
+    parser.add_argument("--watchers", type=int, default=1, help="viewers of each agent")
+    parser.add_argument("--lifetime", type=int, default=40, help="turns of an agent")
+    parser.add_argument("--pause", type=float, default=6, help="seconds between faults, at most")
+    parser.add_argument("--sandbox", action="store_true", help="agents write files, too")
+    parser.add_argument("--verbose", action="store_true")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(run(options_of(None)))
