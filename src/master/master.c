@@ -22,7 +22,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -32,6 +31,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/process.h"
 #include "conf/conf.h"
 #include "master/listen.h"
 #include "master/master.h"
@@ -313,19 +313,6 @@ signals_open(struct err *err)
 	return fd;
 }
 
-/* Every open stream is a descriptor: take all that the host allows. */
-static void
-raise_fd_limit(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
-		return;
-	rl.rlim_cur = rl.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &rl) < 0)
-		log_warn("descriptor limit: %s", strerror(errno));
-}
-
 static void
 tell_ready(int ready_fd)
 {
@@ -389,7 +376,7 @@ master_init(struct master *m, struct err *err)
 	m->next.fd = m->old.fd = m->listener.fd = m->ctl.fd = -1;
 	log_name_set("master");
 	notify_init();
-	raise_fd_limit();
+	process_raise_descriptors(); /* every open stream is one */
 	m->signal_fd = signals_open(err);
 	return m->signal_fd < 0 ? -1 : 0;
 }
