@@ -15,17 +15,23 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+
+LONG = ("test_crash", "test_tools_crash", "test_sandbox_commands", "test_reload", "test_upgrade", "test_held_socket", "test_recorded_turns")
 
 
 class Tally:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self._lock = Lock()
 
     def add(self, name, passed, failed, skipped, seconds):
-        self.passed += passed
-        self.failed += failed
-        self.skipped += skipped
+        with self._lock:
+            self.passed += passed
+            self.failed += failed
+            self.skipped += skipped
         word = "FAIL" if failed else "ok"
         print(f"{word:4} {name}: {passed} passed, {failed} failed, "
               f"{skipped} skipped ({seconds:.1f} s)", flush=True)
@@ -50,26 +56,46 @@ def run_tap(tally, name, argv, env):
     tally.add(name, passed, failed, len(skips), time.monotonic() - start)
 
 
-def run_pytest(tally, srcdir, env):
+def pytest_counts(report, returncode):
+    """passed, failed, skipped of a junit report."""
+    if not report.exists():
+        return 0, 1, 0
+    suite = ET.parse(report).getroot().find("testsuite")
+    n = {k: int(suite.get(k)) for k in ("tests", "errors", "failures", "skipped")}
+    failed = n["errors"] + n["failures"]
+    if returncode not in (0, 1) and failed == 0:
+        failed = 1
+    return n["tests"] - n["errors"] - n["failures"] - n["skipped"], failed, n["skipped"]
+
+
+def run_pytest(tally, path, env):
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as tmp:
         report = Path(tmp) / "report.xml"
         p = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-rs",
-             "-p", "no:cacheprovider",
-             f"--junitxml={report}", str(srcdir / "tests" / "e2e")],
-            env=env, stdin=subprocess.DEVNULL)
-        if not report.exists():
-            tally.add("e2e", 0, 1, 0, time.monotonic() - start)
-            return
-        suite = ET.parse(report).getroot().find("testsuite")
-    n = {k: int(suite.get(k)) for k in
-         ("tests", "errors", "failures", "skipped")}
-    failed = n["errors"] + n["failures"]
-    if p.returncode not in (0, 1) and failed == 0:
-        failed = 1
-    tally.add("e2e", n["tests"] - n["errors"] - n["failures"] - n["skipped"],
-              failed, n["skipped"], time.monotonic() - start)
+            [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", f"--junitxml={report}", str(path)],
+            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        passed, failed, skipped = pytest_counts(report, p.returncode)
+    if failed:
+        print(p.stdout)
+    for line in re.findall(r"^SKIPPED .*$", p.stdout, re.M):
+        print(f"skip e2e/{path.stem}: {line}")
+    tally.add(f"e2e/{path.stem}", passed, failed, skipped, time.monotonic() - start)
+
+
+def run_e2e(tally, src, env):
+    """
+    The end-to-end tests, two files at a time: mostly they wait. Each starts
+    what it needs in a folder of its own, on free ports. Those that say "Alone:"
+    measure, and have the machine for themselves; the longest begin first.
+    """
+    files = sorted((src / "tests" / "e2e").glob("test_*.py"), key=lambda f: (f.stem not in LONG, f.stem))
+    alone = [f for f in files if re.search(r"^# Alone: ", f.read_text(encoding="utf-8"), re.M)]
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for done in [pool.submit(run_pytest, tally, f, env) for f in files if f not in alone]:
+            done.result()
+    for f in alone:
+        run_pytest(tally, f, env)
 
 
 def corpus(src, name):
@@ -108,7 +134,7 @@ def main():
         for script in sorted((src / "tests" / "lint").glob("*.sh")):
             run_tap(tally, f"lint/{script.stem}", ["sh", str(script)],
                     dict(env, SRCDIR=str(src)))
-        run_pytest(tally, src, env)
+        run_e2e(tally, src, env)
     print(f"{tally.passed} passed, {tally.failed} failed, "
           f"{tally.skipped} skipped")
     return 1 if tally.failed else 0

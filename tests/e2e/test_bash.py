@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Alone: it has bounds of a fifth of a second and less.
 """bash_run: commands of the model, through nginx, Redis and the pool."""
 
 import os
