@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,6 +295,7 @@ main(int argc, char **argv)
 		return command_check(argc, argv);
 	if (argc == 3 && strcmp(argv[1], "--settings") == 0)
 		return command_settings(argv[2]);
+	signal(SIGPIPE, SIG_IGN); /* who hangs up is told by errno */
 	while ((opt = getopt(argc, argv, "+c:tvFh")) != -1) {
 		switch (opt) {
 		case 'c':

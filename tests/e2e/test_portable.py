@@ -3,7 +3,7 @@
 
 import json
 import os
-import threading
+import subprocess
 
 import pytest
 
@@ -181,19 +181,13 @@ def test_an_agent_that_changes_all_the_time(stacks, tmp_path):
     """What is read in pieces would be of no one moment: it tries again, then says so."""
     here, _ = stacks
     agent = User(here, "ann").agent()
-    over = threading.Event()
-
-    def write():
-        redis = here.redis()
-        while not over.is_set():
-            redis.hincrby(agent.key("info"), "version", 1)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        got = ctl(here, "export", "ann", str(tmp_path / "x"))
-    finally:
-        over.set()
-        writer.join()
+    argv = ["redis-cli", "-s", here.redis_path, "-r", "-1", "HINCRBY", agent.key("info"), "version", "1"]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as writer:  # a process: one that waits for this one would be no hindrance
+        begun = here.redis().hget(agent.key("info"), "version")
+        wait_for(lambda: here.redis().hget(agent.key("info"), "version") != begun)
+        try:
+            got = ctl(here, "export", "ann", str(tmp_path / "x"))
+        finally:
+            writer.kill()
     assert got.returncode == 75 and agent.id in got.stderr and "at work meanwhile" in got.stderr, got
     assert not os.path.exists(tmp_path / "x" / "user.json")
