@@ -249,12 +249,15 @@ redis_error(struct err *err, const char *text)
 
 /* ---- connections ---- */
 
+/*
+ * AUTH goes alone: from a client that it does not know Redis takes no argument
+ * beyond 16 KiB, as a script may be, and closes without a word.
+ */
 static void
-hello_build(struct redis_pipe *p, const struct conf *c)
+auth_build(struct redis_pipe *p, const struct conf *c)
 {
 	struct buf password;
 	struct err err;
-	char db[24];
 
 	redis_pipe_init(p, NULL);
 	if (conf_secret(c, "store.password", &password, &err) > 0) {
@@ -265,6 +268,14 @@ hello_build(struct redis_pipe *p, const struct conf *c)
 			redis_cmd(p, "AUTH", buf_str(&password), NULL);
 	}
 	conf_wipe(&password);
+}
+
+static void
+hello_build(struct redis_pipe *p, const struct conf *c)
+{
+	char db[24];
+
+	redis_pipe_init(p, NULL);
 	snprintf(db, sizeof(db), "%lld", (long long)c->store_database);
 	if (c->store_database != 0)
 		redis_cmd(p, "SELECT", db, NULL);
@@ -289,6 +300,7 @@ redis_target_init(struct redis_target *t, const struct conf *c)
 		t->port = atoi(colon + 1);
 		*colon = '\0';
 	}
+	auth_build(&t->auth, c);
 	hello_build(&t->hello, c);
 }
 
@@ -296,7 +308,8 @@ void
 redis_target_fini(struct redis_target *t)
 {
 	free(t->host);
-	conf_wipe(&t->hello.out);
+	conf_wipe(&t->auth.out);
+	buf_fini(&t->hello.out);
 }
 
 static struct timeval
@@ -347,26 +360,22 @@ context_exchange(redisContext *rc, struct arena *a,
 	return 0;
 }
 
-/*
- * AUTH, SELECT and the scripts. Who is refused is told why, though Redis hangs
- * up on a stranger whose commands are long before all answers are read.
- */
+/* None of the answers may be an error. 0 or -1. */
 static int
-context_greet(redisContext *rc, struct arena *a, const struct redis_pipe *hello,
+context_greet(redisContext *rc, struct arena *a, const struct redis_pipe *pipe,
     struct err *err)
 {
 	struct redis_reply *replies =
-	    arena_alloc(a, (size_t)hello->count * sizeof(*replies));
-	int done;
+	    arena_alloc(a, ((size_t)pipe->count + 1) * sizeof(*replies));
 
-	memset(replies, 0, (size_t)hello->count * sizeof(*replies));
-	done = context_exchange(rc, a, hello, replies, err);
-	if (done < 0)
+	if (context_exchange(rc, a, pipe, replies, err) < 0) {
 		err->code = ERR_STORE;
-	for (int i = 0; i < hello->count; i++)
+		return -1;
+	}
+	for (int i = 0; i < pipe->count; i++)
 		if (replies[i].type == REDIS_ERROR)
 			return redis_error(err, replies[i].text);
-	return done;
+	return 0;
 }
 
 /* A greeted connection, or NULL. */
@@ -382,7 +391,9 @@ redis_connect(const struct redis_pool *p, struct arena *a, struct err *err)
 		return NULL;
 	}
 	redisSetTimeout(rc, timeval_of(p->command_ms));
-	if (context_greet(rc, a, &p->target.hello, err) < 0) {
+	if ((p->target.auth.count > 0 &&
+		context_greet(rc, a, &p->target.auth, err) < 0) ||
+	    context_greet(rc, a, &p->target.hello, err) < 0) {
 		redisFree(rc);
 		return NULL;
 	}

@@ -38,8 +38,9 @@ struct redis_link {
 	int64_t connect_ms;
 	int64_t backoff_ms;
 	int64_t oldest_ms;
-	int open; /* commands without answer */
-	int greetings;
+	int open;      /* commands without answer */
+	int greetings; /* that are not answered */
+	int known;     /* AUTH was, or is not needed */
 	int up;
 	int want_write;
 	int polling_write;
@@ -160,6 +161,8 @@ on_disconnect(const redisAsyncContext *ac, int status)
 	link_down(ac->data, status == REDIS_OK ? "closed" : ac->errstr);
 }
 
+static void link_greet(struct redis_link *k, const struct redis_pipe *pipe);
+
 /* An answer to AUTH, SELECT or SCRIPT LOAD; the last one makes it up. */
 static void
 on_greeting(redisAsyncContext *ac, void *reply, void *arg)
@@ -179,6 +182,11 @@ on_greeting(redisAsyncContext *ac, void *reply, void *arg)
 	}
 	if (--k->greetings > 0)
 		return;
+	if (!k->known) {
+		k->known = 1;
+		link_greet(k, &k->target.hello);
+		return;
+	}
 	loop_timer_stop(k->greet);
 	if (k->quiet)
 		log_info("Redis is reached again");
@@ -197,14 +205,14 @@ on_connect(const redisAsyncContext *ac, int status)
 
 /* hiredis wants one call a command, so the greeting is cut at each '*'. */
 static void
-link_greet(struct redis_link *k)
+link_greet(struct redis_link *k, const struct redis_pipe *pipe)
 {
-	const char *p = k->target.hello.out.data;
-	const char *end = p + k->target.hello.out.len, *next;
+	const char *p = pipe->out.data;
+	const char *end = p + pipe->out.len, *next;
 	int argc;
 	long len;
 
-	k->greetings = k->target.hello.count;
+	k->greetings = pipe->count;
 	while (p < end) {
 		argc = atoi(p + 1);
 		next = strchr(p, '\n') + 1;
@@ -250,7 +258,8 @@ link_connect(void *arg)
 	redisAsyncSetConnectCallback(ac, on_connect);
 	redisAsyncSetDisconnectCallback(ac, on_disconnect);
 	loop_timer_start(k->greet, k->connect_ms, 0);
-	link_greet(k);
+	k->known = k->target.auth.count == 0;
+	link_greet(k, k->known ? &k->target.hello : &k->target.auth);
 }
 
 void

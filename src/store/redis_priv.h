@@ -11,7 +11,8 @@ struct redis_target {
 	int is_unix;
 	char *host; /* or the path */
 	int port;
-	struct redis_pipe hello; /* AUTH, SELECT, SCRIPT LOAD of all */
+	struct redis_pipe auth;  /* AUTH, if there is a password */
+	struct redis_pipe hello; /* SELECT, SCRIPT LOAD of all */
 };
 
 void redis_target_init(struct redis_target *t, const struct conf *c);

@@ -4,10 +4,12 @@
 import json
 import os
 import subprocess
+import threading
 
 import pytest
 
-from stack import User, words
+from slow_redis import SlowRedis
+from stack import BINARY, User, scaled, words
 from test_compaction import CONF, LONG, scenarios
 from test_ctl import ctl, told
 from test_tools import LIST, calls
@@ -181,13 +183,24 @@ def test_an_agent_that_changes_all_the_time(stacks, tmp_path):
     """What is read in pieces would be of no one moment: it tries again, then says so."""
     here, _ = stacks
     agent = User(here, "ann").agent()
-    argv = ["redis-cli", "-s", here.redis_path, "-r", "-1", "HINCRBY", agent.key("info"), "version", "1"]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL) as writer:  # a process: one that waits for this one would be no hindrance
-        begun = here.redis().hget(agent.key("info"), "version")
-        wait_for(lambda: here.redis().hget(agent.key("info"), "version") != begun)
-        try:
-            got = ctl(here, "export", "ann", str(tmp_path / "x"))
-        finally:
-            writer.kill()
+    over, between = threading.Event(), SlowRedis(0.02)  # each answer takes longer than a change
+    between.target = here.redis_path
+    with open(here.path("agent-fpm.conf"), encoding="utf-8") as f:
+        conf = here.write("slow.conf", f.read().replace(here.redis_path, between.path))
+
+    def write():
+        redis = here.redis()
+        while not over.is_set():
+            redis.hincrby(agent.key("info"), "version", 1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        got = subprocess.run([BINARY, "-c", conf, "ctl", "export", "ann", str(tmp_path / "x")], env=here.pool_env(),
+                             capture_output=True, text=True, timeout=scaled(60), check=False)
+    finally:
+        over.set()
+        writer.join()
+        between.close()
     assert got.returncode == 75 and agent.id in got.stderr and "at work meanwhile" in got.stderr, got
     assert not os.path.exists(tmp_path / "x" / "user.json")
