@@ -58,6 +58,13 @@ runner_forget(struct runner *r, int64_t idle_ms)
 }
 
 void
+runner_deleted(struct runner *r, const char *agent)
+{
+	runner_interrupt(r, agent, "");
+	history_cache_drop(r->cache, agent);
+}
+
+void
 runner_free(struct runner **r_p)
 {
 	struct runner *r = *r_p;

@@ -89,6 +89,10 @@ int runner_serve_queue(struct runner *r, struct err *err);
 /* Forgets the histories of agents that were idle for so long. Any thread. */
 void runner_forget(struct runner *r, int64_t idle_ms);
 
+/* An agent is no more: stops its turn and frees what is kept of it. The
+ * loop's thread. */
+void runner_deleted(struct runner *r, const char *agent);
+
 /* What this process has of an agent. Any thread. */
 struct store_known runner_known(struct runner *r, const char *agent);
 

@@ -388,17 +388,9 @@ agents_patch(void *call, struct err *err)
 static int
 delete_one(struct api_call *c, const char *id, struct err *err)
 {
-	const char *lease;
-
-	if (api_files_delete(c, id, err) < 0 ||
-	    store_agent_delete(
-		c->app->store, c->arena, c->user, id, &lease, err) < 0)
+	if (api_files_delete(c, id, err) < 0)
 		return -1;
-	/* Whoever runs it is told now; its next write would be refused. */
-	if (*lease != '\0')
-		store_tell(c->app->store, c->arena, lease,
-		    arena_printf(c->arena, "deleted %s", id), err);
-	return 0;
+	return store_agent_delete(c->app->store, c->arena, c->user, id, err);
 }
 
 /* The sub-agents of an agent, and theirs. What is gone already is gone. */

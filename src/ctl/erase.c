@@ -48,16 +48,13 @@ static int
 delete_agent(struct erase *e, struct arena *a, const char *id, struct err *err)
 {
 	struct store *st = means_store(e->means);
-	const char *lease;
 
 	if (delete_files(e, a, id, err) < 0)
 		return err_prefix(err, "files of %s", id);
-	if (store_agent_delete(st, a, e->user, id, &lease, err) < 0)
+	if (store_agent_delete(st, a, e->user, id, err) < 0)
 		return err->code == ERR_FORBIDDEN ? 0 : -1; /* it is gone */
 	e->agents++;
-	if (*lease == '\0')
-		return 0;
-	return store_tell(st, a, lease, arena_printf(a, "deleted %s", id), err);
+	return 0;
 }
 
 /* One walk over all keys. How much it found, or -1. */

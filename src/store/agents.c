@@ -439,8 +439,7 @@ store_agent_workspace(struct store *st, struct arena *a, const char *user,
 /* 1 and the lease; 0 if it is not idle since idle_before ("": any will do). */
 static int
 delete_agent(struct store *st, struct arena *a, const char *user,
-    const char *id, const char *idle_before, const char **lease_r,
-    struct err *err)
+    const char *id, const char *idle_before, struct err *err)
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
@@ -459,27 +458,26 @@ delete_agent(struct store *st, struct arena *a, const char *user,
 		return -1;
 	if (redis_is(&r[0].items[0], "BUSY"))
 		return 0;
-	*lease_r = redis_text(&r[0].items[1]);
 	redis_pipe_clear(&p);
 	redis_cmd(&p, "ZREM", store_user_agents_key(st, a, user), id, NULL);
+	redis_cmd(&p, "PUBLISH", store_key(st, a, "ctl"),
+	    arena_printf(a, "deleted %s", id), NULL);
 	return redis_call(st->pool, a, &p, &r, err) < 0 ? -1 : 1;
 }
 
 int
 store_agent_delete(struct store *st, struct arena *a, const char *user,
-    const char *id, const char **lease_r, struct err *err)
+    const char *id, struct err *err)
 {
-	return delete_agent(st, a, user, id, "", lease_r, err) < 0 ? -1 : 0;
+	return delete_agent(st, a, user, id, "", err) < 0 ? -1 : 0;
 }
 
 int
 store_agent_retire(struct store *st, struct arena *a, const char *user,
     const char *id, int64_t idle_ms, struct err *err)
 {
-	const char *lease;
-
 	return delete_agent(st, a, user, id,
-	    arena_printf(a, "%" PRId64, clk_wall_ms() - idle_ms), &lease, err);
+	    arena_printf(a, "%" PRId64, clk_wall_ms() - idle_ms), err);
 }
 
 /* ---- messages and events ---- */

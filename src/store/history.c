@@ -219,6 +219,20 @@ history_cache_forget(struct history_cache *hc, int64_t idle_ms)
 }
 
 void
+history_cache_drop(struct history_cache *hc, const char *agent)
+{
+	struct entry *e;
+
+	lck_take(&hc->lck);
+	HASH_FIND_STR(hc->by_agent, agent, e);
+	if (e != NULL)
+		entry_unlink(hc, e);
+	lck_drop(&hc->lck);
+	if (e != NULL)
+		entry_free(e);
+}
+
+void
 history_give(struct history_cache *hc, struct history *h, int keep)
 {
 	struct entry *e = (struct entry *)(void *)h, *same;

@@ -79,6 +79,9 @@ void history_cache_free(struct history_cache **hc_p);
 /* Drops what was given back so long ago, and not taken since. Any thread. */
 void history_cache_forget(struct history_cache *hc, int64_t idle_ms);
 
+/* Frees what is kept of an agent that is no more. Any thread. */
+void history_cache_drop(struct history_cache *hc, const char *agent);
+
 /* What is cached of an agent. Any thread. */
 struct store_known history_cache_known(
     struct history_cache *hc, const char *agent);

@@ -110,9 +110,10 @@ int store_agent_update(struct store *st, struct arena *a, const char *user,
 int store_agent_workspace(struct store *st, struct arena *a, const char *user,
     const char *id, const char **workspace_r, struct err *err);
 
-/* Deletes all of it. lease_r: who ran it, or "". */
+/* Deletes all of it, and says so to all workers: who runs it stops, and who
+ * has its history in memory frees it. */
 int store_agent_delete(struct store *st, struct arena *a, const char *user,
-    const char *id, const char **lease_r, struct err *err);
+    const char *id, struct err *err);
 
 /* A page of documents. */
 struct store_page {

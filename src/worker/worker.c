@@ -131,8 +131,8 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 }
 
 /* "interrupt AGENT TURN", "decided AGENT CALL JSON",
- * "withdrawn AGENT TURN", "surface AGENT MEMBERS" or "deleted AGENT"; and to
- * all "waiting", "revoked", "revoked user HASH" or "revoked token HASH". */
+ * "withdrawn AGENT TURN" or "surface AGENT MEMBERS"; and to all "waiting",
+ * "deleted AGENT", "revoked", "revoked user HASH" or "revoked token HASH". */
 static void
 on_order(void *ctx, const char *text)
 {
@@ -158,7 +158,7 @@ on_order(void *ctx, const char *text)
 		else if (sscanf(text, "revoked token %16s", hash) == 1)
 			hub_revoke(w->app.hub, "", hash);
 	} else if (sscanf(text, "deleted %39s", agent) == 1) {
-		runner_interrupt(w->app.runner, agent, "");
+		runner_deleted(w->app.runner, agent);
 		hub_gone(w->app.hub, agent);
 	}
 }

@@ -334,6 +334,22 @@ test_forgets_the_idle(void **state)
 	history_cache_free(&hc);
 }
 
+/* Of an agent that was deleted; one that is not there is fine. */
+static void
+test_drops_one(void **state)
+{
+	struct history_cache *hc = history_cache_new(1 << 20, NULL, NULL);
+
+	(void)state;
+	put(hc, "a", 100);
+	put(hc, "b", 100);
+	history_cache_drop(hc, "a");
+	history_cache_drop(hc, "a");
+	assert_int_equal(cached(hc, "a"), 0);
+	assert_int_equal(cached(hc, "b"), 1);
+	history_cache_free(&hc);
+}
+
 /* More than the whole cache, and a cache of nothing. */
 static void
 test_too_large(void **state)
@@ -423,6 +439,7 @@ main(void)
 		cmocka_unit_test(test_evicts_by_bytes),
 		cmocka_unit_test(test_evicts_the_oldest),
 		cmocka_unit_test(test_forgets_the_idle),
+		cmocka_unit_test(test_drops_one),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_prompt_is_kept),
 		cmocka_unit_test(test_threads),

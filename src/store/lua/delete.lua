@@ -1,9 +1,8 @@
 -- delete: an agent and all that only it refers to. KEYS[3] is the queue of
 -- agents that wait for room, KEYS[4] what counts of turns begin with, if there
 -- are any. ARGV: user, and '' or the time in ms before which it must have been
--- at work last, and be idle. Returns FORBIDDEN | BUSY | OK lease. Whoever holds
--- the lease finds it gone and stops; the viewers are told by a line without
--- events.
+-- at work last, and be idle. Returns FORBIDDEN | BUSY | OK. Whoever holds the
+-- lease finds it gone and stops; the viewers are told by a line without events.
 local owner, turn =
     unpack(redis.call('HMGET', key('info'), 'owner', 'turn'))
 if owner ~= ARGV[1] then
@@ -16,7 +15,6 @@ if ARGV[2] ~= '' then
 		return { 'BUSY' }
 	end
 end
-local lease = redis.call('GET', key('lease')) or ''
 turns = KEYS[4]
 uncount_turn()
 leave_queue(KEYS[3], owner)
@@ -35,4 +33,4 @@ for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
 end
 redis.call('ZREM', KEYS[2], base)
 redis.call('PUBLISH', key('live'), 'gone')
-return { 'OK', lease }
+return { 'OK' }
