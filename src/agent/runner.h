@@ -10,7 +10,6 @@
 
 struct arena;
 struct conf;
-struct history_cache;
 struct journal;
 struct loop;
 struct mcp;
@@ -76,8 +75,7 @@ int runner_has_room(struct runner *r);
 void runner_reserve_for(struct runner *r, const char *user, const char *agent,
     struct store_message *m, struct err *why);
 
-/* Agents may wait for room: it is looked for as soon as there is some. Any
- * thread. */
+/* Agents may wait: room is looked for as soon as there is some. Any thread. */
 void runner_expect(struct runner *r);
 
 /*
@@ -89,8 +87,7 @@ int runner_serve_queue(struct runner *r, struct err *err);
 /* Forgets the histories of agents that were idle for so long. Any thread. */
 void runner_forget(struct runner *r, int64_t idle_ms);
 
-/* An agent is no more: stops its turn and frees what is kept of it. The
- * loop's thread. */
+/* An agent is no more: its turn stops. The loop's thread. */
 void runner_deleted(struct runner *r, const char *agent);
 
 /* What this process has of an agent. Any thread. */
@@ -109,10 +106,8 @@ struct turn *turn_new(
  */
 void turn_open(struct turn *t);
 
-/*
- * On the loop's thread. 1 the turn runs here and is told, 0 not. turn "": the
- * one that runs.
- */
+/* On the loop's thread. 1 the turn ("": the one that runs) is told, 0 it runs
+ * not here. */
 int runner_interrupt(struct runner *r, const char *agent, const char *turn);
 
 /*

@@ -186,18 +186,21 @@ metrics_started_ms(void)
 /* ---- labels ---- */
 
 /*
- * The text is written by whoever finds the entry without one: so it is there
- * even if who took the entry died in between.
+ * The text is written by one thread, which leaves its pid meanwhile: if that is
+ * nobody's any more, who took the entry died in between, and another writes.
  */
 static void
 name_write(struct metric_name *n, const char *text)
 {
-	size_t len = strnlen(text, sizeof(n->text) - 1);
+	int writer = atomic_load_explicit(&n->ready, memory_order_acquire);
 
-	if (atomic_load_explicit(&n->ready, memory_order_acquire))
+	if (writer == METRIC_NAME_READY ||
+	    (writer != 0 && (kill(writer, 0) == 0 || errno != ESRCH)) ||
+	    !atomic_compare_exchange_strong(&n->ready, &writer, getpid()))
 		return;
-	memcpy(n->text, text, len);
-	atomic_store_explicit(&n->ready, 1, memory_order_release);
+	memcpy(n->text, text, strnlen(text, sizeof(n->text) - 1));
+	atomic_store_explicit(
+	    &n->ready, METRIC_NAME_READY, memory_order_release);
 }
 
 static int
@@ -244,8 +247,10 @@ metric_label_text(enum metric_label label, int value)
 	if (value == 0)
 		return "other";
 	n = &seg.head->names[label][value];
-	return atomic_load_explicit(&n->ready, memory_order_acquire) ? n->text
-								     : NULL;
+	return atomic_load_explicit(&n->ready, memory_order_acquire) ==
+		       METRIC_NAME_READY
+		   ? n->text
+		   : NULL;
 }
 
 /* ---- counting ---- */

@@ -41,7 +41,9 @@ extern const struct metric_label_row metric_labels[LABEL_NONE];
 #define METRIC_NAME_SIZE 72
 #define METRIC_WORKERS 1024 /* rows: as the master has slots */
 
-/* A name that was learnt. Written once, with the same bytes by whoever does. */
+#define METRIC_NAME_READY (-1)
+
+/* A name that was learnt. ready: 0, the pid of who writes it, or that. */
 struct metric_name {
 	_Atomic uint64_t hash; /* 0: free */
 	_Atomic int ready;
