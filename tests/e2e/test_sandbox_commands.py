@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# Alone: it looks at what is left on the host, mounts and control groups of others too.
 """agent-fpm-sandbox: commands, by its protocol; and 60 and more attempts to get out."""
 
 import os
@@ -41,13 +42,19 @@ def sandboxed(folder):
     return found
 
 
+def owner_of(entry):
+    try:
+        return entry.stat(follow_symlinks=False).st_uid
+    except FileNotFoundError:
+        return None  # somebody else's, which is gone
+
+
 def host_state():
     """What commands could leave on the host beside processes: mounts, shared memory, queues, files, control groups."""
     uid = pwd.getpwnam(USER).pw_uid if USER else -1
     mounts = {line.split()[4] for line in open("/proc/self/mountinfo", encoding="utf-8")}
     ipc = {kind: open(f"/proc/sysvipc/{kind}", encoding="utf-8").read() for kind in ("shm", "sem", "msg")}
-    files = {os.path.join(d, f) for d in ("/tmp", "/var/tmp", "/dev/shm", "/run") for f in os.listdir(d)
-             if not f.startswith("af-") and os.lstat(os.path.join(d, f)).st_uid == uid}
+    files = {e.path for d in ("/tmp", "/var/tmp", "/dev/shm", "/run") for e in os.scandir(d) if not e.name.startswith("af-") and owner_of(e) == uid}
     groups = {d for d, _, _ in os.walk("/sys/fs/cgroup") if "agent-fpm" in d}
     return {"mounts": mounts, "ipc": ipc, "files": files, "cgroups": groups}
 
