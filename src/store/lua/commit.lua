@@ -57,7 +57,7 @@ local function add_events(count, others)
 			fields[#fields + 1] = ARGV[5 + 2 * i]
 		end
 		local rc = redis.pcall('XADD', KEYS[1] .. ':events', 'MAXLEN',
-		    '~', ARGV[3], last < at and others.id or ARGV[4 + 2 * last],
+		    '~', ARGV[3], last < at and others.ids[#others] or ARGV[4 + 2 * last],
 		    unpack(fields))
 		if type(rc) == 'table' and rc.err then
 			return rc
