@@ -82,6 +82,23 @@ process_detach(void)
 }
 
 int
+process_signals(const int *signals)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE,
+		SIGILL };
+	sigset_t set;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+		sigdelset(&set, faults[i]);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	sigemptyset(&set);
+	while (*signals != 0)
+		sigaddset(&set, *signals++);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int
 process_end_signals(void)
 {
 	sigset_t set;

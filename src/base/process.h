@@ -27,10 +27,15 @@ char *process_path(void);
 int process_detach(void);
 
 /*
- * Blocks SIGTERM, SIGINT and SIGQUIT in the caller's thread and those that it
- * starts. A non-blocking descriptor, the caller's, that is readable when one
- * has come; aborts if there is none to be had.
+ * Blocks all signals but those of its own faults in the caller's thread and
+ * those that it starts. A non-blocking descriptor of signalfd(2), the caller's,
+ * that is readable when one of these, ended by 0, has come. -1 and errno if
+ * there is none to be had.
  */
+int process_signals(const int *signals);
+
+/* The same for SIGTERM, SIGINT and SIGQUIT; others stay as they are, and it
+ * aborts if there is none. */
 int process_end_signals(void);
 
 /* Memory of a process that is resident, in bytes; 0 if nobody says it. */

@@ -42,19 +42,6 @@ on_end(void *ctx, const struct fetch_end *end)
 	loop_stop(k->loop);
 }
 
-/* What is said is of no matter. */
-static int
-ignore_body(void *ctx, const struct fetch_head *head, const char *data,
-    size_t len, struct err *err)
-{
-	(void)ctx;
-	(void)head;
-	(void)data;
-	(void)len;
-	(void)err;
-	return 0;
-}
-
 void
 site_spec(
     struct doctor *d, const struct site_request *q, struct fetch_spec *spec_r)
@@ -77,7 +64,7 @@ site_spec(
 		.first_byte_ms = WAIT_MS,
 		.idle_ms = WAIT_MS,
 		.total_ms = WAIT_MS,
-		.on_body = ignore_body,
+		.on_body = fetch_ignore_body,
 	};
 	if (!q->anonymous)
 		spec_r->headers[n++] = arena_printf(

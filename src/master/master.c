@@ -289,25 +289,10 @@ master_loop(struct master *m)
 static int
 signals_open(struct err *err)
 {
-	sigset_t set;
-	int fd;
+	static const int signals[] = { SIGCHLD, SIGQUIT, SIGTERM, SIGINT,
+		SIGHUP, SIGUSR1, SIGUSR2, 0 };
+	int fd = process_signals(signals);
 
-	sigfillset(&set);
-	sigdelset(&set, SIGSEGV);
-	sigdelset(&set, SIGBUS);
-	sigdelset(&set, SIGABRT);
-	sigdelset(&set, SIGFPE);
-	sigdelset(&set, SIGILL);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		err_set(err, ERR_INTERNAL, "signalfd: %s", strerror(errno));
 	return fd;

@@ -366,18 +366,6 @@ http_listen(struct mcp_link *l)
 
 /* ---- goodbye ---- */
 
-static int
-ignore_body(void *ctx, const struct fetch_head *head, const char *data,
-    size_t len, struct err *err)
-{
-	(void)ctx;
-	(void)head;
-	(void)data;
-	(void)len;
-	(void)err;
-	return 0;
-}
-
 static void
 ignore_end(void *ctx, const struct fetch_end *end)
 {
@@ -398,7 +386,7 @@ say_goodbye(struct http *h)
 		.first_byte_ms = h->link.server->connect_ms,
 		.idle_ms = h->link.server->connect_ms,
 		.total_ms = h->link.server->connect_ms,
-		.on_body = ignore_body,
+		.on_body = fetch_ignore_body,
 		.on_end = ignore_end,
 	};
 

@@ -691,6 +691,18 @@ fetch_link(struct fetcher *f, struct fetch *r)
 	}
 }
 
+int
+fetch_ignore_body(void *ctx, const struct fetch_head *head, const char *data,
+    size_t len, struct err *err)
+{
+	(void)ctx;
+	(void)head;
+	(void)data;
+	(void)len;
+	(void)err;
+	return 0;
+}
+
 struct fetch *
 fetch_start(struct fetcher *f, const struct fetch_spec *spec)
 {

@@ -99,6 +99,10 @@ void fetcher_free(struct fetcher **f_p);
  */
 struct fetch *fetch_start(struct fetcher *f, const struct fetch_spec *spec);
 
+/* on_body of who does not care what is said. Returns 0. */
+int fetch_ignore_body(void *ctx, const struct fetch_head *head,
+    const char *data, size_t len, struct err *err);
+
 /*
  * Closes the connection now and calls on_end with ERR_CANCELLED. Not from
  * within on_body.

@@ -221,18 +221,6 @@ note_failure(struct otlp *o, const struct fetch_end *end)
 		    end->head.status);
 }
 
-static int
-on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
-    struct err *err)
-{
-	(void)ctx;
-	(void)head;
-	(void)data;
-	(void)len;
-	(void)err;
-	return 0; /* that it took some only is its own business */
-}
-
 static void
 on_end(void *ctx, const struct fetch_end *end)
 {
@@ -267,7 +255,8 @@ request_start(struct otlp *o)
 		.first_byte_ms = TOTAL_MS,
 		.idle_ms = TOTAL_MS,
 		.total_ms = TOTAL_MS,
-		.on_body = on_body,
+		.on_body =
+		    fetch_ignore_body, /* how much was taken is its matter */
 		.on_end = on_end,
 		.ctx = o,
 	};

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "base/clk.h"
 #include "base/err.h"
 #include "base/lck.h"
+#include "base/sha256.h"
 #include "conf/conf.h"
 #include "sandboxd/jobs.h"
 #include "sandboxd/path.h"
@@ -54,15 +54,13 @@ int
 workspace_name(const char *user, const char *agent, char *out, struct err *err)
 {
 	static const char set[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-	unsigned char md[EVP_MAX_MD_SIZE];
+	char hash[SHA256_HEX_SIZE];
 	size_t n = agent == NULL ? 0 : strlen(agent);
 
 	if (user == NULL || n == 0 || n > AGENT_MAX || strspn(agent, set) != n)
 		return err_set(err, ERR_INVALID, "no user, or no such agent");
-	if (EVP_Digest(user, strlen(user), md, NULL, EVP_sha256(), NULL) != 1)
-		abort();
-	for (int i = 0; i < HASH_CHARS / 2; i++)
-		snprintf(out + 2 * i, 3, "%02x", md[i]);
+	sha256_hex(user, strlen(user), hash);
+	memcpy(out, hash, HASH_CHARS);
 	out[HASH_CHARS] = '/';
 	memcpy(out + HASH_CHARS + 1, agent, n + 1);
 	return 0;

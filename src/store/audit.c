@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 #include "base/json.h"
 #include "base/lck.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "conf/conf.h"
 #include "store/audit.h"
 #include "store/audit_priv.h"
@@ -39,20 +39,8 @@ struct audit {
 	char chain[ID_SIZE];
 	struct lck lck; /* for what follows */
 	int64_t seq;
-	char prev[AUDIT_HASH_SIZE];
+	char prev[SHA256_HEX_SIZE];
 };
-
-void
-audit_hash(const char *text, size_t len, char out[AUDIT_HASH_SIZE])
-{
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned n;
-
-	if (EVP_Digest(text, len, md, &n, EVP_sha256(), NULL) != 1)
-		abort();
-	for (unsigned i = 0; i < 32; i++)
-		snprintf(out + 2 * i, 3, "%02x", md[i]);
-}
 
 struct audit *
 audit_new(const struct conf *c, struct store *st)
@@ -65,7 +53,7 @@ audit_new(const struct conf *c, struct store *st)
 	au->store = st;
 	id_make(au->chain, "aud_");
 	lck_init(&au->lck, LCK_AUDIT);
-	memset(au->prev, '0', AUDIT_HASH_SIZE - 1);
+	memset(au->prev, '0', SHA256_HEX_SIZE - 1);
 	return au;
 }
 
@@ -113,7 +101,7 @@ record_members(struct buf *b, const struct audit_record *rec)
 static void
 record_chain(struct audit *au, struct buf *line, const struct buf *members)
 {
-	char hash[AUDIT_HASH_SIZE];
+	char hash[SHA256_HEX_SIZE];
 
 	lck_take(&au->lck);
 	json_open(line, NULL, '{');
@@ -122,7 +110,7 @@ record_chain(struct audit *au, struct buf *line, const struct buf *members)
 	json_add_str(line, "prev", au->prev);
 	buf_putc(line, ',');
 	buf_add(line, members->data, members->len);
-	audit_hash(line->data, line->len, hash);
+	sha256_hex(line->data, line->len, hash);
 	memcpy(au->prev, hash, sizeof(hash));
 	lck_drop(&au->lck);
 	buf_printf(line, AUDIT_HASH_MARK "%s\"}", hash);

@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/sha256.h"
 #include "store/audit.h"
 #include "store/audit_priv.h"
 #include "store/store_priv.h"
@@ -28,7 +29,7 @@
 struct link {
 	char chain[40];
 	int64_t seq;
-	char prev[AUDIT_HASH_SIZE], hash[AUDIT_HASH_SIZE];
+	char prev[SHA256_HEX_SIZE], hash[SHA256_HEX_SIZE];
 };
 
 struct audit_check {
@@ -90,7 +91,7 @@ record_read(struct arena *a, const char *text, size_t len, struct link *out,
 {
 	const size_t tail = sizeof(AUDIT_HASH_MARK) - 1 + 64 + 2;
 	const struct json *doc = json_parse(a, text, len, RECORD_DEPTH, err);
-	char hash[AUDIT_HASH_SIZE];
+	char hash[SHA256_HEX_SIZE];
 
 	if (doc == NULL)
 		return -1;
@@ -102,7 +103,7 @@ record_read(struct arena *a, const char *text, size_t len, struct link *out,
 	if (len <= tail || memcmp(text + len - tail, AUDIT_HASH_MARK,
 			       sizeof(AUDIT_HASH_MARK) - 1) != 0)
 		return err_set(err, ERR_INVALID, "hash is not its last member");
-	audit_hash(text, len - tail, hash);
+	sha256_hex(text, len - tail, hash);
 	if (strcmp(hash, out->hash) != 0)
 		return err_set(err, ERR_INVALID,
 		    "%s %" PRId64 " was changed: its hash is another",

@@ -20,16 +20,11 @@
 #include "store/seats.h"
 #include "store/store_priv.h"
 
-struct held {
-	UT_hash_handle hh; /* by id */
-	struct seat seat;
-};
-
 struct seats {
 	struct store *store;
 	struct redis_link *link;
 	struct loop_timer *timer;
-	struct held *held;
+	struct seat *held; /* by id */
 };
 
 static void
@@ -62,10 +57,10 @@ static void
 on_renew(void *arg)
 {
 	struct seats *s = arg;
-	struct held *h, *tmp;
+	struct seat *h, *tmp;
 
 	HASH_ITER(hh, s->held, h, tmp)
-	seat_send(s, &h->seat, s->store->conf->store_lease_ms);
+	seat_send(s, h, s->store->conf->store_lease_ms);
 }
 
 struct seats *
@@ -87,40 +82,27 @@ void
 seats_free(struct seats **s_p)
 {
 	struct seats *s = *s_p;
-	struct held *h, *tmp;
 
 	if (s == NULL)
 		return;
 	*s_p = NULL;
-	HASH_ITER(hh, s->held, h, tmp)
-	{
-		HASH_DEL(s->held, h);
-		free(h);
-	}
+	HASH_CLEAR(hh, s->held);
 	loop_timer_free(&s->timer);
 	free(s);
 }
 
 void
-seats_hold(struct seats *s, const struct seat *seat)
+seats_hold(struct seats *s, struct seat *seat)
 {
-	struct held *h = calloc(1, sizeof(*h));
-
-	if (h == NULL)
-		abort();
-	h->seat = *seat;
-	HASH_ADD_STR(s->held, seat.id, h);
+	seat->held = 1;
+	HASH_ADD_STR(s->held, id, seat);
 }
 
 void
-seats_leave(struct seats *s, const struct seat *seat)
+seats_leave(struct seats *s, struct seat *seat)
 {
-	struct held *h;
-
-	HASH_FIND_STR(s->held, seat->id, h);
-	if (h != NULL) {
-		HASH_DEL(s->held, h);
-		free(h);
-	}
+	if (seat->held)
+		HASH_DEL(s->held, seat);
+	seat->held = 0;
 	seat_send(s, seat, 0);
 }

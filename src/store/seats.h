@@ -2,6 +2,8 @@
 #ifndef STORE_SEATS_H
 #define STORE_SEATS_H
 
+#include <uthash.h>
+
 #include "base/id.h"
 
 struct loop;
@@ -17,6 +19,8 @@ struct seats;
 
 /* One of them. */
 struct seat {
+	UT_hash_handle hh; /* of those that are held */
+	int held;
 	char id[ID_SIZE];
 	char user[256];
 	char tenant[128]; /* "": none */
@@ -26,10 +30,10 @@ struct seat {
 struct seats *seats_new(struct loop *l, struct store *st, struct redis_link *k);
 void seats_free(struct seats **s_p);
 
-/* Copied. */
-void seats_hold(struct seats *s, const struct seat *seat);
+/* It must stay until seats_leave. */
+void seats_hold(struct seats *s, struct seat *seat);
 
 /* It is counted no more; it need not be held. */
-void seats_leave(struct seats *s, const struct seat *seat);
+void seats_leave(struct seats *s, struct seat *seat);
 
 #endif

@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <ctype.h>
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "base/clk.h"
 #include "base/id.h"
 #include "base/process.h"
+#include "base/sha256.h"
 #include "conf/conf.h"
 #include "store/store_priv.h"
 
@@ -229,13 +229,8 @@ store_ping(struct store *st, struct arena *a, int64_t *us_r, struct err *err)
 const char *
 store_hash(struct arena *a, const char *name)
 {
-	unsigned char md[EVP_MAX_MD_SIZE];
-	char *hex = arena_alloc(a, 65);
-	unsigned len;
+	char *hex = arena_alloc(a, SHA256_HEX_SIZE);
 
-	if (EVP_Digest(name, strlen(name), md, &len, EVP_sha256(), NULL) != 1)
-		abort();
-	for (unsigned i = 0; i < 32; i++)
-		snprintf(hex + 2 * i, 3, "%02x", md[i]);
+	sha256_hex(name, strlen(name), hex);
 	return hex;
 }

@@ -290,30 +290,6 @@ loop_thread(void *arg)
 
 /* ---- signals ---- */
 
-static int
-signals_open(void)
-{
-	sigset_t set;
-	int fd;
-
-	sigfillset(&set);
-	sigdelset(&set, SIGSEGV);
-	sigdelset(&set, SIGBUS);
-	sigdelset(&set, SIGABRT);
-	sigdelset(&set, SIGFPE);
-	sigdelset(&set, SIGILL);
-	pthread_sigmask(SIG_SETMASK, &set, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGUSR2);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (fd < 0)
-		abort();
-	return fd;
-}
-
 /*
  * Waits for at most ms (-1: for ever). SIGQUIT, SIGTERM (which the end of the
  * master counts as), or 0 when the time is over.
@@ -474,6 +450,7 @@ worker_stop(struct worker *w, int sig)
 int
 worker_run(const struct conf *c, int slot)
 {
+	static const int signals[] = { SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, 0 };
 	struct worker w;
 	char name[32];
 	struct err err;
@@ -490,7 +467,9 @@ worker_run(const struct conf *c, int slot)
 	    fcntl(WORKER_FD_CTL, F_SETFD, FD_CLOEXEC) < 0 ? -1 : WORKER_FD_CTL;
 	/* libfcgi would wait up to 2 s for nginx to close first. */
 	setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "20", 1);
-	w.signal_fd = signals_open();
+	w.signal_fd = process_signals(signals);
+	if (w.signal_fd < 0)
+		abort();
 	if (log_file_set(c->log_file, &err) < 0)
 		log_error("%s", err.text); /* where the master's go */
 	if (worker_init(&w, c, slot, &err) < 0) {

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_SHA256_H
+#define BASE_SHA256_H
+
+#include <stddef.h>
+
+#define SHA256_HEX_SIZE 65
+
+/* The SHA-256 of len bytes as 64 lower-case hexadecimal digits and a 0. */
+void sha256_hex(const void *p, size_t len, char out[SHA256_HEX_SIZE]);
+
+#endif
