@@ -11,6 +11,7 @@
 #include "agent/template_mcp.h"
 #include "agent/template_members.h"
 #include "agent/template_read.h"
+#include "agent/template_retention.h"
 #include "agent/toolset.h"
 #include "base/arena.h"
 #include "base/buf.h"
@@ -21,9 +22,6 @@
 #include "tool/output.h"
 #include "tool/permit.h"
 #include "tool/schema.h"
-
-#define RETENTION_MAX_S INT64_C(631152000) /* 20 years */
-#define RETENTION_MAX_WINDOWS 1000000
 
 #define TIMEOUT_DEFAULT_S 30
 #define HOOK_TIMEOUT_DEFAULT_S 5
@@ -277,33 +275,6 @@ read_permission(struct arena *a, const struct json *j,
 	return 0;
 }
 
-/* Ages are in seconds. */
-static int
-read_retention(const struct json *j, struct store_rules *out, struct err *err)
-{
-	static const char *const names[] = { "events", "toolOutputs", "windows",
-		"agents", NULL };
-
-	if (j == NULL)
-		return 0;
-	if (!json_is(j, JSON_OBJECT))
-		return err_set(err, ERR_CONFIG, "retention is not an object");
-	if (template_names(j, names, err) < 0 ||
-	    template_int(j, "events", RETENTION_MAX_S, &out->events_ms, err) <
-		0 ||
-	    template_int(
-		j, "toolOutputs", RETENTION_MAX_S, &out->calls_ms, err) < 0 ||
-	    template_int(
-		j, "windows", RETENTION_MAX_WINDOWS, &out->windows, err) < 0 ||
-	    template_int(j, "agents", RETENTION_MAX_S, &out->agents_ms, err) <
-		0)
-		return err_prefix(err, "retention");
-	out->events_ms *= 1000;
-	out->calls_ms *= 1000;
-	out->agents_ms *= 1000;
-	return 0;
-}
-
 static int
 read_network(struct arena *a, const struct json *j, struct agent_template *out,
     struct err *err)
@@ -349,7 +320,8 @@ template_read(struct arena *a, const struct json *j,
 	    read_permission(a, json_get(j, "permission"), out, err) < 0 ||
 	    template_read_budgets(j, &out->budgets, &out->on_budget, err) < 0 ||
 	    read_hooks(json_get(j, "hooks"), out, err) < 0 ||
-	    read_retention(json_get(j, "retention"), &out->retention, err) < 0)
+	    template_read_retention(
+		json_get(j, "retention"), &out->retention, err) < 0)
 		return -1;
 	out->output = j;
 	out->subagents = json_get(j, "subagents");

@@ -203,22 +203,3 @@ template_allows_model(const struct agent_template *t, const struct conf *c,
 	buf_fini(&names);
 	return -1;
 }
-
-static int64_t
-either(int64_t own, int64_t general)
-{
-	return own > 0 ? own : general;
-}
-
-void
-template_retention(const struct agent_template *t, const struct conf *c,
-    struct store_rules *rules_r)
-{
-	static const struct store_rules none;
-	const struct store_rules *own = t == NULL ? &none : &t->retention;
-
-	rules_r->events_ms = either(own->events_ms, c->retention_events_ms);
-	rules_r->calls_ms = either(own->calls_ms, c->retention_tool_outputs_ms);
-	rules_r->windows = either(own->windows, c->retention_windows);
-	rules_r->agents_ms = either(own->agents_ms, c->retention_agents_ms);
-}

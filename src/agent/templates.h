@@ -70,10 +70,6 @@ void templates_free(struct templates **t_p);
 const struct agent_template *templates_find(
     const struct templates *t, const char *name);
 
-/* What is kept of its agents; t NULL: of those without a template. */
-void template_retention(const struct agent_template *t, const struct conf *c,
-    struct store_rules *rules_r);
-
 /* The i-th by name, NULL behind the last. */
 const struct agent_template *templates_at(const struct templates *t, size_t i);
 

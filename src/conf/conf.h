@@ -187,7 +187,9 @@ struct conf {
 	int64_t budget_on_exceed; /* enum budget_end */
 	int64_t retention_events_ms, retention_tool_outputs_ms;
 	int64_t retention_windows, retention_agents_ms, retention_sweep_ms;
-	int64_t retention_cache_ms;
+	int64_t retention_cache_ms, retention_files_ms;
+	int64_t retention_events_bytes, retention_tool_outputs_bytes;
+	int64_t retention_files_bytes;
 	char *admin_role;
 	int64_t approval_timeout_ms;
 

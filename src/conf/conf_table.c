@@ -601,6 +601,23 @@ const struct setting settings[] = {
 	    YEARS_MS,
 	    "How long after its last turn an idle agent is deleted, with its "
 	    "files. 0: never."),
+	NUMBER("retention.files", SETTING_TIME, retention_files_ms, "0", 0,
+	    YEARS_MS,
+	    "Age of files in workspaces, since they were written last, beyond "
+	    "which they are dropped, unless their agent is at work. 0: as "
+	    "long as their agent is there."),
+	NUMBER("retention.events_size", SETTING_BYTES, retention_events_bytes,
+	    "0", 0, INT64_C(1) << 50,
+	    "Bytes of Redis that the log of an agent may take, about; then "
+	    "its oldest events are dropped. 0: any."),
+	NUMBER("retention.tool_outputs_size", SETTING_BYTES,
+	    retention_tool_outputs_bytes, "0", 0, INT64_C(1) << 50,
+	    "The same for the records of its tool calls."),
+	NUMBER("retention.files_size", SETTING_BYTES, retention_files_bytes,
+	    "0", 0, INT64_C(1) << 50,
+	    "Bytes of the disk that the workspace of an idle agent may take; "
+	    "then its oldest files are dropped. sandbox.quota is what one at "
+	    "work may take. 0: that."),
 	NUMBER("retention.cache", SETTING_TIME, retention_cache_ms, "30m", 0,
 	    YEARS_MS,
 	    "How long after its last turn the history of an agent stays in a "

@@ -26,6 +26,8 @@ static const struct need {
 	{ "fs.get", NULL, "size", JSON_NUMBER, 0 },
 	{ "fs.get", NULL, "etag", JSON_STRING, 0 },
 	{ "fs.put", NULL, "etag", JSON_STRING, 0 },
+	{ "ws.trim", NULL, "files", JSON_NUMBER, 0 },
+	{ "ws.trim", NULL, "bytes", JSON_NUMBER, 0 },
 	{ "bash.run", NULL, "code", JSON_NUMBER, 0 },
 	{ "bash.run", NULL, "end", JSON_STRING, 0 },
 	{ "bash.run", NULL, "changes", JSON_ARRAY, 0 },

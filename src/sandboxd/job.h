@@ -96,6 +96,9 @@ op_f fs_glob;
 /* ---- fs_grep.c ---- */
 op_f fs_grep;
 
+/* ---- trim.c ---- */
+op_f ws_trim;
+
 /* ---- ping.c ---- */
 op_f ping;
 
@@ -111,6 +114,8 @@ op_f bash_start;
 op_f bash_logs;
 op_f bash_list;
 op_f bash_kill;
+/* 1 if a background job of the workspace runs. */
+int jobs_any(struct job *j);
 
 /* The command of the request; NULL and err: there is none, or none can be run
  * here. */

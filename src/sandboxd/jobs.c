@@ -130,12 +130,26 @@ count_running(void *ctx, int dir, const char *id)
 }
 
 static int
-room_for_one(struct job *j, struct err *err)
+running(struct job *j)
 {
 	int dir = agent_dir(j, "jobs", 0, NULL), n = 0;
 
 	if (dir >= 0)
 		for_each(dir, count_running, &n);
+	return n;
+}
+
+int
+jobs_any(struct job *j)
+{
+	return running(j) > 0;
+}
+
+static int
+room_for_one(struct job *j, struct err *err)
+{
+	int n = running(j);
+
 	if (n < j->conf->sandbox_jobs)
 		return 0;
 	return err_limit(err, ERR_LIMIT, "sandbox.jobs",

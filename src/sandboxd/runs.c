@@ -156,6 +156,19 @@ runs_take_input(struct runs *r, struct run *run, struct buf *out)
 	return len > 0;
 }
 
+int
+runs_any(struct runs *r, const char *key)
+{
+	struct run *run;
+
+	lck_take(&r->lck);
+	for (run = r->first; run != NULL; run = run->next)
+		if (strcmp(run->key, key) == 0)
+			break;
+	lck_drop(&r->lck);
+	return run != NULL;
+}
+
 static int
 wake_workspace(struct runs *r, const char *key)
 {

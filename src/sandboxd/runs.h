@@ -65,6 +65,9 @@ int runs_write(struct runs *r, const char *key, const char *name, const char *p,
 /* What was written, appended to out; and whether there was anything. */
 int runs_take_input(struct runs *r, struct run *run, struct buf *out);
 
+/* 1 if one runs in the workspace. */
+int runs_any(struct runs *r, const char *key);
+
 /* Ends all in a workspace and waits until they have ended. */
 void runs_end_workspace(struct runs *r, const char *key);
 

@@ -238,7 +238,8 @@ workspace_enter(struct workspaces *w, const char *user, const char *agent,
 	if (ws->root >= 0 && ws->exclusive && ws->entry->seen == NULL)
 		ws->entry->seen = seen_open(w->root, key);
 	if (ws->root >= 0) {
-		utimensat(w->root, key, NULL, 0); /* it is in use */
+		if ((flags & WORKSPACE_LOOK) == 0) /* it is in use */
+			utimensat(w->root, key, NULL, 0);
 		return 0;
 	}
 	if (err != NULL && err->code == ERR_NOT_FOUND)

@@ -40,6 +40,7 @@ struct workspace {
 
 #define WORKSPACE_MAKE 1  /* make it if there is none */
 #define WORKSPACE_ALONE 2 /* nobody else meanwhile */
+#define WORKSPACE_LOOK 4  /* that is no use of it: its jobs may be idle */
 
 /*
  * Waits until it can be had. ERR_NOT_FOUND if there is none; ERR_INVALID if

@@ -25,6 +25,16 @@ arg_before(struct redis_pipe *p, int64_t age_ms)
 		redis_arg(p, "");
 }
 
+/* "" if there is no bound. */
+static void
+arg_number(struct redis_pipe *p, int64_t n)
+{
+	if (n > 0)
+		redis_argi(p, n);
+	else
+		redis_arg(p, "");
+}
+
 int
 store_retain(struct store *st, struct arena *a, const char *agent,
     const struct store_rules *rules, struct store_dropped *out, struct err *err)
@@ -34,15 +44,14 @@ store_retain(struct store *st, struct arena *a, const char *agent,
 
 	memset(out, 0, sizeof(*out));
 	redis_pipe_init(&p, a);
-	redis_script(&p, SCRIPT_RETAIN, 1, 4);
+	redis_script(&p, SCRIPT_RETAIN, 1, 6);
 	redis_arg(&p, store_base(st, a, agent));
 	arg_before(&p, rules->events_ms);
 	arg_before(&p, rules->calls_ms);
-	if (rules->windows > 0)
-		redis_argi(&p, rules->windows);
-	else
-		redis_arg(&p, "");
+	arg_number(&p, rules->windows);
 	arg_before(&p, rules->agents_ms);
+	arg_number(&p, rules->events_bytes);
+	arg_number(&p, rules->calls_bytes);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	f = r[0].items;
@@ -54,6 +63,7 @@ store_retain(struct store *st, struct arena *a, const char *agent,
 	out->windows = f[4].number;
 	out->more = (int)f[5].number;
 	out->idle = (int)f[6].number;
+	out->files = (int)f[7].number;
 	return 0;
 }
 

@@ -11,9 +11,11 @@
 
 /* 0 of each: all of it, for ever. */
 struct store_rules {
-	int64_t events_ms, calls_ms; /* their age */
-	int64_t windows;             /* how many */
-	int64_t agents_ms;           /* of an agent, since its last turn */
+	int64_t events_ms, calls_ms;       /* their age */
+	int64_t events_bytes, calls_bytes; /* of Redis, about */
+	int64_t windows;                   /* how many */
+	int64_t agents_ms;             /* of an agent, since its last turn */
+	int64_t files_ms, files_bytes; /* of its workspace; not the store's */
 };
 
 /* What was dropped of an agent. */
@@ -21,8 +23,9 @@ struct store_dropped {
 	const char *user; /* whose it is; NULL: there is no such agent */
 	int64_t events;   /* entries of the log */
 	int64_t calls, windows;
-	int more; /* there is: ask again */
-	int idle; /* for so long that it is to go */
+	int more;  /* there is: ask again */
+	int idle;  /* for so long that it is to go */
+	int files; /* it has files of its own and is not at work on them */
 };
 
 /* Drops what is too old of an agent, a bounded part of it. */

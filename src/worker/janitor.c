@@ -21,10 +21,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "agent/template_retention.h"
 #include "agent/templates.h"
 #include "api/app.h"
 #include "base/arena.h"
 #include "base/clk.h"
+#include "base/json.h"
 #include "base/lck.h"
 #include "base/log.h"
 #include "conf/conf.h"
@@ -42,7 +44,7 @@ struct janitor {
 	struct lck lck;
 	struct lck_cond wake;
 	int stop;
-	int64_t agents, events, calls, windows, retired; /* of this walk */
+	int64_t agents, events, calls, windows, retired, files; /* a walk's */
 };
 
 /* 1 when the worker stops. */
@@ -61,16 +63,14 @@ pause_ms(struct janitor *j, int64_t ms)
 }
 
 static int
-ask_files(struct janitor *j, struct arena *a, const char *op, const char *user,
+ask_files(struct janitor *j, struct sandbox_call *call, const char *user,
     const char *agent, struct err *err)
 {
-	struct sandbox_call call = {
-		.op = op, .arena = a, .user = user, .agent = agent
-	};
-
+	call->user = user;
+	call->agent = agent;
 	if (j->app->sandbox == NULL)
 		return 0;
-	return sandbox_ask(j->app->sandbox, &call, err);
+	return sandbox_ask(j->app->sandbox, call, err);
 }
 
 /* One that was idle too long goes, unless it is at work by now. */
@@ -78,17 +78,41 @@ static int
 retire(struct janitor *j, struct arena *a, const char *user, const char *agent,
     int64_t idle_ms, struct err *err)
 {
+	struct sandbox_call ping = { .op = "ping", .arena = a };
+	struct sandbox_call delete = { .op = "ws.delete", .arena = a };
 	int rc;
 
-	if (ask_files(j, a, "ping", "", "", err) < 0)
+	if (ask_files(j, &ping, "", "", err) < 0)
 		return -1;
 	rc = store_agent_retire(j->app->store, a, user, agent, idle_ms, err);
 	if (rc <= 0)
 		return rc;
 	j->retired++;
-	if (ask_files(j, a, "ws.delete", user, agent, err) < 0)
+	if (ask_files(j, &delete, user, agent, err) < 0)
 		return err_prefix(
 		    err, "%s is deleted, its files are left", agent);
+	return 0;
+}
+
+/* Files that are too old or too many. A turn that begins meanwhile may see
+ * them go: they are no others than it would have missed a moment later. */
+static int
+trim(struct janitor *j, struct arena *a, const char *user, const char *agent,
+    const struct store_rules *rules, struct err *err)
+{
+	struct sandbox_call call = { .op = "ws.trim", .arena = a };
+	int64_t n = 0;
+
+	if (rules->files_ms + rules->files_bytes == 0 ||
+	    j->app->sandbox == NULL)
+		return 0;
+	call.members =
+	    arena_printf(a, ",\"age_ms\":%" PRId64 ",\"max_bytes\":%" PRId64,
+		rules->files_ms, rules->files_bytes);
+	if (ask_files(j, &call, user, agent, err) < 0)
+		return err->code == ERR_NOT_FOUND ? 0 : -1;
+	json_get_int(call.answer, "files", &n);
+	j->files += n;
 	return 0;
 }
 
@@ -110,7 +134,8 @@ look_at(struct janitor *j, struct arena *a, const char *agent,
 			return retire(
 			    j, a, d.user, agent, rules->agents_ms, err);
 	} while (d.more && ++times < TIMES_MAX && !pause_ms(j, PAUSE_MS));
-	return 0;
+	return d.user != NULL && d.files ? trim(j, a, d.user, agent, rules, err)
+					 : 0;
 }
 
 static int
@@ -147,20 +172,21 @@ walk(struct janitor *j)
 	struct err err;
 	int rc;
 
-	j->agents = j->events = j->calls = j->windows = j->retired = 0;
+	j->agents = j->events = j->calls = j->windows = j->retired = j->files =
+	    0;
 	do {
 		rc = step(j, a, cursor, &err);
 		arena_reset(a);
 	} while (rc == 0 && strcmp(cursor, "0") != 0 && !pause_ms(j, PAUSE_MS));
 	if (rc < 0)
 		log_warn("retention: %s; the next walk goes on", err.text);
-	if (j->events + j->calls + j->windows + j->retired > 0)
+	if (j->events + j->calls + j->windows + j->retired + j->files > 0)
 		log_info("retention: of %" PRId64 " agents dropped %" PRId64
 			 " entries of events, %" PRId64
-			 " records of tool calls, %" PRId64
-			 " windows; deleted %" PRId64 "; in %" PRId64 " ms",
-		    j->agents, j->events, j->calls, j->windows, j->retired,
-		    clk_mono_ms() - began);
+			 " records of tool calls, %" PRId64 " windows, %" PRId64
+			 " files; deleted %" PRId64 "; in %" PRId64 " ms",
+		    j->agents, j->events, j->calls, j->windows, j->files,
+		    j->retired, clk_mono_ms() - began);
 	arena_close(&a);
 }
 
@@ -173,9 +199,7 @@ is_wanted(const struct janitor *j)
 
 	template_retention(NULL, j->app->conf, &rules);
 	for (size_t i = 0;; i++) {
-		if (rules.events_ms + rules.calls_ms + rules.windows +
-			rules.agents_ms >
-		    0)
+		if (!retains_all(&rules))
 			return 1;
 		t = templates_at(j->app->templates, i);
 		if (t == NULL)

@@ -112,6 +112,46 @@ def test_idle_agents(stack_factory):
     busy.interrupt()
 
 
+def test_files(stack_factory):
+    """The oldest of too many go, unless the agent is at work; a sub-agent's are its maker's."""
+    stack = stack_factory(workers=1, sandbox=True, conf=SWEEP, templates={"small": {"retention": {"filesBytes": 150_000}}})
+    user = stack.user("ann")
+    idle, busy, other = user.agent(template="small"), user.agent(template="small"), user.agent()
+    busy.say("slow 600")
+    wait_for(busy.lease)
+    for name in ("first", "second"):
+        for a in (idle, busy, other):
+            assert user.http("PUT", f"{a.path}/files/{name}", body=b"x" * 100_000, headers={"Content-Type": "text/plain"}).status == 201
+
+    def files(a):
+        return [f["path"] for f in user.get(f"{a.path}/files").json["files"]]
+    wait_for(lambda: files(idle) == ["second"], 10, lambda: files(idle))
+    assert sorted(files(busy)) == sorted(files(other)) == ["first", "second"]
+    busy.interrupt()
+    wait_for(lambda: files(busy) == ["second"], 10, lambda: files(busy))
+    assert "1 files; deleted 0" in stack.log()
+
+
+def test_sizes_in_redis(stack_factory):
+    """The log and the records keep their newest, about as much as they may take."""
+    stack = stack_factory(workers=1, scenarios=calls("^plan", {"call": "todo_write", "input": {"todos": LIST}}),
+                          templates={"t": {"tools": ["todo_write"], "permission": {"mode": "auto"}}},
+                          conf={**SWEEP, "retention.events_size": "16k", "retention.tool_outputs_size": "8k"})
+    agent = stack.user("ann").agent(template="t")
+    for i in range(30):
+        agent.say_surely(f"plan {i} {'y' * 500}")
+    agent.wait_idle(30)
+    newest = agent.log_ids()[-1]
+
+    def sizes():
+        return [stack.redis().memory_usage(agent.key(part), samples=0) for part in ("events", "tools")]
+    wait_for(lambda: sizes()[0] < 20_000 and sizes()[1] < 12_000, 10, sizes)
+    assert sizes()[0] > 4000 and sizes()[1] > 2000, sizes()
+    assert agent.log_ids()[-1] == newest and 3 <= len(agent.tool_calls()) < 30
+    assert agent.info()["messages"] == 120
+    agent.answer("plan more")
+
+
 def test_storage(stack_factory):
     stack = stack_factory(workers=1, sandbox=True)
     user = stack.user("ann")
@@ -128,7 +168,7 @@ def test_storage(stack_factory):
 
 
 @pytest.mark.parametrize("retention, words", [
-    ({"events": "1h"}, "events is a number"), ({"event": 1}, "event"), (7, "retention is not an object"), ({"windows": 0}, "windows is a number")])
+    ({"events": "1h"}, "events is a number"), ({"event": 1}, "event"), (7, "retention is not an object"), ({"windows": 0}, "windows is a number"), ({"filesBytes": "x"}, "filesBytes is a number")])
 def test_bad_templates(stack_factory, retention, words):
     stack = stack_factory(start=False, templates={"bad": {"retention": retention}})
     got = stack.check_conf()

@@ -333,7 +333,7 @@ def test_get_put_delete(box):
 
 def test_not_made_by_a_look(sandbox):
     box = Box(sandbox)
-    for op, members in (("fs.list", {}), ("fs.get", {"path": "x"}), ("ws.usage", {}), ("fs.delete", {"path": "x"})):
+    for op, members in (("fs.list", {}), ("fs.get", {"path": "x"}), ("ws.usage", {}), ("ws.trim", {"max_bytes": 1}), ("fs.delete", {"path": "x"})):
         box.fails("not_found", op, **members)
     assert box.files is None
 
@@ -356,6 +356,37 @@ def test_copy_and_delete_a_workspace(box):
     box("ws.delete")
     box("ws.copy", to="agt_nothing")
     assert box.sandbox.files("agt_nothing") is None
+
+
+def test_trim_by_size(box):
+    """The oldest go, by when they came: an archive's times of long ago mean nothing. Directories that are empty then go too."""
+    for i, name in enumerate(("old/deep/a", "old/b", "c", "d")):
+        box.write(name, b"x" * 100_000)
+        os.utime(os.path.join(box.files, name), (i, 10_000 - i))
+        wait_for(lambda: time.time_ns() // 1_000_000 > os.stat(os.path.join(box.files, name)).st_ctime_ns // 1_000_000 + 10)
+    os.symlink("/etc/passwd", os.path.join(box.files, "link"))
+    assert box("ws.trim", max_bytes=1 << 20)["files"] == 0
+    got = box("ws.trim", max_bytes=250_000)
+    assert got["files"] == 2 and got["bytes"] >= 200_000
+    assert sorted(os.listdir(box.files)) == ["c", "d", "link"] and box.read("c")
+    assert box("ws.usage")["bytes"] <= 250_000
+    box("ws.trim", max_bytes=1)
+    assert os.listdir(box.files) == ["link"] and os.path.exists("/etc/passwd")
+    box.write("old/b", "again")
+
+
+def test_trim_by_age(box):
+    box.write("old", "x")
+    os.utime(os.path.join(box.files, "old"))
+    assert box("ws.trim", age_ms=3_600_000)["files"] == 0
+
+    def gone():
+        box.write("young", "x")
+        return box("ws.trim", age_ms=500)["files"] == 1
+    wait_for(gone, 10, "it stays")
+    assert os.listdir(box.files) == ["young"]
+    for members in ({"age_ms": -1}, {"max_bytes": "x"}):
+        box.fails("invalid", "ws.trim", **members)
 
 
 def test_what_is_hard_to_delete(box):

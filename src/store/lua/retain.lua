@@ -3,14 +3,16 @@
 -- nobody waits for it. It may be asked again at once.
 --
 -- ARGV: times in ms before which events and records of tool calls are too old,
--- how many windows to keep, and a time before which the agent was last at work
--- if it is idle; each '' for ever or all.
+-- how many windows to keep, a time before which the agent was last at work if
+-- it is idle, and how many bytes of Redis the log and the records may take;
+-- each '' for ever or all.
 --
 -- The newest event stays, as ids and cursors go on from it; so do records of
 -- the step that runs, and what a checkpoint refers to. A window that is
 -- dropped leaves its number empty, so others keep theirs.
 --
--- Returns NONE (no agent) | OK owner events calls windows more idle.
+-- Returns NONE (no agent) | OK owner events calls windows more idle files:
+-- files, the agent has a workspace of its own and is not at work in it.
 local ENTRIES, ROUNDS, CALLS, WINDOWS = 20, 20, 50, 20
 local f = agent_read()
 if not f.owner then
@@ -45,7 +47,27 @@ local function drop_events(before)
 	return dropped
 end
 
-local function drop_calls(before)
+-- How many of n parts of equal size a key has beyond so many bytes.
+local function excess(part, n, max)
+	local bytes = redis.call('MEMORY', 'USAGE', key(part)) or 0
+	if bytes <= max then
+		return 0
+	end
+	return math.ceil(n * (1 - max / bytes))
+end
+
+local function shrink_events(max)
+	local n = redis.call('XLEN', key('events'))
+	local drop = math.min(excess('events', n, max), n - 1, ENTRIES * ROUNDS)
+	if drop <= 0 then
+		return 0
+	end
+	more = 1
+	return redis.call('XTRIM', key('events'), 'MAXLEN', n - drop)
+end
+
+-- The first of them, while they are too old or there are so many too many.
+local function drop_calls(before, drop)
 	for n = 0, CALLS - 1 do
 		local id = redis.call('LINDEX', key('calls'), 0)
 		if not id or string.find(f.calls, id, 1, true) or
@@ -54,7 +76,8 @@ local function drop_calls(before)
 		end
 		local doc = redis.call('HGET', key('tools'), id)
 		local ok, record = pcall(cjson.decode, doc or '{}')
-		if ok and (tonumber(record.createdAt) or 0) >= before then
+		if n >= drop and ok and
+		    (tonumber(record.createdAt) or 0) >= before then
 			return n
 		end
 		redis.call('LPOP', key('calls'))
@@ -117,7 +140,16 @@ local function is_idle(before)
 end
 
 local events = ARGV[1] ~= '' and drop_events(tonumber(ARGV[1])) or 0
-local calls = ARGV[2] ~= '' and drop_calls(tonumber(ARGV[2])) or 0
+if ARGV[5] ~= '' then
+	events = events + shrink_events(tonumber(ARGV[5]))
+end
+local beyond = ARGV[6] == '' and 0 or excess('tools',
+    redis.call('LLEN', key('calls')), tonumber(ARGV[6]))
+local calls = (ARGV[2] ~= '' or beyond > 0) and
+    drop_calls(tonumber(ARGV[2]) or 0, beyond) or 0
 local windows = ARGV[3] ~= '' and drop_windows(tonumber(ARGV[3])) or 0
 local idle = ARGV[4] ~= '' and is_idle(tonumber(ARGV[4]))
-return { 'OK', f.owner, events, calls, windows, more, idle and 1 or 0 }
+local files = f.turn == '' and
+    (redis.call('HGET', key('info'), 'workspace') or '') == ''
+return { 'OK', f.owner, events, calls, windows, more, idle and 1 or 0,
+    files and 1 or 0 }
