@@ -22,6 +22,7 @@ export class ToolCall {
   #input = make("pre", "tool-input");
   #output = make("pre", "tool-output");
   #question = null;
+  #about = "May the agent do this? ";
   #decide;
 
   /** decide(id, decision): answers the question; a promise. */
@@ -42,6 +43,7 @@ export class ToolCall {
   /** call: id, name, state, input or inputPreview, and result when there is one. */
   update(call) {
     if (call.name) this.#title.textContent = call.name;
+    if (call.kind === "budget") this.#about = `${call.reason}. May this turn spend more? `;
     const input = call.input === undefined ? call.inputPreview : JSON.stringify(call.input, null, 2);
     if (input) this.#input.textContent = input;
     if (call.result !== undefined) this.#show(call.result);
@@ -68,7 +70,7 @@ export class ToolCall {
 
   #ask() {
     if (this.#question) return;
-    this.#question = make("p", "tool-question", "May the agent do this? ");
+    this.#question = make("p", "tool-question", this.#about);
     for (const [label, decision] of [["Allow", "allow"], ["Deny", "deny"]]) {
       const button = make("button", "plain", label);
       button.type = "button";
@@ -92,8 +94,9 @@ export class ToolCall {
       await this.#decide(this.id, decision);
       this.#askNoMore();
     } catch (error) {
-      for (const button of buttons) button.disabled = false;
-      this.#question?.append(make("span", "note", ` Not answered. ${explain(error)}`));
+      const forbidden = error.status === 403;
+      for (const button of buttons) forbidden ? button.remove() : (button.disabled = false);
+      this.#question?.append(make("span", "note", forbidden ? "This is for somebody with another role to answer." : ` Not answered. ${explain(error)}`));
     }
   }
 }

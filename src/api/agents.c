@@ -11,6 +11,7 @@
 #include "agent/templates.h"
 #include "agent/toolset.h"
 #include "api/api_priv.h"
+#include "api/budgets.h"
 #include "base/loop.h"
 #include "sandbox/client.h"
 #include "store/records.h"
@@ -314,10 +315,12 @@ agents_get(void *call, struct err *err)
 		&ag, err) < 0)
 		return -1;
 	respond_agent(c, 200, &ag);
-	if (http_query(c->rq, "storage") == NULL)
-		return 0;
 	buf_truncate(&c->rs->body, c->rs->body.len - 1); /* its brace */
-	if (add_storage(c, ag.id, err) < 0)
+	if (http_query(c->rq, "storage") != NULL &&
+	    add_storage(c, ag.id, err) < 0)
+		return -1;
+	if (http_query(c->rq, "budgets") != NULL &&
+	    budgets_of_agent(c, &c->rs->body, &ag, err) < 0)
 		return -1;
 	json_close(&c->rs->body, '}');
 	return 0;

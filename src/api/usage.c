@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "api/api_priv.h"
+#include "api/budgets.h"
 #include "api/limits.h"
 #include "base/clk.h"
-#include "store/budget.h"
 
 #define DAYS 31
 #define DAYS_MAX 366
@@ -103,54 +103,6 @@ account_of(const struct api_call *c, struct store_account *who, struct err *err)
 	return 0;
 }
 
-/* One of them; used: what was spent of it, -1 if that is not one number. */
-static void
-add_budget(struct buf *b, const struct budget_info *info, int kind,
-    int64_t limit, int64_t used)
-{
-	int64_t resets_s = budget_resets_s(info->period, clk_wall_ms());
-
-	json_open(b, strchr(info->setting[kind], '.') + 1, '{');
-	budget_add(b, "limit", kind, limit);
-	if (used >= 0) {
-		budget_add(b, "used", kind, used);
-		budget_add(
-		    b, "remaining", kind, used < limit ? limit - used : 0);
-	}
-	if (resets_s > 0)
-		json_add_int(b, "resets", resets_s);
-	else
-		json_add_null(b, "resets");
-	json_close(b, '}');
-}
-
-/* The budgets that are configured for the account. */
-static void
-add_budgets(const struct api_call *c, struct buf *b,
-    const struct store_account *who, const struct store_used *today,
-    const struct store_used *month)
-{
-	const struct store_used *of[] = {
-		[BUDGET_DAY] = today, [BUDGET_MONTH] = month
-	};
-	struct budget_limits l;
-
-	budget_limits_of(c->app->conf, &l);
-	json_open(b, "budgets", '{');
-	for (int i = 0; i < BUDGET_SCOPES; i++) {
-		const struct budget_info *info = &budget_infos[i];
-
-		for (int k = 0; k < BUDGET_KINDS; k++)
-			if (l.most[i][k] > 0 &&
-			    info->is_tenant == who->is_tenant)
-				add_budget(b, info, k, l.most[i][k],
-				    info->period == BUDGET_EVER
-					? -1
-					: of[info->period]->spent[k]);
-	}
-	json_close(b, '}');
-}
-
 int
 usage_get(void *call, struct err *err)
 {
@@ -177,7 +129,7 @@ usage_get(void *call, struct err *err)
 	add_sum(b, "month", days, 0, days_of_month(days, n));
 	add_periods(b, "days", "day", days, (int)count);
 	add_periods(b, "months", "month", months, (int)month_count);
-	add_budgets(c, b, &who, &days[0], &months[0]);
+	budgets_of_account(c, b, &who, &days[0], &months[0]);
 	if (limits_add(c, b, err) < 0)
 		return -1;
 	buf_putc(b, '}');

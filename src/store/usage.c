@@ -187,3 +187,25 @@ store_bill_address(struct store *st, struct arena *a, const char *user,
 		    bill, i, store_usage_key(st, a, &who, period), wall_ms);
 	}
 }
+
+int
+store_agent_spent(struct store *st, struct arena *a,
+    const struct store_agent *ag, int64_t spent[2][2], struct err *err)
+{
+	const char *base = store_base(st, a, ag->id);
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "HMGET", arena_printf(a, "%s:purse:%s", base, ag->turn),
+	    "tokens", "cost", NULL);
+	redis_cmd(&p, "HMGET", arena_printf(a, "%s:spent", base), "tokens",
+	    "cost", NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++)
+		for (int k = 0; k < 2; k++)
+			spent[i][k] =
+			    strtoll(redis_text(&r[i].items[k]), NULL, 10);
+	return 0;
+}

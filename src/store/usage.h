@@ -46,6 +46,14 @@ struct store_account {
 const char *store_usage_key(struct store *st, struct arena *a,
     const struct store_account *who, const char *period);
 
+/* What an agent, and the turn that it is at, have spent so far: [0] the turn,
+ * which is 0 if none runs, [1] the agent; of tokens and of money. Counted only
+ * while there are budgets; a sub-agent's turn spends from its maker's purse,
+ * and has 0 of its own. 0 or -1. */
+struct store_agent;
+int store_agent_spent(struct store *st, struct arena *a,
+    const struct store_agent *ag, int64_t spent[2][2], struct err *err);
+
 /* Of a model, in a day or month. */
 struct store_usage {
 	const char *model;

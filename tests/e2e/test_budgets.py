@@ -196,6 +196,26 @@ def test_others(stack_factory, scope, kind, limit, each):
     assert [k for k in stack.redis().keys(f"*{agents[0].id}*") if b":idem:" not in k] == []
 
 
+def test_an_agent_says_what_is_left(stack_factory):
+    """Of its own budget and, while one runs, of the turn's; the lower one of server and template."""
+    stack = make(stack_factory, {"budget.agent_tokens": 1000, "budget.turn_tokens": 310, "budget.on_exceed": "ask"},
+                 templates={"low": {"tools": ["todo_read"], "budgets": {"agentTokens": 500}}})
+    agent = stack.user(tenant="acme").agent(template="low")
+    assert "budgets" not in agent.info()
+
+    def said():
+        return agent.user.get(f"{agent.path}?budgets").json["budgets"]
+    assert said() == {"agent_tokens": {"limit": 500, "used": 0, "remaining": 500, "resets": None},
+                      "turn_tokens": {"limit": 310, "used": 0, "remaining": 310, "resets": None}}
+    agent.ask("cost")
+    assert said()["agent_tokens"] == {"limit": 500, "used": CALL_TOKENS, "remaining": 500 - CALL_TOKENS, "resets": None}
+    assert said()["turn_tokens"]["used"] == 0
+    agent.post_message("loop")
+    agent.asked(state="AWAITING_BUDGET")
+    assert said()["turn_tokens"]["used"] == 3 * CALL_TOKENS and said()["turn_tokens"]["remaining"] == 0
+    assert said()["agent_tokens"]["used"] == 4 * CALL_TOKENS
+
+
 def test_an_answer_is_cut(stack_factory):
     """What came stays, marked; it was paid for, and is reckoned where the provider did not come to say it."""
     stack = make(stack_factory, {"budget.user_day_tokens": 100})

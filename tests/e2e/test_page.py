@@ -290,6 +290,29 @@ def test_a_question_survives_a_reload_and_is_denied(asking):
     asking.wait(lambda: ("assistant", "It is made.") in asking.texts())
 
 
+def test_a_budget_is_for_somebody_else_to_answer(driver, stack_factory):
+    """The owner sees what is asked, is told who may answer when trying to, and sees the turn go on when that one has."""
+    stack = stack_factory(scenarios=[{"match": "^plan$", "round": 0, "steps": [{"call": "todo_read"}, {"usage": {"output_tokens": 50}}]},
+                                     {"match": "^plan$", "steps": [{"text": "It is made."}]}],
+                          conf={"budget.on_exceed": "ask", "budget.turn_tokens": 10, "budget.role": "treasurer"})
+    page = Page(driver, stack)
+    agent = stack.user(tenant="acme").agent(tools=["todo_read"])
+    driver.get("about:blank")
+    driver.get(f"{stack.https}/#token={agent.user.token}")
+    page.one("#user")
+    driver.execute_script("location.hash = arguments[0]", f"agent={agent.id}")
+    page.connected()
+    page.say("plan")
+    assert page.one(".tool-question").text.startswith("budget.turn_tokens is used up. May this turn spend more?")
+    page.click(".tool-question [data-decision=allow]")
+    assert "somebody with another role" in page.one(".tool-question .note").text
+    assert not page.all(".tool-question button")
+    call, = agent.asked(state="AWAITING_BUDGET")
+    assert agent.seen_by(stack.user(tenant="acme", roles=["treasurer"])).decide(call["id"], tokens=100000).status == 200
+    page.wait(lambda: ("assistant", "It is made.") in page.texts(), lambda: str(page.texts()))
+    page.wait(lambda: not page.all(".tool-question"))
+
+
 def test_a_limit_makes_a_message_wait(driver, stack_factory):
     """Who writes faster than limits.chats allows sees the answers all the same, a moment later."""
     page = Page(driver, stack_factory(conf={"limits.chats": "60/1m burst=1"}))
