@@ -53,18 +53,25 @@ id_random(void *out, unsigned len)
 }
 
 void
-id_make(char out[ID_SIZE], const char *prefix)
+id_print(char out[ID_SIZE], const char *prefix, unsigned __int128 number)
 {
 	size_t n = strlen(prefix);
-	unsigned __int128 v;
 
 	if (n + DIGITS + 1 > ID_SIZE)
 		abort();
-	id_random(&v, sizeof(v));
 	memcpy(out, prefix, n);
-	for (int i = 0; i < DIGITS; i++, v >>= 5)
-		out[n++] = alphabet[(unsigned)v & 31];
+	for (int i = 0; i < DIGITS; i++, number >>= 5)
+		out[n++] = alphabet[(unsigned)number & 31];
 	out[n] = '\0';
+}
+
+void
+id_make(char out[ID_SIZE], const char *prefix)
+{
+	unsigned __int128 v;
+
+	id_random(&v, sizeof(v));
+	id_print(out, prefix, v);
 }
 
 void
@@ -87,4 +94,19 @@ id_valid(const char *s, const char *prefix)
 		return 0;
 	s += n;
 	return strlen(s) == DIGITS && strspn(s, alphabet) == DIGITS;
+}
+
+int
+id_number(const char *s, const char *prefix, unsigned __int128 *number_r)
+{
+	if (!id_valid(s, prefix))
+		return 0;
+	s += strlen(prefix);
+	if (strchr(alphabet, s[DIGITS - 1]) - alphabet > 7)
+		return 0;
+	*number_r = 0;
+	for (int i = DIGITS - 1; i >= 0; i--)
+		*number_r = *number_r << 5 |
+			    (unsigned)(strchr(alphabet, s[i]) - alphabet);
+	return 1;
 }

@@ -22,6 +22,14 @@ void id_make_near(char out[ID_SIZE], const char *prefix, const char *of);
 /* 1 if s has the form of an id with this prefix, else 0. */
 int id_valid(const char *s, const char *prefix);
 
+/*
+ * An id that says a number, its least digit first; and back: 1 and the number
+ * in *number_r, or 0 if s is no id with this prefix, or its last digit says
+ * more than 128 bits have.
+ */
+void id_print(char out[ID_SIZE], const char *prefix, unsigned __int128 number);
+int id_number(const char *s, const char *prefix, unsigned __int128 *number_r);
+
 /* len random bytes; aborts if there are none to be had. */
 void id_random(void *out, unsigned len);
 
