@@ -13,14 +13,15 @@ from pathlib import Path
 FLOORS = {"base": 0, "conf": 1, "http": 2, "net": 2, "master": 2, "sandbox": 3,
           "sandboxd": 4, "proxyd": 4,
           "store": 3, "model": 3, "mcp": 4, "tool": 5, "auth": 4, "stream": 4,
-          "session": 4, "agent": 6,
+          "session": 4, "agent": 6, "bridge": 8,
           "api": 7, "worker": 8, "ctl": 8, "doctor": 8, "main": 9}
 # master stands on base and conf alone: it must not die.
 # session is pure: it reads what others fetch.
 ONLY = {"session": {"base", "store", "session"},
         "master": {"base", "conf", "master"},
         "sandboxd": {"base", "conf", "http", "sandbox", "sandboxd"},
-        "proxyd": {"base", "conf", "net", "sandbox", "proxyd"}}
+        "proxyd": {"base", "conf", "net", "sandbox", "proxyd"},
+        "bridge": {"base", "conf", "http", "net", "store", "stream", "session", "bridge"}}
 # The sandbox shares the protocol with its client, and never links curl.
 NEVER = {"sandboxd": {"sandbox/client.h"}}
 OWNERS = {"jwt.h": ["src/auth/jws_libjwt.c"],
