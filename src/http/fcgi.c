@@ -45,3 +45,67 @@ fcgi_put_end(struct buf *b, int request_id)
 	put_header(b, FCGI_END_REQUEST, request_id, sizeof(body));
 	buf_add(b, &body, sizeof(body));
 }
+
+/* A length of a name or value: one byte, or four with the highest bit set. */
+static void
+put_length(struct buf *b, size_t n)
+{
+	const unsigned char four[4] = { (unsigned char)(n >> 24 | 0x80),
+		(unsigned char)(n >> 16), (unsigned char)(n >> 8),
+		(unsigned char)n };
+
+	if (n < 128)
+		buf_putc(b, (char)n);
+	else
+		buf_add(b, four, sizeof(four));
+}
+
+void
+fcgi_put_param(struct buf *params, const char *name, const char *value)
+{
+	put_length(params, strlen(name));
+	put_length(params, strlen(value));
+	buf_puts(params, name);
+	buf_puts(params, value);
+}
+
+void
+fcgi_put_request(struct buf *b, int request_id, const struct buf *params,
+    const void *body, size_t len)
+{
+	FCGI_BeginRequestBody begin = { .roleB0 = FCGI_RESPONDER };
+	const char *p = body;
+	size_t n;
+
+	put_header(b, FCGI_BEGIN_REQUEST, request_id, sizeof(begin));
+	buf_add(b, &begin, sizeof(begin));
+	put_header(b, FCGI_PARAMS, request_id, params->len);
+	buf_add(b, params->data, params->len);
+	put_header(b, FCGI_PARAMS, request_id, 0);
+	for (; len > 0; p += n, len -= n) {
+		n = len < FCGI_MAX_LENGTH ? len : FCGI_MAX_LENGTH;
+		put_header(b, FCGI_STDIN, request_id, n);
+		buf_add(b, p, n);
+	}
+	put_header(b, FCGI_STDIN, request_id, 0);
+}
+
+int
+fcgi_read(const char *p, size_t len, struct fcgi_record *out)
+{
+	FCGI_Header h;
+
+	if (len > 0 && *p != FCGI_VERSION_1)
+		return -1;
+	if (len < sizeof(h))
+		return 0;
+	memcpy(&h, p, sizeof(h));
+	out->kind = h.type == FCGI_STDOUT        ? FCGI_KIND_STDOUT
+		    : h.type == FCGI_END_REQUEST ? FCGI_KIND_END
+						 : FCGI_KIND_OTHER;
+	out->request_id = h.requestIdB1 << 8 | h.requestIdB0;
+	out->len = (size_t)(h.contentLengthB1 << 8 | h.contentLengthB0);
+	out->data = p + sizeof(h);
+	out->size = sizeof(h) + out->len + h.paddingLength;
+	return len >= out->size;
+}
