@@ -40,6 +40,7 @@ struct api_call {
 	const char *user;
 	const char *tenant;             /* "": none */
 	unsigned roles, scopes;         /* bits: 1 << IDENTITY_... */
+	int scoped;                     /* they count whatever jwt.scopes is */
 	const char *jti;                /* the token's name; "": it has none */
 	int64_t issued_s;               /* 0: not said */
 	int64_t expires_s;              /* when the token does: Unix time */

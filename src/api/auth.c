@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who asks. A token is checked by auth/jwt, or remembered by its hash for a
- * minute; a ticket stands for a token where no header can be sent. The user
- * found here is the only one that a handler can act for.
+ * Who asks. A token is checked by auth/jwt, an API key by auth/api_keys, or
+ * remembered by its hash for a minute; a ticket stands for a token where no
+ * header can be sent. The user found here is the only one that a handler can
+ * act for.
  */
 #include "config.h"
 
@@ -52,7 +53,8 @@ api_check_scope(struct api_call *c, unsigned flags, struct err *err)
 		need = c->rq->method[0] == 'G' || c->rq->method[0] == 'H'
 			   ? IDENTITY_AGENTS_READ
 			   : IDENTITY_AGENTS_WRITE;
-	if (!c->app->conf->jwt_scopes || (c->scopes >> need & 1) != 0)
+	if ((!c->app->conf->jwt_scopes && !c->scoped) ||
+	    (c->scopes >> need & 1) != 0)
 		return 0;
 	/* RFC 6750, section 3.1 */
 	http_header_add(c->rs, "WWW-Authenticate",
@@ -152,6 +154,7 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 	c->tenant = arena_strdup(c->arena, id.tenant);
 	c->roles = id.roles;
 	c->scopes = id.scopes;
+	c->scoped = id.scoped;
 	c->jti = arena_strdup(c->arena, id.jti);
 	c->expires_s = id.expires_s;
 	c->issued_s = id.issued_s;

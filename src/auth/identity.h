@@ -39,6 +39,7 @@ struct identity {
 	char user[IDENTITY_USER_MAX_BYTES + 1];
 	char tenant[IDENTITY_TENANT_MAX_BYTES + 1]; /* "": none */
 	unsigned roles, scopes;                     /* 1 << IDENTITY_... */
+	int scoped; /* the scopes count, even where tokens' do not */
 	char jti[IDENTITY_JTI_MAX_BYTES + 1]; /* the token's name; "": none */
 	int64_t expires_s;                    /* wall clock, Unix time */
 	int64_t issued_s;                     /* 0: not said */

@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/api_key.h"
+#include "auth/api_keys.h"
 #include "auth/issuer.h"
 #include "auth/jwk.h"
 #include "auth/jwks_source.h"
@@ -28,6 +30,7 @@
 #include "auth/jwt.h"
 #include "auth/keyring.h"
 #include "auth/keyset.h"
+#include "base/buf.h"
 #include "base/clk.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -51,6 +54,7 @@ struct keyring {
 	struct keyset_files files; /* of whoever looks */
 	struct issuer *issuers;
 	size_t issuer_count;
+	struct api_keys *api_keys;
 };
 
 static void
@@ -73,13 +77,14 @@ own_load(struct keyring *r, struct err *err)
 {
 	struct keyset *set = keyset_load(r->conf, &r->files, err);
 
-	if (set != NULL && set->count == 0 && r->issuer_count == 0) {
+	if (set != NULL && set->count == 0 && r->issuer_count == 0 &&
+	    api_keys_count(r->api_keys) == 0) {
 		keyset_unref(&set);
 		err_set(err, ERR_CONFIG,
 		    "nobody could come in: set jwt.secret_file, "
 		    "jwt.public_key_file or jwt.jwks_file, or "
 		    "AGENT_FPM_JWT_SECRET in the environment, or make a "
-		    "section [issuer NAME]");
+		    "section [issuer NAME] or [api_key NAME]");
 	}
 	return set;
 }
@@ -95,7 +100,9 @@ keyring_new(const struct conf *c, struct err *err)
 	r->conf = c;
 	options_fill(&r->options, c);
 	r->next_look_ms = clk_mono_ms() + LOOK_EVERY_MS;
-	if (issuers_new(c, r, &r->issuers, &r->issuer_count, err) == 0)
+	r->api_keys = api_keys_new(c, err);
+	if (r->api_keys != NULL &&
+	    issuers_new(c, r, &r->issuers, &r->issuer_count, err) == 0)
 		r->own = own_load(r, err);
 	if (r->own == NULL)
 		keyring_free(&r);
@@ -112,6 +119,7 @@ keyring_free(struct keyring **r_p)
 	*r_p = NULL;
 	keyring_detach(r);
 	issuers_free(&r->issuers, r->issuer_count);
+	api_keys_free(&r->api_keys);
 	keyset_unref(&r->own);
 	lck_fini(&r->lck);
 	free(r);
@@ -156,6 +164,12 @@ keyring_count(struct keyring *r)
 			n += r->issuers[i].keys->count;
 	lck_drop(&r->lck);
 	return n;
+}
+
+size_t
+keyring_api_keys(const struct keyring *r)
+{
+	return api_keys_count(r->api_keys);
 }
 
 /* ---- files that change ---- */
@@ -338,6 +352,31 @@ own_verify(struct keyring *r, struct arena *a, const char *token, size_t len,
 	return rc < 0 ? -1 : names_check(r, out, err);
 }
 
+/* An API key, which says as much of its user as claims do. */
+static int
+api_key_verify(struct keyring *r, struct arena *a, const char *key, size_t len,
+    int64_t now_s, struct identity *out, const struct json **claims_r,
+    struct err *err)
+{
+	struct buf b;
+
+	if (api_keys_verify(r->api_keys, key, len, now_s, out, err) < 0)
+		return -1;
+	if (claims_r == NULL)
+		return 0;
+	buf_init(&b, a);
+	json_open(&b, NULL, '{');
+	json_add_str(&b, "sub", out->user);
+	if (out->tenant[0] != '\0')
+		json_add_str(&b, "tenant", out->tenant);
+	json_add_str(&b, "jti", out->jti);
+	if (out->expires_s < JWT_TIME_MAX_S)
+		json_add_int(&b, "exp", out->expires_s);
+	json_close(&b, '}');
+	*claims_r = json_parse(a, b.data, b.len, 1, err);
+	return *claims_r == NULL ? -1 : 0;
+}
+
 /* The issuer's keys; if none of them has that name, maybe newer ones. */
 static struct keyset *
 issuer_keys(struct issuer *is, const char *kid)
@@ -361,6 +400,9 @@ keyring_verify(struct keyring *r, struct arena *a, const char *token,
 	struct jws jws;
 	int rc;
 
+	if (api_key_is(token, len))
+		return api_key_verify(
+		    r, a, token, len, now_s, out, claims_r, err);
 	if (r->issuer_count > 0) {
 		if (jws_peek(a, token, len, &jws, err) < 0)
 			return -1;

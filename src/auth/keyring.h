@@ -45,8 +45,9 @@ int keyring_wait(struct keyring *r, int ms, struct err *err);
  */
 int keyring_fetch(struct keyring *r, struct err *err);
 
-/* How many keys there are now. */
+/* How many keys there are now; and how many API keys. */
 size_t keyring_count(struct keyring *r);
+size_t keyring_api_keys(const struct keyring *r);
 
 /*
  * A number that grows whenever keys change: what was verified before, under a
@@ -59,6 +60,8 @@ uint64_t keyring_era(struct keyring *r);
 /*
  * jwt_verify with these keys and this configuration. May wait a second for an
  * issuer's newest keys. -1 and ERR_OVERLOAD too: that issuer has none yet.
+ * An API key will do as well: api_keys_verify; of it the claims are sub, jti,
+ * and tenant and exp if it has them.
  */
 int keyring_verify(struct keyring *r, struct arena *a, const char *token,
     size_t len, int64_t now_s, struct identity *out,

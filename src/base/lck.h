@@ -22,6 +22,7 @@ enum lck_rank {
 	LCK_CREW,       /* threads of agent-fpm-proxy */
 	LCK_ISSUER,     /* who waits for an issuer's keys */
 	LCK_KEYS,       /* which keys are good */
+	LCK_API_KEYS,   /* which API key is looked at */
 	LCK_TOKENS,     /* verified tokens */
 	LCK_AUDIT,      /* the audit log's last record */
 	LCK_BOARD,      /* this worker's rows of the scoreboard */

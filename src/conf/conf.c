@@ -131,7 +131,7 @@ begin_named(struct reader *r, const char *word, size_t word_len,
 	n->line = r->line;
 	n->tail = &n->values;
 	snprintf(n->label, sizeof(n->label), "%.*s", (int)len, label);
-	if (len >= sizeof(n->label) || !named_label_is_good(n->label) ||
+	if (len >= sizeof(n->label) || !conf_label_is_good(n->label) ||
 	    strcmp(n->label, "default") == 0) {
 		complain(r);
 		buf_printf(r->problems,

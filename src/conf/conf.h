@@ -62,6 +62,13 @@ struct conf_issuer {
 	int64_t keep_ms;
 };
 
+/* A key that stands for a user, in the place of a token. */
+struct conf_api_key {
+	char *label;
+	char *hash, *user, *tenant, *roles, *scopes;
+	char *created, *expires;
+};
+
 /*
  * The configuration: one struct, filled from one table (conf_table.c) whose
  * rows also make the manual page and the sample file. Times are in ms, sizes
@@ -104,6 +111,9 @@ struct conf {
 	struct conf_issuer issuer;   /* defaults of those that follow */
 	struct conf_issuer *issuers; /* [issuer NAME] */
 	size_t issuer_count;
+	struct conf_api_key api_key;   /* defaults of those that follow */
+	struct conf_api_key *api_keys; /* [api_key NAME] */
+	size_t api_key_count;
 
 	char *store_address;
 	char *store_user;
@@ -252,6 +262,9 @@ const struct conf_model *conf_model_find(
  */
 int conf_model_key(const struct conf_model *m, const char *variable,
     struct buf *out, struct err *err);
+
+/* 1 if a text can be the NAME of a section [issuer NAME] or its like. */
+int conf_label_is_good(const char *label);
 
 /* The table as a manual page (mdoc) and as a commented sample file. */
 void conf_print_man(struct buf *out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sections that may be there many times: [model NAME], [provider NAME] and
- * [issuer NAME].
+ * Sections that may be there many times: [model NAME], [provider NAME],
+ * [issuer NAME] and [api_key NAME].
  * What they set is collected while the file is read, since [model], whose
  * values the models begin with, may stand behind them.
  */
@@ -19,10 +19,12 @@ static const char *const with_provider[] = { "model.url", "model.id",
 	"model.api_key_file", "model.headers", "model.members", "model.version",
 	"model.effort", "model.script" };
 
-const char *const named_words[NAMED_KINDS] = { "model", "provider", "issuer" };
+const char *const named_words[NAMED_KINDS] = { "model", "provider", "issuer",
+	"api_key" };
 
 static const size_t origins[NAMED_KINDS] = { offsetof(struct conf, model),
-	offsetof(struct conf, provider), offsetof(struct conf, issuer) };
+	offsetof(struct conf, provider), offsetof(struct conf, issuer),
+	offsetof(struct conf, api_key) };
 
 size_t
 named_origin(const struct setting *s)
@@ -39,7 +41,7 @@ named_origin(const struct setting *s)
 }
 
 int
-named_label_is_good(const char *label)
+conf_label_is_good(const char *label)
 {
 	size_t n =
 	    strspn(label, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -108,9 +110,14 @@ named_conf_free(struct conf *c)
 		strings_free(&c->issuers[i], offsetof(struct conf, issuer));
 		free(c->issuers[i].label);
 	}
+	for (size_t i = 0; i < c->api_key_count; i++) {
+		strings_free(&c->api_keys[i], offsetof(struct conf, api_key));
+		free(c->api_keys[i].label);
+	}
 	free(c->models);
 	free(c->providers);
 	free(c->issuers);
+	free(c->api_keys);
 	free(c->model.label);
 }
 
@@ -202,6 +209,16 @@ issuer_make(struct conf *c, const struct named *n, const struct mistakes *m)
 }
 
 static void
+api_key_make(struct conf *c, const struct named *n, const struct mistakes *m)
+{
+	struct conf_api_key *k = &c->api_keys[c->api_key_count++];
+
+	begin_as(k, c, offsetof(struct conf, api_key), sizeof(*k), 0);
+	k->label = copy(n->label);
+	apply(n, k, offsetof(struct conf, api_key), m);
+}
+
+static void
 provider_make(struct conf *c, const struct named *n, const struct mistakes *m)
 {
 	struct conf_provider *p = &c->providers[c->provider_count++];
@@ -217,7 +234,7 @@ named_resolve(struct conf *c, const struct named *first,
 {
 	static void (*const make[NAMED_KINDS])(struct conf *,
 	    const struct named *, const struct mistakes *) = { model_make,
-		provider_make, issuer_make };
+		provider_make, issuer_make, api_key_make };
 	const struct mistakes m = { complain, ctx };
 	size_t count = 1;
 
@@ -227,7 +244,9 @@ named_resolve(struct conf *c, const struct named *first,
 	c->models = calloc(count, sizeof(*c->models));
 	c->providers = calloc(count, sizeof(*c->providers));
 	c->issuers = calloc(count, sizeof(*c->issuers));
-	if (c->models == NULL || c->providers == NULL || c->issuers == NULL)
+	c->api_keys = calloc(count, sizeof(*c->api_keys));
+	if (c->models == NULL || c->providers == NULL || c->issuers == NULL ||
+	    c->api_keys == NULL)
 		abort();
 	for (const struct named *n = first; n != NULL; n = n->next)
 		make[n->kind](c, n, &m);

@@ -58,7 +58,13 @@ int setting_parse(const struct setting *s, const char *text, void *base,
 
 /* ---- conf_named.c: sections that may be there many times ---- */
 
-enum named_kind { NAMED_MODEL, NAMED_PROVIDER, NAMED_ISSUER, NAMED_KINDS };
+enum named_kind {
+	NAMED_MODEL,
+	NAMED_PROVIDER,
+	NAMED_ISSUER,
+	NAMED_API_KEY,
+	NAMED_KINDS
+};
 
 /* What their headings begin with. */
 extern const char *const named_words[NAMED_KINDS];
@@ -80,11 +86,8 @@ struct named {
 /* The place of its kind in struct conf; 0 if s is of no named section. */
 size_t named_origin(const struct setting *s);
 
-/* 1 if name is a good one. */
-int named_label_is_good(const char *label);
-
 /*
- * The end of the file: makes the models, providers and issuers of c. A model
+ * The end of the file: makes the models, providers and their like of c. A model
  * begins as a copy of [model], but with another provider without what goes with
  * that one, and with another id without its prices. complain is called for each
  * mistake.

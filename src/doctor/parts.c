@@ -30,6 +30,9 @@ check_tokens(const struct conf *c, struct buf *seen, struct err *err)
 	n = keyring_count(r);
 	buf_printf(
 	    seen, "%zu key%s to check tokens with", n, n == 1 ? "" : "s");
+	n = keyring_api_keys(r);
+	if (n > 0)
+		buf_printf(seen, ", %zu API key%s", n, n == 1 ? "" : "s");
 	keyring_free(&r);
 	return 0;
 }

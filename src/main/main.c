@@ -21,6 +21,7 @@
 #include "ctl/ctl.h"
 #include "doctor/doctor.h"
 #include "doctor/parts.h"
+#include "main/apikey_command.h"
 #include "main/audit_command.h"
 #include "main/decode_command.h"
 #include "main/mcp_command.h"
@@ -36,6 +37,9 @@ static const char usage_text[] =
     "       agent-fpm [-c FILE] token --sub NAME [--ttl 1h] [--claim K=V]\n"
     "       agent-fpm [-c FILE] token verify [--now SECONDS] -\n"
     "       agent-fpm [-c FILE] token revoke --jti ID | --user NAME\n"
+    "       agent-fpm [-c FILE] apikey new NAME --user USER [--scope S] "
+    "[--expires 90d]\n"
+    "       agent-fpm [-c FILE] apikey list | revoke NAME\n"
     "       agent-fpm [-c FILE] audit verify [FILE]\n"
     "       agent-fpm [-c FILE] mcp TEMPLATE SERVER [TOOL [ARGUMENTS]]\n"
     "       agent-fpm [-c FILE] mcp --url URL [TOOL [ARGUMENTS]]\n"
@@ -210,6 +214,7 @@ static const struct {
 	const char *name;
 	command_f *run;
 } commands[] = {
+	{ "apikey", apikey_command },
 	{ "audit", audit_command },
 	{ "token", token_command },
 	{ "mcp", mcp_command },

@@ -50,7 +50,7 @@ check_conf(const struct conf *c)
 	}
 	must(c->listen[0] == '/');
 	for (size_t i = 0; i < c->model_count; i++) {
-		must(named_label_is_good(c->models[i].label));
+		must(conf_label_is_good(c->models[i].label));
 		must(strlen(c->models[i].provider) < SIZE_MAX);
 		must(conf_model_find(c, c->models[i].label) == &c->models[i]);
 	}
