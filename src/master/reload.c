@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,11 +47,17 @@ struct reload {
 int
 reload_snapshot(const char *path, struct err *err)
 {
-	int in = open(path, O_RDONLY | O_CLOEXEC);
+	int in = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	int out = memfd_create("agent-fpm.conf", MFD_CLOEXEC);
 	char chunk[8192];
-	ssize_t n = in < 0 || out < 0 ? -1 : 0;
+	struct stat st;
+	ssize_t n = in < 0 || out < 0 || fstat(in, &st) < 0 ? -1 : 0;
 
+	/* The master waits for nobody who would write into a FIFO. */
+	if (n == 0 && !S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		n = -1;
+	}
 	while (n >= 0 && (n = read(in, chunk, sizeof(chunk))) > 0)
 		if (write(out, chunk, (size_t)n) != n)
 			n = -1;
