@@ -49,7 +49,7 @@ turn_commit_answer(struct turn *t, const char *marks)
 	struct buf b;
 
 	buf_init(&b, t->commit.arena);
-	buf_printf(&b, "%s,\"by\":\"", marks);
+	buf_printf(&b, "%s,\"step\":%d,\"by\":\"", marks, t->step);
 	json_escape(&b, model_by(t->model), strlen(model_by(t->model)));
 	buf_putc(&b, '"');
 	turn_commit_message(
