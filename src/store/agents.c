@@ -146,6 +146,9 @@ store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		{ "purse", ag->purse == NULL ? "" : ag->purse },
 		{ "lineage", ag->lineage == NULL ? "" : ag->lineage },
 		{ "workspace", ag->workspace == NULL ? "" : ag->workspace },
+		{ "session", ag->session == NULL ? "" : ag->session },
+		{ "options", ag->options == NULL ? "" : ag->options },
+		{ "loaded", ag->session == NULL ? "" : "1" },
 	};
 	int n = (int)(sizeof(info) / sizeof(info[0]));
 
@@ -212,7 +215,10 @@ store_agent_create(struct store *st, struct arena *a, const char *user,
 	char now[24];
 	int repeat = 0;
 
-	id_make(id, "agt_");
+	if (ag->id != NULL)
+		snprintf(id, ID_SIZE, "%s", ag->id);
+	else
+		id_make(id, "agt_");
 	if (*idem_key != '\0' &&
 	    idem_id(st, a, user, idem_key, id, &repeat, err) < 0)
 		return -1;
@@ -225,7 +231,11 @@ store_agent_create(struct store *st, struct arena *a, const char *user,
 	 * which listing drops, and not an agent that nobody finds. */
 	redis_cmd(
 	    &p, "ZADD", store_user_agents_key(st, a, user), now, id, NULL);
+	if (ag->session != NULL)
+		store_cmd_session_made(st, a, &p, user, id, ag->created_ms);
 	store_cmd_create(&p, store_base(st, a, id), user, ag);
+	if (ag->session != NULL)
+		store_cmd_sessions_changed(st, a, &p, user);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
 	return store_agent_get(st, a, user, id, ag, err);
@@ -462,7 +472,10 @@ delete_agent(struct store *st, struct arena *a, const char *user,
 	redis_cmd(&p, "ZREM", store_user_agents_key(st, a, user), id, NULL);
 	redis_cmd(&p, "PUBLISH", store_key(st, a, "ctl"),
 	    arena_printf(a, "deleted %s", id), NULL);
-	return redis_call(st->pool, a, &p, &r, err) < 0 ? -1 : 1;
+	if (redis_call(st->pool, a, &p, &r, err) < 0 ||
+	    store_session_gone(st, a, user, id, err) < 0)
+		return -1;
+	return 1;
 }
 
 int

@@ -33,8 +33,8 @@ struct store_import {
 	char *user, *id, *base;
 	const char *segment; /* that messages came of last */
 	int is_there;        /* that one, by another agent */
-	int listed, has_owner, has_turn, is_parked, waits;
-	const char *updated;
+	int listed, has_owner, has_turn, is_parked, waits, is_session;
+	const char *created, *updated;
 };
 
 static int
@@ -76,7 +76,7 @@ store_import_begin(struct store *st, const char *user, const char *id,
 	im->user = arena_strdup(im->whole, user);
 	im->id = arena_strdup(im->whole, id);
 	im->base = store_base(st, im->whole, id);
-	im->segment = im->updated = "";
+	im->segment = im->created = im->updated = "";
 	redis_pipe_init(&im->pipe, im->arena);
 	redis_args_init(&im->info, im->whole);
 	redis_cmd(&im->pipe, "EXISTS", key_of(im, "info"), NULL);
@@ -195,6 +195,12 @@ take_info(struct store_import *im, const char *name, const char *text,
 		im->is_parked = strncmp(text, "AWAITING", 8) == 0;
 	if (strcmp(name, "updated") == 0)
 		im->updated = arena_strdup(im->whole, text);
+	if (strcmp(name, "created") == 0)
+		im->created = arena_strdup(im->whole, text);
+	if (strcmp(name, "session") == 0)
+		im->is_session = *text != '\0';
+	if (strcmp(name, "loaded") == 0 || strcmp(name, "env") == 0)
+		text = ""; /* that was on another host */
 	redis_args_add(&im->info, name, strlen(name));
 	redis_args_add(&im->info, text, strlen(text));
 	return 0;
@@ -307,6 +313,10 @@ store_import_end(struct store_import *im, struct err *err)
 		redis_cmd(&im->pipe, "ZADD",
 		    store_user_agents_key(im->st, im->arena, im->user),
 		    im->updated, im->id, NULL);
+	if (im->is_session)
+		redis_cmd(&im->pipe, "ZADD",
+		    store_sessions_key(im->st, im->arena, im->user),
+		    im->created, im->id, NULL);
 	redis_begin(&im->pipe, 2 + im->info.argc);
 	redis_arg(&im->pipe, "HSET");
 	redis_arg(&im->pipe, key_of(im, "info"));

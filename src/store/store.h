@@ -57,7 +57,9 @@ struct store_agent {
 	const char *task, *purse;
 	const char
 	    *workspace; /* whose files it works on; NULL or "": its own */
-	const char *id;
+	const char *id; /* create: the one it shall have, or NULL */
+	/* create: of a session, the architecture and its options; or NULL */
+	const char *session, *options;
 	const char *name, *template, *prompt, *model;
 	const char *metadata;   /* JSON, or "" */
 	const char *tools;      /* JSON array of names, or "" */

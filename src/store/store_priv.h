@@ -13,6 +13,9 @@
 #define STORE_REVOCATIONS "revocations"
 #define STORE_REVOCATIONS_S 86400
 
+/* Loaded sessions by their last activity; scripts know its name too. */
+#define STORE_LOADED "loaded"
+
 /* What the zsets that count turns begin with: :user:USER, :tenant:TENANT. */
 #define STORE_TURNS "{limits}:turns"
 
@@ -42,6 +45,21 @@ void store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 /* The zset of a user's agents. */
 char *store_user_agents_key(
     const struct store *st, struct arena *a, const char *user);
+
+/* The zset of a user's sessions, and the channel of that name. */
+char *store_sessions_key(
+    const struct store *st, struct arena *a, const char *user);
+
+/* A new session, loaded, in the lists; and what is said when it is there. */
+void store_cmd_session_made(const struct store *st, struct arena *a,
+    struct redis_pipe *p, const char *user, const char *id, int64_t now_ms);
+void store_cmd_sessions_changed(const struct store *st, struct arena *a,
+    struct redis_pipe *p, const char *user);
+
+/* An agent was deleted: if it was a session, it is in no list any more. 0 or
+ * -1. */
+int store_session_gone(struct store *st, struct arena *a, const char *user,
+    const char *id, struct err *err);
 
 /* 0, or -1 and ERR_LIMIT if the user has as many as allowed. */
 int store_agents_limit(

@@ -126,6 +126,9 @@ if joins then
 	turn, doc = joins, with_turn(doc, joins)
 end
 
+if f.session ~= '' then
+	wake_session(f, now)
+end
 local prev = last_event_id_of(f)
 redis.call('SET', idem, message .. ' ' .. turn .. ' ' .. prev, 'EX', ARGV[6])
 if waits then

@@ -74,6 +74,38 @@ local function key_part(name)
 	end))
 end
 
+-- What all keys begin with.
+local function key_prefix()
+	return string.match(base, '^(.*){[^{}]*}:[^:]*$')
+end
+
+-- Tells those who show a user's sessions, as docs/design.md has it.
+local function tell_sessions(owner, doc)
+	redis.call('PUBLISH', key_prefix() .. 'user:' .. key_part(owner) ..
+	    ':sessions', doc)
+end
+
+-- A session is loaded, if it is not yet: then true.
+local function load_session(f, now)
+	if f.loaded ~= '' then
+		return false
+	end
+	f.loaded, f.env = '1', ''
+	redis.call('HSET', key('info'), 'loaded', '1', 'env', '')
+	redis.call('ZADD', key_prefix() .. 'loaded', now, base)
+	tell_sessions(f.owner, '{"type":"list"}')
+	return true
+end
+
+-- Somebody says something to a session: that loads it, and it has an
+-- environment from then on.
+local function wake_session(f, now)
+	load_session(f, now)
+	redis.call('HSET', key('info'), 'updated', now, 'env',
+	    f.env == '' and now or f.env)
+	redis.call('ZADD', key_prefix() .. 'loaded', now, base)
+end
+
 -- What was spent in each scope of budgets: the day, then tokens and cost of the
 -- turn and its sub-agents, the agent, the user's day and month, the tenant's;
 -- then, for each of these, below how much of the turn's it does not count.
@@ -248,7 +280,8 @@ local function begin(out, epoch, seq, now, f, docs)
 	length = length + f.before
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
 	    'step', '1', 'state', 'PRE_MODEL', 'resumes', '0', 'interrupt', '',
-	    'calls', '', 'tokens', '0', 'epoch', epoch, 'safe', length - #all)
+	    'calls', '', 'tokens', '0', 'epoch', epoch, 'safe', length - #all,
+	    'began', now)
 	emit(out, epoch .. '-' .. behind, 'progress', 'turn_start', turn, 0, now, '')
 	return length, turn, all
 end
@@ -318,7 +351,7 @@ local function agent_read()
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
 	    'depth', 'task', 'lineage', 'reminders', 'last', 'tenant',
-	    'purse', 'question')
+	    'purse', 'question', 'session', 'loaded', 'env')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8] or '', epoch = tonumber(v[9] or 0), calls = v[10] or '',
@@ -328,7 +361,8 @@ local function agent_read()
 	    task = v[17] or '', lineage = v[18] or '',
 	    reminders = v[19] or '', last = v[20] or '',
 	    tenant = v[21] or '', purse = v[22] or '',
-	    question = v[23] or '' }
+	    question = v[23] or '', session = v[24] or '',
+	    loaded = v[25] or '', env = v[26] or '' }
 end
 
 -- A turn that waits for a human or a sub-agent: nobody holds the agent, and

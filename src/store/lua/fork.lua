@@ -69,7 +69,7 @@ redis.call('HSET', child .. ':info', 'created', ARGV[9], 'updated', ARGV[9],
     (f.lineage == '' and '' or f.lineage .. ' ') ..
     string.match(base, '[^:]*$'), 'task', '', 'purse', '',
     'question', '', 'reminders', '', 'workspace', '',
-    'last', '',
+    'last', '', 'session', '', 'options', '', 'loaded', '', 'env', '',
     'point',
     point and not rewinds and point.id or '')
 if ARGV[8] ~= '' then

@@ -1,0 +1,72 @@
+-- session: what becomes of an agent that is a session. KEYS[2] is the zset of
+-- loaded sessions. ARGV: user ('' whoever it is), what, and for
+--   load, unload, end   nothing more
+--   options             the options, a JSON object
+--   expire              now, and the time in ms before which it must have been
+--                       active last
+-- Returns FORBIDDEN (it is no session of the user's) | OK 1 it was done, or
+-- OK 0 there was nothing to do.
+local f = agent_read()
+if not f.owner or f.session == '' or (ARGV[1] ~= '' and f.owner ~= ARGV[1]) then
+	if ARGV[2] == 'expire' then
+		redis.call('ZREM', KEYS[2], base)
+	end
+	return { 'FORBIDDEN' }
+end
+local id = string.match(base, '[^:]*$')
+
+local function status()
+	tell_sessions(f.owner, '{"type":"status","agent":"' .. id .. '"}')
+end
+
+local function unload()
+	redis.call('HSET', key('info'), 'loaded', '', 'env', '')
+	redis.call('ZREM', KEYS[2], base)
+	status()
+	tell_sessions(f.owner, '{"type":"list"}')
+	return { 'OK', 1 }
+end
+
+local what = {}
+
+function what.load()
+	return { 'OK', load_session(f, clock_ms()) and 1 or 0 }
+end
+
+function what.unload()
+	return f.loaded == '' and { 'OK', 0 } or unload()
+end
+
+what['end'] = function()
+	if f.loaded == '' then
+		return { 'OK', 0 }
+	end
+	if f.env ~= '' then
+		redis.call('HSET', key('info'), 'env', '')
+		status()
+	end
+	return { 'OK', 1 }
+end
+
+function what.options()
+	load_session(f, clock_ms())
+	redis.call('HSET', key('info'), 'options', ARGV[3])
+	redis.call('HINCRBY', key('info'), 'version', 1)
+	tell_sessions(f.owner, '{"type":"options","agent":"' .. id ..
+	    '","options":' .. ARGV[3] .. '}')
+	return { 'OK', 1 }
+end
+
+function what.expire()
+	local updated = tonumber(redis.call('HGET', key('info'), 'updated'))
+	if f.turn ~= '' or redis.call('LLEN', key('inbox')) > 0 then
+		updated = tonumber(ARGV[3])
+	end
+	if updated >= tonumber(ARGV[4]) then
+		redis.call('ZADD', KEYS[2], updated, base)
+		return { 'OK', 0 }
+	end
+	return unload()
+end
+
+return what[ARGV[2]]()
