@@ -72,6 +72,7 @@ static const struct http_route routes[] = {
 	    API_UNAUDITED | API_NEEDS(IDENTITY_AGENTS_READ) },
 	{ "GET", "/api/templates", templates_get, 0 },
 	{ "GET", "/api/usage", usage_get, 0 },
+	{ "GET", "/api/whoami", whoami_get, 0 },
 	{ "GET", "/health", health_get, API_OPEN },
 	{ "GET", "/ready", ready_get, API_OPEN },
 	{ "GET", "/live", live_get, API_OPEN },

@@ -39,6 +39,7 @@ int files_delete(void *call, struct err *err);
 int tickets_post(void *call, struct err *err);
 int templates_get(void *call, struct err *err);
 int usage_get(void *call, struct err *err);
+int whoami_get(void *call, struct err *err);
 int health_get(void *call, struct err *err);
 int ready_get(void *call, struct err *err);
 int live_get(void *call, struct err *err);

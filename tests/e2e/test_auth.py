@@ -143,6 +143,20 @@ def test_users_with_strange_names_do_not_meet(site):
         assert [a["agentId"] for a in with_token(site, token).json["agents"]] == [agent]
 
 
+def test_whoami(stack_factory):
+    """Who a token is of: user, tenant, the roles that mean something here, and when it is over."""
+    stack = stack_factory(workers=1, conf={"approval.role": "decider", "admin.role": "root"})
+    user = stack.user(exp=int(time.time()) + 500, tenant="acme", roles=["decider", "root", "other"])
+    got = user.get("/api/whoami")
+    assert got.status == 200
+    assert got.json == {"user": user.name, "tenant": "acme", "roles": ["approver", "admin"], "expires": got.json["expires"]}
+    assert 490 < got.json["expires"] - time.time() <= 500
+    plain = stack.user()
+    assert plain.get("/api/whoami").json.keys() == {"user", "roles", "expires"} and plain.get("/api/whoami").json["roles"] == []
+    refusal(stack.http("GET", "/api/whoami"))
+    refusal(with_token(stack, "nonsense", "/api/whoami"))
+
+
 def test_nothing_secret_is_logged(stack_factory):
     """No token, good or bad, no secret, no prompt, no answer, no key of the provider in any log, nor a key at rest."""
     stack = stack_factory(workers=1, conf={"log_level": "debug"})
