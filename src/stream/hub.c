@@ -71,11 +71,16 @@ topic_release(struct topic *t)
 	free(t);
 }
 
+static struct journal_log *
+log_find(const struct hub *h, const char *agent)
+{
+	return h->journal == NULL ? NULL : journal_log_find(h->journal, agent);
+}
+
 static int
 topic_is_covered(const struct topic *t)
 {
-	return t->covered ||
-	       journal_log_find(t->hub->journal, t->agent) != NULL;
+	return t->covered || log_find(t->hub, t->agent) != NULL;
 }
 
 /*
@@ -154,7 +159,7 @@ viewer_gap(struct viewer *v, const struct live_page *page)
 	e.rest = rest.data;
 	e.rest_len = rest.len;
 	f = frame_make_unlogged(&e);
-	rc = viewer_write_text(v, f->text, f->len);
+	rc = viewer_tell(v, f);
 	frame_unref(&f);
 	buf_fini(&rest);
 	return rc;
@@ -275,7 +280,7 @@ hub_events(void *hub, const char *agent, struct event_id prev,
 {
 	struct hub *h = hub;
 	struct topic *t = topic_find(h, agent);
-	struct journal_log *log = journal_log_find(h->journal, agent);
+	struct journal_log *log = log_find(h, agent);
 
 	if (t == NULL || count == 0 ||
 	    (log != NULL && journal_log_last(log).epoch == frames[0]->id.epoch))
@@ -307,6 +312,19 @@ hub_log_closed(struct hub *h, const char *agent)
 	topic_cover(t); /* then all of them read what they missed */
 }
 
+/* The last call of who follows. It is freed by the timer: whoever feeds it
+ * may be on the stack. */
+static void
+follower_end(struct viewer *v)
+{
+	hub_follow_f *fn = v->follow;
+
+	v->state = VIEWER_ENDING;
+	v->follow = NULL;
+	if (fn != NULL)
+		fn(v->ctx, NULL);
+}
+
 /* Every viewer of an agent is ended, after a notice if there is one. */
 static void
 topic_end(struct topic *t, const struct frame *notice)
@@ -317,6 +335,10 @@ topic_end(struct topic *t, const struct frame *notice)
 		next = v->next;
 		if (v->state == VIEWER_ENDING)
 			continue;
+		if (v->mode == HUB_FOLLOW) {
+			follower_end(v);
+			continue;
+		}
 		if (notice != NULL && v->mode != HUB_AWAIT &&
 		    viewer_write_text(v, notice->text, notice->len) < 0)
 			continue;
@@ -412,6 +434,34 @@ hub_attach(struct hub *h, const struct hub_viewer *spec, int begins)
 	topic_cover(v->topic);
 }
 
+struct viewer *
+hub_follow(struct hub *h, const char *agent, struct event_id after,
+    hub_follow_f *fn, void *ctx)
+{
+	struct hub_viewer spec = {
+		.fd = -1, .mode = HUB_FOLLOW, .after = after, .ctx = ctx
+	};
+	struct viewer *v;
+
+	snprintf(spec.agent, sizeof(spec.agent), "%s", agent);
+	v = viewer_new(h, &spec);
+	v->follow = fn;
+	topic_cover(v->topic);
+	return v;
+}
+
+void
+hub_unfollow(struct viewer **v_p)
+{
+	struct viewer *v = *v_p;
+
+	*v_p = NULL;
+	if (v == NULL)
+		return;
+	v->follow = NULL;
+	v->state = VIEWER_ENDING;
+}
+
 int
 hub_awaiting(struct hub *h)
 {
@@ -429,8 +479,8 @@ hub_viewers(const struct hub *h)
 static void
 viewer_beat(struct viewer *v)
 {
-	if (v->mode == HUB_AWAIT || v->state == VIEWER_ENDING ||
-	    v->backlog.len > 0)
+	if (v->mode == HUB_AWAIT || v->mode == HUB_FOLLOW ||
+	    v->state == VIEWER_ENDING || v->backlog.len > 0)
 		viewer_touch(v); /* it is written to already, or not yet */
 	else
 		viewer_write_text(v, heartbeat, sizeof(heartbeat) - 1);
@@ -510,7 +560,11 @@ hub_revoke(struct hub *h, const char *user, const char *token)
 static void
 viewer_check(struct viewer *v, int64_t now)
 {
-	if (v->io == NULL && viewer_poll(v) < 0)
+	if (v->mode == HUB_FOLLOW && v->state == VIEWER_ENDING) {
+		viewer_free(v);
+		return;
+	}
+	if (v->fd >= 0 && v->io == NULL && viewer_poll(v) < 0)
 		return;
 	if (viewer_expire(v, now))
 		return;
@@ -554,7 +608,8 @@ hub_new(struct loop *l, const struct conf *c, struct journal *j)
 	h->backlog_max = (size_t)c->events_backlog_bytes;
 	h->timer = loop_timer_new(l, "hub", on_timer, h);
 	loop_timer_start(h->timer, TIMER_MS, TIMER_MS);
-	journal_set_show(j, hub_show, h);
+	if (j != NULL)
+		journal_set_show(j, hub_show, h);
 	return h;
 }
 

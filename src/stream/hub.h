@@ -32,7 +32,8 @@ int hub_filter_passes_json(const struct hub_filter *flt, const char *json);
 enum hub_mode {
 	HUB_STREAM, /* events as SSE until the viewer leaves */
 	HUB_TURN,   /* events as SSE, the end after done of filter.turn */
-	HUB_AWAIT   /* nothing until done of filter.turn, then answer */
+	HUB_AWAIT,  /* nothing until done of filter.turn, then answer */
+	HUB_FOLLOW  /* no connection: hub_follow */
 };
 
 struct hub_viewer {
@@ -63,6 +64,7 @@ struct hub_viewer {
 	char *user; /* freed by the hub */
 };
 
+/* j NULL: this process runs no turns. */
 struct hub *hub_new(struct loop *l, const struct conf *c, struct journal *j);
 void hub_free(struct hub **h_p);
 
@@ -75,6 +77,23 @@ void hub_set_live(struct hub *h, struct live *v);
  * nothing to be read from the log then.
  */
 void hub_attach(struct hub *h, const struct hub_viewer *spec, int begins);
+
+/*
+ * An event behind the cursor of who follows, in the order of ids and each
+ * once; or a gap, which is in no log and has no id. NULL: the agent is gone,
+ * and this was the last call.
+ */
+typedef void hub_follow_f(void *ctx, const struct frame *f);
+
+/*
+ * Has fn called with each event of an agent behind an id, those of the log and
+ * those to come, until hub_unfollow or the last call; never from within. fn may
+ * end what it is called for.
+ */
+struct viewer;
+struct viewer *hub_follow(struct hub *h, const char *agent,
+    struct event_id after, hub_follow_f *fn, void *ctx);
+void hub_unfollow(struct viewer **v_p);
 
 /* From the journal: events of an agent whose log is open here, and the id of
  * the event before them unless that was shown here too. */

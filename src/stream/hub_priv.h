@@ -38,7 +38,8 @@ struct viewer {
 	int64_t expires_ms;  /* 0: never */
 	char token[17], owner[17];
 	struct buf backlog;
-	char *answer, *late; /* HUB_AWAIT */
+	char *answer, *late;  /* HUB_AWAIT */
+	hub_follow_f *follow; /* HUB_FOLLOW; NULL: it was unfollowed */
 	void (*on_gone)(void *, const char *);
 	void *ctx;
 	char *user;
@@ -74,6 +75,9 @@ struct hub {
 };
 
 /* ---- viewer.c: one viewer's response ---- */
+
+/* What is in no log, to one viewer. -1: gone. */
+int viewer_tell(struct viewer *v, const struct frame *f);
 
 /* Closes it and tells its owner. Its topic goes with its last viewer. */
 void viewer_free(struct viewer *v);

@@ -37,9 +37,11 @@ viewer_free(struct viewer *v)
 	if (v->reading != NULL)
 		v->reading->viewer = NULL;
 	loop_io_free(&v->io);
-	close(v->fd);
+	if (v->fd >= 0)
+		close(v->fd);
 	buf_fini(&v->backlog);
-	v->on_gone(v->ctx, v->user);
+	if (v->on_gone != NULL)
+		v->on_gone(v->ctx, v->user);
 	free(v->user);
 	free(v->answer);
 	free(v->late);
@@ -279,11 +281,36 @@ viewer_collect(
 }
 
 int
+viewer_tell(struct viewer *v, const struct frame *f)
+{
+	if (v->mode != HUB_FOLLOW)
+		return viewer_write_text(v, f->text, f->len);
+	if (v->follow != NULL)
+		v->follow(v->ctx, f);
+	return 0;
+}
+
+static void
+follower_feed(struct viewer *v, struct frame *const *frames, int count)
+{
+	for (int i = 0; i < count && v->follow != NULL; i++) {
+		if (event_id_cmp(frames[i]->id, v->last) <= 0)
+			continue;
+		v->last = frames[i]->id;
+		v->follow(v->ctx, frames[i]);
+	}
+}
+
+int
 viewer_feed(struct viewer *v, struct frame *const *frames, int count)
 {
 	struct buf text;
 	int ends, rc = 0;
 
+	if (v->mode == HUB_FOLLOW) {
+		follower_feed(v, frames, count);
+		return 0;
+	}
 	buf_init(&text, NULL);
 	ends = viewer_collect(v, frames, count, &text);
 	if (ends && v->mode == HUB_AWAIT)
