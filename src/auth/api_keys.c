@@ -91,11 +91,11 @@ name_fill(const char *setting, const char *name, size_t min, char *out,
     size_t size, struct err *err)
 {
 	size_t n = strlen(name);
+	int good = n >= min && n < size;
 
 	for (size_t i = 0; i < n; i++)
-		if (name[i] < 0x21 || name[i] > 0x7e)
-			n = size;
-	if (n < min || n >= size)
+		good = good && name[i] >= 0x21 && name[i] <= 0x7e;
+	if (!good)
 		return err_set(err, ERR_CONFIG,
 		    "%s is not %zu to %zu printable ASCII characters without "
 		    "spaces",
