@@ -10,8 +10,8 @@
 #include "agent/runner.h"
 #include "agent/templates.h"
 #include "agent/toolset.h"
-#include "api/api_priv.h"
 #include "api/budgets.h"
+#include "api/sessions_priv.h"
 #include "base/loop.h"
 #include "sandbox/client.h"
 #include "store/records.h"
@@ -413,10 +413,9 @@ delete_all(struct api_call *c, const char *const *ids, size_t count, int depth)
 }
 
 int
-agents_delete(void *call, struct err *err)
+api_agent_delete(struct api_call *c, const char *id, struct err *err)
 {
-	struct api_call *c = call;
-	const char **children, *id = c->rq->param[0];
+	const char **children;
 	size_t n;
 
 	if (store_children(c->app->store, c->arena, id, &children, &n, err) <
@@ -424,6 +423,16 @@ agents_delete(void *call, struct err *err)
 	    delete_one(c, id, err) < 0)
 		return -1;
 	delete_all(c, children, n, 1);
+	return 0;
+}
+
+int
+agents_delete(void *call, struct err *err)
+{
+	struct api_call *c = call;
+
+	if (api_agent_delete(c, c->rq->param[0], err) < 0)
+		return -1;
 	c->rs->status = 204;
 	return 0;
 }

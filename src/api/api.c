@@ -15,6 +15,7 @@
 
 #include "api/api_priv.h"
 #include "api/limits.h"
+#include "api/sessions_priv.h"
 #include "api/status.h"
 #include "base/clk.h"
 #include "base/log.h"
@@ -26,6 +27,10 @@
 #include "stream/hub.h"
 
 #define IDEM_KEY_MAX 128
+
+#define SAYS                                                                   \
+	(API_UNAUDITED | API_SESSION | API_ANY | API_CHAT |                    \
+	    API_NEEDS(IDENTITY_CHAT))
 
 static const struct http_route routes[] = {
 	{ "POST", "/api/agents", agents_create, API_JSON },
@@ -70,6 +75,25 @@ static const struct http_route routes[] = {
 	    API_TICKET | API_SSE | API_BOTH },
 	{ "POST", "/api/tickets", tickets_post,
 	    API_UNAUDITED | API_NEEDS(IDENTITY_AGENTS_READ) },
+	{ "POST", "/api/sessions", sessions_create, API_SESSION | API_ANY },
+	{ "GET", "/api/sessions", sessions_list, API_SESSION | API_ANY },
+	{ "DELETE", "/api/sessions/:id", session_unload,
+	    API_SESSION | API_ANY | API_NEEDS(IDENTITY_CHAT) },
+	{ "POST", "/api/sessions/:id/sync", session_sync,
+	    API_UNAUDITED | API_SESSION | API_ANY |
+		API_NEEDS(IDENTITY_AGENTS_READ) },
+	{ "PATCH", "/api/sessions/:id/options", session_options,
+	    API_SESSION | API_ANY },
+	{ "POST", "/api/sessions/:id/messages", session_message, SAYS },
+	{ "POST", "/api/sessions/:id/environment/terminate", session_terminate,
+	    API_SESSION | API_ANY | API_NEEDS(IDENTITY_CHAT) },
+	{ "POST", "/sessions/create", sessions_create, API_SESSION | API_ANY },
+	{ "POST", "/sessions", sessions_create, API_SESSION | API_ANY },
+	{ "GET", "/sessions", sessions_list, API_SESSION | API_ANY },
+	{ "DELETE", "/sessions/:id", session_delete, API_SESSION | API_ANY },
+	{ "POST", "/sessions/:id/message", session_message, SAYS },
+	{ "GET", "/agent-profiles", session_profiles_get,
+	    API_SESSION | API_ANY },
 	{ "GET", "/api/templates", templates_get, 0 },
 	{ "GET", "/api/usage", usage_get, 0 },
 	{ "GET", "/api/whoami", whoami_get, 0 },
@@ -254,9 +278,8 @@ api_idem_key(const struct api_call *c, const char **key_r, struct err *err)
 
 /* ---- CORS ---- */
 
-/* 1 if origin is one of the configured ones. */
-static int
-origin_allowed(const char *list, const char *origin)
+int
+api_origin_allowed(const char *list, const char *origin)
 {
 	size_t n, len = strlen(origin);
 
@@ -278,7 +301,7 @@ add_cors(struct api_call *c)
 		return;
 	http_header_add(c->rs, "Vary", "Origin");
 	if (origin == NULL ||
-	    !origin_allowed(c->app->conf->cors_origins, origin))
+	    !api_origin_allowed(c->app->conf->cors_origins, origin))
 		return;
 	http_header_add(c->rs, "Access-Control-Allow-Origin", "%s", origin);
 	http_header_add(c->rs, "Access-Control-Expose-Headers",
@@ -292,6 +315,12 @@ answer_options(struct api_call *c, const char *allow)
 {
 	c->rs->status = 204;
 	http_header_add(c->rs, "Allow", "%s", allow);
+	if (strcmp(c->rq->path, "/health") == 0 &&
+	    *c->app->conf->cors_origins == '\0') {
+		sessions_cors(c); /* theirs too */
+		sessions_options(c);
+		return;
+	}
 	if (http_header(c->rq, "HTTP_ACCESS_CONTROL_REQUEST_METHOD") == NULL)
 		return;
 	http_header_add(c->rs, "Access-Control-Allow-Methods", "%s", allow);
@@ -397,6 +426,14 @@ api_add_docs(struct buf *b, const char *name, const struct store_page *page)
 
 /* ---- serving ---- */
 
+static int
+authenticate(struct api_call *c, unsigned flags, struct err *err)
+{
+	return flags & API_SESSION
+		   ? api_authenticate_session(c, err)
+		   : api_authenticate(c, (flags & API_TICKET) != 0, err);
+}
+
 /* What comes before the handler. */
 static int
 prepare(struct api_call *c, const struct http_route *r, struct err *err)
@@ -408,7 +445,7 @@ prepare(struct api_call *c, const struct http_route *r, struct err *err)
 		return -1;
 	c->wants_json = (r->flags & API_BOTH) && prefers_json(c);
 	if ((r->flags & API_OPEN) == 0 &&
-	    (api_authenticate(c, (r->flags & API_TICKET) != 0, err) < 0 ||
+	    (authenticate(c, r->flags, err) < 0 ||
 		api_check_scope(c, r->flags, err) < 0 ||
 		limits_check(c, r->flags, err) < 0))
 		return -1;
@@ -429,8 +466,18 @@ dispatch(struct api_call *c, struct err *err)
 {
 	const struct http_route *r;
 	char allow[128];
+	int session = sessions_path(c->rq->path);
 
+	if (session && strcmp(c->rq->method, "OPTIONS") == 0) {
+		sessions_options(c);
+		return 0;
+	}
 	r = http_route_find(routes, c->rq, allow, sizeof(allow), err);
+	if (r == NULL && session) { /* a stranger learns nothing of routes */
+		if (api_authenticate_session(c, err) == 0)
+			err_set(err, ERR_NOT_FOUND, "there is no such route");
+		return -1;
+	}
 	if (r == NULL && err->code == ERR_METHOD) {
 		if (strcmp(c->rq->method, "OPTIONS") == 0) {
 			answer_options(c, allow);
@@ -496,10 +543,16 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 	http_request_init(&rq, a, fcgi);
 	http_response_init(&rs, a);
 	log_context_set(rq.id, "", "");
-	add_cors(&c);
+	if (sessions_path(rq.path))
+		sessions_cors(&c);
+	else
+		add_cors(&c);
 	if (dispatch(&c, &err) < 0) {
 		log_failure(&c, &err);
-		http_problem(&rs, &rq, &err);
+		if (sessions_path(rq.path))
+			sessions_problem(&c, &err);
+		else
+			http_problem(&rs, &rq, &err);
 		if (rq.sent)
 			http_cut(&rq); /* too late to say it */
 	}

@@ -25,6 +25,7 @@ struct hub_viewer;
 #define API_CHAT 128      /* may begin a turn: it counts as a chat */
 #define API_ANY 256       /* of whichever type: the handler looks at Accept */
 #define API_UNAUDITED 512 /* changes, but is no act for the audit log */
+#define API_SESSION 1024  /* of sessions: sessions_priv.h */
 
 /* The scope that a route needs; where none is said, agents:read of GET and
  * agents:write of other methods. */
@@ -80,6 +81,10 @@ int api_query_int(const struct api_call *c, const char *name, int64_t min,
 /* The member message as a JSON array of content blocks (message.c). */
 int api_body_message(
     const struct api_call *c, struct buf *out, struct err *err);
+
+/* The same of a text, whatever it says; and whether so many bytes may be. */
+void api_add_text(struct buf *out, const char *text);
+int api_check_message(const struct api_call *c, size_t len, struct err *err);
 
 /* runner_tell about this request's agent; a failure is logged. */
 void api_tell(struct api_call *c, const char *lease, const char *what);

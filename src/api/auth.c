@@ -11,7 +11,9 @@
 #include <strings.h>
 
 #include "api/api_priv.h"
+#include "api/sessions_priv.h"
 #include "api/status.h"
+#include "auth/jwt.h"
 #include "auth/keyring.h"
 #include "auth/token_cache.h"
 #include "base/clk.h"
@@ -104,6 +106,25 @@ check_token(
 	return 0;
 }
 
+/* The request is from whom a token or key stands for. */
+static int
+accept_token(struct api_call *c, const char *token, struct err *err)
+{
+	struct identity id;
+
+	if (check_token(c, token, &id, err) < 0)
+		return -1;
+	c->user = arena_strdup(c->arena, id.user);
+	c->tenant = arena_strdup(c->arena, id.tenant);
+	c->roles = id.roles;
+	c->scopes = id.scopes;
+	c->scoped = id.scoped;
+	c->jti = arena_strdup(c->arena, id.jti);
+	c->expires_s = id.expires_s;
+	c->issued_s = id.issued_s;
+	return 0;
+}
+
 static int
 check_ticket(struct api_call *c, const char *text, struct err *err)
 {
@@ -136,7 +157,6 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 	const char *h = http_header(c->rq, "HTTP_AUTHORIZATION");
 	const char *ticket =
 	    ticket_allowed ? http_query(c->rq, "ticket") : NULL;
-	struct identity id;
 
 	if (h == NULL && ticket != NULL)
 		return check_ticket(c, ticket, err);
@@ -148,17 +168,32 @@ api_authenticate(struct api_call *c, int ticket_allowed, struct err *err)
 		return err_set(err, ERR_UNAUTHORIZED,
 		    "the Authorization header is not Bearer and a token");
 	h += 7 + strspn(h + 7, " ");
-	if (check_token(c, h, &id, err) < 0)
-		return -1;
-	c->user = arena_strdup(c->arena, id.user);
-	c->tenant = arena_strdup(c->arena, id.tenant);
-	c->roles = id.roles;
-	c->scopes = id.scopes;
-	c->scoped = id.scoped;
-	c->jti = arena_strdup(c->arena, id.jti);
-	c->expires_s = id.expires_s;
-	c->issued_s = id.issued_s;
+	return accept_token(c, h, err);
+}
+
+/* Where bridge.auth lets in who has no token. */
+static int
+be_anonymous(struct api_call *c)
+{
+	c->user = c->app->conf->bridge_anonymous_user;
+	c->scopes = ~0u;
+	c->expires_s = JWT_TIME_MAX_S;
 	return 0;
+}
+
+int
+api_authenticate_session(struct api_call *c, struct err *err)
+{
+	const char *h = http_header(c->rq, "HTTP_AUTHORIZATION");
+	int64_t auth = c->app->conf->bridge_auth;
+	int none = h == NULL || *h == '\0';
+
+	if (auth == CONF_BRIDGE_OFF || (auth == CONF_BRIDGE_OPTIONAL && none))
+		return be_anonymous(c);
+	if (none)
+		return err_set(
+		    err, ERR_UNAUTHORIZED, "no Authorization header");
+	return accept_token(c, strncmp(h, "Bearer ", 7) == 0 ? h + 7 : h, err);
 }
 
 int

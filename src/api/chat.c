@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "agent/runner.h"
-#include "api/api_priv.h"
+#include "api/sessions_priv.h"
 #include "api/trace.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -118,60 +118,74 @@ body_options(const struct api_call *c, const char **options_r, struct err *err)
 	return 0;
 }
 
+/* What the body of this request says: the message, all of it the arena's. */
+static int
+read_message(struct api_call *c, struct store_message *m, struct err *err)
+{
+	struct buf content;
+
+	memset(m, 0, sizeof(*m));
+	buf_init(&content, c->arena);
+	if (api_body_message(c, &content, err) < 0 ||
+	    body_on_busy(c, &m->on_busy, err) < 0 ||
+	    body_options(c, &m->options, err) < 0)
+		return -1;
+	m->pinned = json_get_true(c->body, "pinned");
+	m->content = content.data;
+	m->content_len = content.len;
+	return 0;
+}
+
+/* Whoever runs the turn that is in the way is told to stop it. */
+static void
+stop_running(struct api_call *c, struct chat_start *start, const char *turn,
+    const char *lease)
+{
+	snprintf(start->stop_agent, sizeof(start->stop_agent), "%s",
+	    c->rq->param[0]);
+	snprintf(start->stop_turn, sizeof(start->stop_turn), "%s", turn);
+	api_tell(c, lease,
+	    arena_printf(c->arena, "interrupt %s %s", c->rq->param[0], turn));
+}
+
 /*
- * Keeps the message of this request, and prepares the turn if it is to run
- * here. The caller posts start to the loop.
+ * Keeps a message, and prepares the turn if it is to run here. The caller
+ * posts start to the loop.
  */
 static int
-accept_message(struct api_call *c, struct store_accepted *acc,
-    struct chat_start *start, struct err *err)
+accept_message(struct api_call *c, struct store_message *m,
+    struct store_accepted *acc, struct chat_start *start, struct err *err)
 {
 	struct app *app = c->app;
 	struct api_trace trace;
-	struct store_message m;
 	struct err no_room;
-	struct buf content;
 
-	memset(&m, 0, sizeof(m));
-	buf_init(&content, c->arena);
 	if (api_check_drained(app, err) < 0 ||
-	    api_body_message(c, &content, err) < 0 ||
-	    body_on_busy(c, &m.on_busy, err) < 0 ||
-	    body_options(c, &m.options, err) < 0 ||
-	    api_idem_key(c, &m.idem_key, err) < 0)
+	    api_idem_key(c, &m->idem_key, err) < 0)
 		return -1;
-	m.pinned = json_get_true(c->body, "pinned");
 	api_trace_begin(c, &trace);
-	m.trace = trace.header;
-	m.content = content.data;
-	m.content_len = content.len;
-	runner_reserve_for(app->runner, c->user, c->rq->param[0], &m, &no_room);
-	if (store_accept(app->store, c->arena, c->user, c->rq->param[0], &m,
-		acc, err) < 0) {
-		if (m.room == STORE_ROOM_NOW)
+	m->trace = trace.header;
+	runner_reserve_for(app->runner, c->user, c->rq->param[0], m, &no_room);
+	if (store_accept(app->store, c->arena, c->user, c->rq->param[0], m, acc,
+		err) < 0) {
+		if (m->room == STORE_ROOM_NOW)
 			runner_release(app->runner, c->user);
-		else if (m.room == STORE_ROOM_NONE && err->code == ERR_OVERLOAD)
+		else if (m->room == STORE_ROOM_NONE &&
+			 err->code == ERR_OVERLOAD)
 			*err = no_room; /* it says which limit */
 		return -1;
 	}
 	if (acc->start == STORE_BEGIN || acc->start == STORE_RESUME)
 		start->turn = turn_new(app->runner, &acc->lease, c->rq->id);
-	else if (m.room == STORE_ROOM_NOW)
+	else if (m->room == STORE_ROOM_NOW)
 		runner_release(app->runner, c->user);
 	if (acc->start == STORE_WAITS)
 		runner_expect(app->runner);
 	if (acc->start != STORE_REPEAT)
 		api_trace_end(c, &trace, acc->turn);
 	start->begins = acc->start == STORE_BEGIN;
-	if (acc->start == STORE_QUEUED && m.on_busy == ON_BUSY_INTERRUPT) {
-		snprintf(start->stop_agent, sizeof(start->stop_agent), "%s",
-		    c->rq->param[0]);
-		snprintf(start->stop_turn, sizeof(start->stop_turn), "%s",
-		    acc->running);
-		api_tell(c, acc->holder,
-		    arena_printf(c->arena, "interrupt %s %s", c->rq->param[0],
-			acc->running));
-	}
+	if (acc->start == STORE_QUEUED && m->on_busy == ON_BUSY_INTERRUPT)
+		stop_running(c, start, acc->running, acc->holder);
 	return 0;
 }
 
@@ -200,12 +214,14 @@ chat_post(void *call, struct err *err)
 	struct api_call *c = call;
 	struct chat_start *s;
 	struct store_accepted acc;
+	struct store_message m;
 	struct hub_viewer *v;
 
 	if (api_viewer_take(c, err) < 0)
 		return -1;
 	s = chat_start_new(c->app);
-	if (accept_message(c, &acc, s, err) < 0) {
+	if (read_message(c, &m, err) < 0 ||
+	    accept_message(c, &m, &acc, s, err) < 0) {
 		api_viewer_drop(c);
 		free(s);
 		return -1;
@@ -225,19 +241,31 @@ chat_post(void *call, struct err *err)
 	return 0;
 }
 
+/* The same without a viewer. */
+static int
+keep_message(struct api_call *c, struct store_message *m,
+    struct store_accepted *acc, struct err *err)
+{
+	struct chat_start *s = chat_start_new(c->app);
+
+	if (accept_message(c, m, acc, s, err) < 0) {
+		free(s);
+		return -1;
+	}
+	loop_post(c->app->loop, "message", on_chat_start, s);
+	return 0;
+}
+
 int
 messages_post(void *call, struct err *err)
 {
 	struct api_call *c = call;
 	struct buf *b = &c->rs->body;
-	struct chat_start *s = chat_start_new(c->app);
 	struct store_accepted acc;
+	struct store_message m;
 
-	if (accept_message(c, &acc, s, err) < 0) {
-		free(s);
+	if (read_message(c, &m, err) < 0 || keep_message(c, &m, &acc, err) < 0)
 		return -1;
-	}
-	loop_post(c->app->loop, "message", on_chat_start, s);
 	http_json(c->rs, 202);
 	buf_putc(b, '{');
 	json_add_str(b, "messageId", acc.message);
@@ -245,6 +273,22 @@ messages_post(void *call, struct err *err)
 	json_add_str(b, "after", acc.after);
 	buf_putc(b, '}');
 	return 0;
+}
+
+int
+api_say(struct api_call *c, const char *text, struct err *err)
+{
+	struct store_message m = { .on_busy = ON_BUSY_ENQUEUE };
+	struct store_accepted acc;
+	struct buf content;
+
+	buf_init(&content, c->arena);
+	api_add_text(&content, text);
+	if (api_check_message(c, content.len, err) < 0)
+		return -1;
+	m.content = content.data;
+	m.content_len = content.len;
+	return keep_message(c, &m, &acc, err);
 }
 
 int
@@ -316,6 +360,22 @@ await_gone(void *ctx, const char *user)
 }
 
 int
+api_stop(struct api_call *c, struct err *err)
+{
+	const char *turn, *lease, *last;
+	struct chat_start *s;
+	int rc = store_interrupt(c->app->store, c->arena, c->user,
+	    c->rq->param[0], &turn, &lease, &last, err);
+
+	if (rc <= 0)
+		return rc;
+	s = chat_start_new(c->app);
+	stop_running(c, s, turn, lease);
+	loop_post(c->app->loop, "interrupt", on_chat_start, s);
+	return 0;
+}
+
+int
 interrupt_post(void *call, struct err *err)
 {
 	struct api_call *c = call;
@@ -332,9 +392,8 @@ interrupt_post(void *call, struct err *err)
 	interrupt_body(&c->rs->body, rc, rc > 0 ? turn : "");
 	if (rc == 0)
 		return 0;
-	api_tell(
-	    c, lease, arena_printf(c->arena, "interrupt %s %s", agent, turn));
 	s = chat_start_new(c->app);
+	stop_running(c, s, turn, lease);
 	v = &s->viewer;
 	v->mode = HUB_AWAIT;
 	v->late = late_answer(c);
@@ -345,8 +404,6 @@ interrupt_post(void *call, struct err *err)
 	api_viewer_detach(c, v);
 	v->on_gone = await_gone;
 	s->has_viewer = 1;
-	snprintf(s->stop_agent, sizeof(s->stop_agent), "%s", agent);
-	snprintf(s->stop_turn, sizeof(s->stop_turn), "%s", turn);
 	loop_post(c->app->loop, "interrupt", on_chat_start, s);
 	return 0;
 }

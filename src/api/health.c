@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "api/api_priv.h"
+#include "api/sessions_priv.h"
 #include "api/status.h"
 #include "base/clk.h"
 #include "base/process.h"
@@ -90,6 +90,12 @@ health_get(void *call, struct err *err)
 		http_header_add(c->rs, "Retry-After", "1");
 	buf_putc(b, '{');
 	json_add_str(b, "status", ok ? "ok" : "error");
+	if (sessions_health(c)) {
+		if (*c->app->conf->cors_origins == '\0')
+			sessions_cors(c);
+		buf_putc(b, '}');
+		return 0;
+	}
 	json_add_str(b, "version", PACKAGE_VERSION);
 	buf_putc(b, ',');
 	buf_add(b, parts.data, parts.len);

@@ -112,6 +112,23 @@ copy_block(struct buf *out, const struct json *block, struct err *err)
 	return 0;
 }
 
+static void
+add_text_block(struct buf *out, const char *text)
+{
+	json_open(out, NULL, '{');
+	json_add_str(out, "type", "text");
+	json_add_str(out, "text", text);
+	json_close(out, '}');
+}
+
+void
+api_add_text(struct buf *out, const char *text)
+{
+	json_open(out, NULL, '[');
+	add_text_block(out, text);
+	json_close(out, ']');
+}
+
 /* The array of blocks of a message. */
 static int
 copy_message(struct buf *out, const struct json *j, struct err *err)
@@ -120,10 +137,7 @@ copy_message(struct buf *out, const struct json *j, struct err *err)
 
 	json_open(out, NULL, '[');
 	if (text != NULL && !is_blank(text)) {
-		json_open(out, NULL, '{');
-		json_add_str(out, "type", "text");
-		json_add_str(out, "text", text);
-		json_close(out, '}');
+		add_text_block(out, text);
 	} else if (json_is(j, JSON_ARRAY) && json_count(j) > 0) {
 		for (const struct json *b = json_first(j); b != NULL;
 		     b = json_next(b))
@@ -161,17 +175,26 @@ check_model(
 }
 
 int
-api_body_message(const struct api_call *c, struct buf *out, struct err *err)
+api_check_message(const struct api_call *c, size_t len, struct err *err)
 {
 	int64_t max = c->app->conf->limits_message_bytes;
+
+	if ((int64_t)len > max)
+		return err_limit(err, ERR_TOO_LARGE, "limits.message",
+		    "the message is longer than %" PRId64 " bytes", max);
+	return 0;
+}
+
+int
+api_body_message(const struct api_call *c, struct buf *out, struct err *err)
+{
 	const struct json *j = json_get(c->body, "message");
 
 	if (j == NULL)
 		return err_set(err, ERR_INVALID, "message is missing");
 	if (copy_message(out, j, err) < 0)
 		return -1;
-	if ((int64_t)out->len > max)
-		return err_limit(err, ERR_TOO_LARGE, "limits.message",
-		    "the message is longer than %" PRId64 " bytes", max);
+	if (api_check_message(c, out->len, err) < 0)
+		return -1;
 	return check_model(c, out, err);
 }

@@ -115,6 +115,9 @@ struct conf {
 	struct conf_api_key *api_keys; /* [api_key NAME] */
 	size_t api_key_count;
 
+	int64_t bridge_auth; /* enum conf_bridge_auth */
+	char *bridge_anonymous_user, *bridge_cors_origins;
+
 	char *store_address;
 	char *store_user;
 	char *store_password_file;
@@ -215,6 +218,11 @@ struct conf {
 	struct conf_rate limits_tenant_requests, limits_tenant_chats;
 };
 
+enum conf_bridge_auth {
+	CONF_BRIDGE_REQUIRED,
+	CONF_BRIDGE_OPTIONAL,
+	CONF_BRIDGE_OFF
+};
 enum conf_choice { CONF_AUTO, CONF_NO, CONF_YES };
 enum conf_runner {
 	CONF_RUNNER_BUBBLEWRAP,

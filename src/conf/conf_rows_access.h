@@ -111,3 +111,17 @@
 	    "Empty: a long time ago."),
 	STRING("api_key.expires", api_key.expires, "",
 	    "Until when it is good, in the same form. Empty: for ever."),
+
+	CHOICE("bridge.auth", bridge_auth, "required", "required optional off",
+	    "Who may use the routes of sessions, and the gateway. required: "
+	    "whoever has a token or an API key. optional: who has none is "
+	    "bridge.anonymous_user. off: everybody is, whatever they send. "
+	    "The latter two are for old front ends on a network that is "
+	    "trusted."),
+	STRING("bridge.anonymous_user", bridge_anonymous_user, "anonymous",
+	    "The user whom those without a token stand for: 1 to 255 printable "
+	    "ASCII characters without spaces."),
+	STRING("bridge.cors_origins", bridge_cors_origins, "*",
+	    "Origins, separated by spaces, whose pages may call the routes of "
+	    "sessions from a browser, with a token that they have. * is any. "
+	    "Empty: only the site's own pages."),

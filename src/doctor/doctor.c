@@ -45,6 +45,7 @@ static doctor_check_f *const checks[] = {
 	check_store,
 	check_sandbox,
 	check_issuers,
+	check_bridge,
 	check_model,
 	check_prices,
 	check_site,

@@ -41,6 +41,9 @@ doctor_check_f check_store;
 /* ---- check_sandbox.c ---- */
 doctor_check_f check_sandbox;
 
+/* ---- check_bridge.c ---- */
+doctor_check_f check_bridge;
+
 /* ---- check_issuers.c ---- */
 doctor_check_f check_issuers;
 

@@ -6,6 +6,7 @@
 
 #include "agent/slowlog.h"
 #include "agent/templates.h"
+#include "auth/identity.h"
 #include "auth/keyring.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -122,6 +123,27 @@ check_status(const struct conf *c, struct buf *seen, struct err *err)
 }
 
 static int
+check_bridge_user(const struct conf *c, struct buf *seen, struct err *err)
+{
+	static const char *const who[] = { "whoever has a token",
+		"whoever has a token, and others as ", "everybody, as " };
+	const char *user = c->bridge_anonymous_user;
+	size_t n = strlen(user);
+
+	for (const char *p = user; *p != '\0'; p++)
+		if (*p < 0x21 || *p > 0x7e)
+			n = 0;
+	if (n == 0 || n > IDENTITY_USER_MAX_BYTES)
+		return err_set(err, ERR_CONFIG,
+		    "bridge.anonymous_user is not 1 to %d printable ASCII "
+		    "characters without spaces",
+		    IDENTITY_USER_MAX_BYTES);
+	buf_printf(seen, "sessions are for %s%s", who[c->bridge_auth],
+	    c->bridge_auth == CONF_BRIDGE_REQUIRED ? "" : user);
+	return 0;
+}
+
+static int
 check_slowlog(const struct conf *c, struct buf *seen, struct err *err)
 {
 	if (slowlog_check(c, err) < 0)
@@ -148,6 +170,7 @@ static const struct part parts[] = {
 	{ "templates", check_templates },
 	{ "sandbox.settings", check_sandbox },
 	{ "status.allow", check_status },
+	{ "bridge.auth", check_bridge_user },
 	{ "slowlog.file", check_slowlog },
 	{ "otlp", check_otlp },
 	{ "model.key", check_models },

@@ -104,6 +104,17 @@ command_settings(const char *form)
 	return EX_OK;
 }
 
+/* What an administrator should not forget to have configured. */
+static void
+warn(const struct conf *c)
+{
+	if (c->bridge_auth != CONF_BRIDGE_REQUIRED)
+		log_warn("bridge.auth is %s: sessions can be used without a "
+			 "token, as the user %s",
+		    c->bridge_auth == CONF_BRIDGE_OFF ? "off" : "optional",
+		    c->bridge_anonymous_user);
+}
+
 static int
 command_run(const char *path, int foreground)
 {
@@ -132,6 +143,7 @@ command_run(const char *path, int foreground)
 		conf_free(&c);
 		return EX_CONFIG;
 	}
+	warn(c);
 	return master_run(c, conf_fd, ready_fd);
 }
 
@@ -157,6 +169,7 @@ command_successor(int argc, char **argv)
 		conf_free(&c);
 		return EX_CONFIG;
 	}
+	warn(c);
 	return master_succeed(c, conf_fd, argv[3], argc == 5 ? argv[4] : "");
 }
 
@@ -185,6 +198,8 @@ command_check(int argc, char **argv)
 		log_error("%s: %s", argv[2], err.text);
 		rc = EX_CONFIG;
 	}
+	if (rc == EX_OK)
+		warn(c);
 	buf_fini(&problems);
 	conf_free(&c);
 	return rc;

@@ -154,8 +154,8 @@ store_cmd_session_made(const struct store *st, struct arena *a,
 	const char *key = store_sessions_key(st, a, user);
 	const char *now = arena_printf(a, "%lld", (long long)now_ms);
 
-	redis_cmd(p, "ZADD", key, now, id, NULL);
-	redis_cmd(p, "ZADD", store_key(st, a, STORE_LOADED), now,
+	redis_cmd(p, "ZADD", key, "NX", now, id, NULL);
+	redis_cmd(p, "ZADD", store_key(st, a, STORE_LOADED), "NX", now,
 	    store_base(st, a, id), NULL);
 }
 

@@ -81,7 +81,7 @@ def test_everything_fine(stack_factory):
     stack.start_all()
     skip_without_commands(stack.sandbox)
     said = doctor(stack)
-    assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "status.allow", "slowlog.file", "otlp", "model.key", "libraries", "listen.folder", "listen", "descriptors",
+    assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "status.allow", "bridge.auth", "slowlog.file", "otlp", "model.key", "libraries", "listen.folder", "listen", "descriptors",
                           "redis", "redis.version", "redis.aof", "redis.eviction", "redis.latency", "redis.clock",
                           "sandbox", "sandbox.commands", "sandbox.limits", "sandbox.disk", "model"]
     bad = {m[2] for m in said.lines if m[1] != "ok"} - {"redis.latency", "sandbox.disk"}  # the host's, not ours

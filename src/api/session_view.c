@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What clients see of a session beside its conversation. */
+#include "config.h"
+
+#include <string.h>
+
+#include "api/sessions_priv.h"
+#include "session/runtime.h"
+#include "session/session_id.h"
+
+void
+session_add_runtime(struct buf *b, const struct store_session *s)
+{
+	struct session_runtime r = { .loaded = s->loaded,
+		.env = s->env_ms > 0 ? SESSION_ENV_READY : SESSION_ENV_NONE,
+		.env_checked_ms = s->env_ms,
+		.query_ms = s->turn_ms };
+
+	session_runtime_write(b, "runtime", &r);
+}
+
+void
+session_add_item(struct buf *b, const struct store_session *s)
+{
+	char id[SESSION_ID_SIZE] = "";
+
+	session_id_of_agent(s->id, id);
+	json_add_str(b, "sessionId", id);
+	json_add_str(b, "type", s->type);
+	json_add_str(b, "agentProfileReference", s->template);
+	json_add_int(b, "createdAt", s->created_ms);
+	json_add_int(b, "lastActivity", s->updated_ms);
+	json_add_raw(b, "sessionOptions", s->options, strlen(s->options));
+	/* One that nobody has named is called as its profile. */
+	if (strcmp(s->name, s->template) != 0)
+		json_add_str(b, "name", s->name);
+	if (*s->metadata != '\0')
+		json_add_raw(b, "metadata", s->metadata, strlen(s->metadata));
+	session_add_runtime(b, s);
+}
