@@ -34,9 +34,8 @@ take_id(struct api_call *c, const char **id_r, struct err *err)
 	return 0;
 }
 
-/* The session of the path. */
-static int
-find(struct api_call *c, const char **id_r, struct store_session *s,
+int
+session_find(struct api_call *c, const char **id_r, struct store_session *s,
     struct err *err)
 {
 	if (take_id(c, id_r, err) < 0)
@@ -197,7 +196,7 @@ session_message(void *call, struct err *err)
 
 	if (!session_body(c, members))
 		return 0;
-	if (find(c, &id, &s, err) < 0 ||
+	if (session_find(c, &id, &s, err) < 0 ||
 	    api_say(c, json_get_str(c->body, "content"), err) < 0)
 		return session_fail(
 		    c, err, "Failed to send message", "MESSAGE_SEND_FAILED");
@@ -275,7 +274,7 @@ session_unload(void *call, struct err *err)
 	struct api_call *c = call;
 	struct store_session s;
 	const char *id;
-	int rc = find(c, &id, &s, err);
+	int rc = session_find(c, &id, &s, err);
 
 	if (rc == 0 && s.loaded)
 		rc = end_environment(c, err);
@@ -299,7 +298,7 @@ session_sync(void *call, struct err *err)
 	struct store_session s;
 	const char *id;
 
-	if (find(c, &id, &s, err) < 0)
+	if (session_find(c, &id, &s, err) < 0)
 		return session_fail(
 		    c, err, "Failed to sync session", "SESSION_SYNC_FAILED");
 	if (!s.loaded)
@@ -314,7 +313,7 @@ session_terminate(void *call, struct err *err)
 	struct api_call *c = call;
 	struct store_session s;
 	const char *id;
-	int rc = find(c, &id, &s, err);
+	int rc = session_find(c, &id, &s, err);
 
 	if (rc == 0)
 		rc = s.loaded ? end_environment(c, err) : 0;
@@ -343,7 +342,7 @@ session_delete(void *call, struct err *err)
 	struct api_call *c = call;
 	struct store_session s;
 	const char *id;
-	int rc = find(c, &id, &s, err);
+	int rc = session_find(c, &id, &s, err);
 
 	if (rc == 0)
 		rc = api_agent_delete(c, c->rq->param[0], err);

@@ -80,6 +80,15 @@ struct session_member {
  */
 int session_body(struct api_call *c, const struct session_member *members);
 
+/* ---- sessions.c ---- */
+
+/*
+ * The session of the path, whose id becomes its agent's there; *id_r is the
+ * session's. 0; -1 and err, ERR_FORBIDDEN if it is none of the user's.
+ */
+int session_find(struct api_call *c, const char **id_r, struct store_session *s,
+    struct err *err);
+
 /* ---- session_profiles.c ---- */
 
 /* A template by name; "default" is there if none is configured. Or NULL. */

@@ -22,9 +22,10 @@ MISSING = {"error": "Missing Authorization header", "code": "AUTH_REQUIRED"}
 INVALID = {"error": "Invalid API key", "code": "INVALID_API_KEY"}
 ACCEPTED = "'claude-agent-sdk' | 'claude-sdk' | 'opencode'"
 CREATE = {"agentProfileRef": "default", "architecture": "claude-agent-sdk"}
-ROUTES = [("POST", "/api/sessions"), ("GET", "/api/sessions"), ("DELETE", "/api/sessions/x"), ("POST", "/api/sessions/x/sync"),
+ROUTES = [("POST", "/api/sessions"), ("GET", "/api/sessions"), ("GET", "/api/sessions/x"), ("DELETE", "/api/sessions/x"), ("POST", "/api/sessions/x/sync"),
           ("PATCH", "/api/sessions/x/options"), ("POST", "/api/sessions/x/messages"), ("POST", "/api/sessions/x/environment/terminate"),
-          ("POST", "/sessions/create"), ("POST", "/sessions"), ("GET", "/sessions"), ("POST", "/sessions/x/message"), ("DELETE", "/sessions/x"),
+          ("POST", "/sessions/create"), ("POST", "/sessions"), ("GET", "/sessions"), ("POST", "/sessions/x/message"), ("GET", "/sessions/x"),
+          ("DELETE", "/sessions/x"),
           ("GET", "/agent-profiles")]
 
 
@@ -334,6 +335,7 @@ def test_another_user_s_session_is_not_found(front):
     for name in (session, "x", session.upper(), plain.id, "ses_01a1f9974a39_hnuiqyud46l", "00000000-0000-4000-8000-000000000000"):
         exactly(stranger.post(f"/api/sessions/{name}/messages", {"content": "x"}), 404, NOT_FOUND)
         exactly(stranger.patch(f"/api/sessions/{name}/options", {"sessionOptions": {}}), 404, NOT_FOUND)
+        exactly(stranger.get(f"/api/sessions/{name}"), 404, NOT_FOUND)
         exactly(stranger.delete(f"/api/sessions/{name}"), 404, NOT_FOUND)
         exactly(stranger.post(f"/api/sessions/{name}/sync"), 404, NOT_FOUND)
     assert front.item(session)["runtime"] == IDLE and agent_of_first(front, session).info()["messages"] == 0
@@ -515,6 +517,7 @@ def test_without_redis(stack_factory):
     stack.kill_redis()
     exactly(front.get("/api/sessions"), 500, {"error": "Failed to list sessions", "code": "SESSION_LIST_FAILED"})
     exactly(front.post("/api/sessions", CREATE), 500, {"error": "Failed to create session", "code": "SESSION_CREATE_FAILED"})
+    exactly(front.get(f"/api/sessions/{session}"), 500, {"error": "Failed to get session", "code": "SESSION_GET_FAILED"})
     exactly(front.delete(f"/api/sessions/{session}"), 500, {"error": "Failed to destroy session", "code": "SESSION_DESTROY_FAILED"})
     exactly(front.post(f"/api/sessions/{session}/sync"), 500, {"error": "Failed to sync session", "code": "SESSION_SYNC_FAILED"})
     exactly(front.patch(f"/api/sessions/{session}/options", {"sessionOptions": {}}), 500,
