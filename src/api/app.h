@@ -17,6 +17,7 @@ struct keyring;
 struct loop;
 struct networks;
 struct otlp;
+struct pages;
 struct runner;
 struct sandbox;
 struct scoreboard;
@@ -35,6 +36,7 @@ struct app {
 	struct hub *hub;
 	struct seats *seats; /* the loop's thread */
 	struct runner *runner;
+	struct pages *pages; /* the loop's thread */
 	struct scoreboard *board;
 	int slot;
 	int archives; /* atomic; that are being sent */

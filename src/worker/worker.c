@@ -54,6 +54,7 @@
 #include "store/audit.h"
 #include "store/journal.h"
 #include "store/live.h"
+#include "store/pages.h"
 #include "store/redis_link.h"
 #include "store/script.h"
 #include "store/seats.h"
@@ -130,7 +131,7 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 	frame_unref(&f);
 }
 
-/* "interrupt AGENT TURN", "decided AGENT CALL JSON",
+/* "interrupt AGENT TURN", "decided AGENT CALL JSON", "page REQUEST JSON",
  * "withdrawn AGENT TURN" or "surface AGENT MEMBERS"; and to all "waiting",
  * "deleted AGENT", "revoked", "revoked user HASH" or "revoked token HASH". */
 static void
@@ -142,6 +143,8 @@ on_order(void *ctx, const char *text)
 
 	if (strcmp(text, "waiting") == 0) {
 		runner_expect(w->app.runner);
+	} else if (strncmp(text, "page ", 5) == 0) {
+		pages_answer(w->app.pages, text + 5);
 	} else if (sscanf(text, "interrupt %39s %39s", agent, turn) == 2) {
 		runner_interrupt(w->app.runner, agent, turn);
 	} else if (sscanf(text, "surface %39s %n", agent, &at) == 1) {
@@ -209,6 +212,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	w->link = redis_link_new(w->loop, c, on_link_state, w);
 	w->journal = journal_new(w->loop, c, w->link);
 	app->seats = seats_new(w->loop, app->store, w->link);
+	app->pages = pages_new(w->loop, app->store, w->link);
 	app->hub = hub_new(w->loop, c, w->journal);
 	calls.ctx = app->hub;
 	w->live = live_new(w->loop, c, app->store, w->link, &calls);
@@ -400,6 +404,7 @@ worker_free(struct worker *w)
 	loop_timer_free(&w->beat);
 	runner_free(&app->runner);
 	keeper_free(&w->keeper);
+	pages_free(&app->pages);
 	hub_free(&app->hub);
 	seats_free(&app->seats);
 	live_free(&w->live);
