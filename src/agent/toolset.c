@@ -112,6 +112,33 @@ add_of_server(struct arena *a, struct toolset *ts,
 	}
 }
 
+/* ---- pages ---- */
+
+static int
+is_of_page(const char *name)
+{
+	return strncmp(name, PAGE_PREFIX, strlen(PAGE_PREFIX)) == 0 &&
+	       name[strlen(PAGE_PREFIX)] != '\0';
+}
+
+/* The functions of pages that a name, which may end in *, means. */
+static void
+add_of_pages(
+    struct toolset *ts, const struct page_tools *pages, const char *name)
+{
+	const char *const pattern[] = { name, NULL };
+
+	for (size_t i = 0; is_of_page(name) && i < pages->count; i++) {
+		const struct tool *tool = &pages->tools[i];
+
+		if (mcp_matches(pattern, tool->name) &&
+		    toolset_find(ts, tool->name) == NULL)
+			ts->tools[ts->count++] = tool;
+	}
+}
+
+/* ---- all of them ---- */
+
 static size_t
 count_all(const struct toolset_server *servers, size_t n)
 {
@@ -122,8 +149,6 @@ count_all(const struct toolset_server *servers, size_t n)
 			all += servers[i].catalog->count;
 	return all;
 }
-
-/* ---- all of them ---- */
 
 /* Whether an agent that has named it can have it. */
 static int
@@ -167,8 +192,9 @@ toolset_make(struct arena *a, const struct toolset_spec *spec)
 {
 	struct toolset *ts = arena_new(a, struct toolset);
 	const struct json *list = parse(a, spec->names);
-	size_t room =
-	    json_count(list) + count_all(spec->servers, spec->server_count) + 2;
+	size_t room = json_count(list) +
+		      count_all(spec->servers, spec->server_count) +
+		      spec->pages.count + 2;
 
 	ts->count = 0;
 	ts->template = spec->template;
@@ -181,6 +207,7 @@ toolset_make(struct arena *a, const struct toolset_spec *spec)
 		for (size_t i = 0; i < spec->server_count; i++)
 			add_of_server(a, ts, &spec->servers[i], json_str(n));
 		tool_add(ts, json_str(n), spec->with_tasks);
+		add_of_pages(ts, &spec->pages, json_str(n));
 	}
 	tool_add(ts, SKILLS_TOOL, spec->with_tasks);
 	advertise(a, ts);
@@ -219,7 +246,7 @@ toolset_check(
 		if (json_str(n) == NULL)
 			return err_set(
 			    err, ERR_INVALID, "tools is a list of names");
-		if (is_of_any(t, json_str(n)))
+		if (is_of_any(t, json_str(n)) || is_of_page(json_str(n)))
 			continue;
 		if (find_any(t, json_str(n)) == NULL)
 			return complain(t, json_str(n), err);

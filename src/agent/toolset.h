@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "tool/page.h"
 #include "tool/tool.h"
 
 struct agent_template;
@@ -40,6 +41,7 @@ struct toolset_spec {
 	int with_tasks;         /* it may make sub-agents */
 	const struct toolset_server *servers; /* that it wants tools of */
 	size_t server_count;
+	struct page_tools pages; /* that its user has open */
 };
 
 /*

@@ -48,6 +48,7 @@ static const struct {
 	[TURN_LOAD] = { "load", step_load, 0 },
 	[TURN_FETCH] = { "fetch", step_fetch, 1 },
 	[TURN_CONNECT] = { "connect", step_connect, 0 },
+	[TURN_PAGES] = { "pages", step_pages, 1 },
 	[TURN_PRE_MODEL] = { "pre_model", step_pre_model, 0 },
 	[TURN_POST_MODEL] = { "post_model", step_post_model, 0 },
 	[TURN_COMPACT] = { "compact", step_compact, 1 },
@@ -253,6 +254,7 @@ turn_close(struct turn *t)
 	turn_give_history(t);
 	turn_mcp_stop(t);
 	t->mcp = NULL;
+	turn_pages_free(t);
 	arena_close(&t->arena);
 	journal_log_close(&t->log);
 	HASH_FIND_STR(r->turns, t->lease.agent, own);

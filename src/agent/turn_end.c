@@ -298,6 +298,7 @@ begin_next(struct turn *t)
 	model_call_free(&t->result);
 	turn_tools_free(t);
 	t->tools = NULL;
+	turn_pages_free(t);
 	t->hooked = 0;
 	t->uncompactable = 0;
 	t->overflowed = 0;

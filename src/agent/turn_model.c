@@ -106,6 +106,8 @@ step_pre_model(struct turn *t)
 	if (next != TURN_PRE_MODEL)
 		return next;
 	turn_mcp_refresh(t);
+	if (turn_pages_due(t))
+		return turn_pages(t, TURN_PRE_MODEL);
 	turn_compact_free(t);
 	if (turn_must_compact(t))
 		return TURN_COMPACT;

@@ -14,6 +14,7 @@
 #include "agent/turn_hook.h"
 #include "agent/turn_mcp.h"
 #include "agent/turn_meter.h"
+#include "agent/turn_pages.h"
 #include "agent/turn_step.h"
 #include "agent/turn_task.h"
 #include "agent/turn_tools.h"
@@ -75,8 +76,7 @@ struct turn {
 	size_t messages_len;        /* of the history without the request */
 	char tail[MODEL_TAIL]; /* its last bytes, which the request changes */
 	int shown;
-	struct loop_timer *timer; /* until the next attempt */
-	struct loop_timer *watch; /* looks at this: */
+	struct loop_timer *timer, *watch; /* the next attempt; looks at this: */
 	struct turn_meter meter;
 	struct webhook *hook; /* the one before the model, while it runs */
 	const char *extra;    /* what it said */
@@ -87,7 +87,8 @@ struct turn {
 	struct arena *round;
 	struct toolset *tools; /* the turn's; NULL: not made yet */
 	struct turn_mcp *mcp;  /* its servers; NULL: it has none */
-	enum turn_step after_connect;
+	enum turn_step after_connect, after_report;
+	struct turn_pages pages; /* that its user has open */
 	struct turn_call *calls;
 	size_t call_count, spawn_count;
 	char *todos;               /* the list as it stands, JSON or "" */
@@ -95,7 +96,6 @@ struct turn {
 	int children;              /* made by this turn, in this process */
 	struct turn_budget budget;
 	const char *report_reason;
-	enum turn_step after_report;
 	int reported;
 	int todo_steps;   /* since the model last changed it, or was reminded */
 	int todo_emptied; /* and the model was not told yet */

@@ -61,6 +61,7 @@ turn_tools(struct turn *t)
 	if (t->tools != NULL)
 		return t->tools;
 	spec.servers = turn_mcp_servers(t, &spec.server_count);
+	spec.pages = t->pages.tools;
 	t->tools = toolset_make(t->arena, &spec);
 	return t->tools;
 }
@@ -348,6 +349,8 @@ recover_call(struct turn_call *c)
 enum turn_step
 step_recover(struct turn *t)
 {
+	if (turn_pages_due(t))
+		return turn_pages(t, TURN_RECOVER);
 	turn_tools_open(t);
 	turn_tools(t);
 	calls_from_records(t);

@@ -151,6 +151,7 @@ struct conf {
 
 	char *tool_secret_file;
 	int64_t mcp_idle_timeout_ms;
+	int64_t page_timeout_ms;
 	char *tool_networks;
 	int64_t tool_concurrency;
 	int64_t tool_rounds;

@@ -21,6 +21,7 @@ const struct setting_section setting_sections[] = {
 	{ "turn", "Turns", 0 },
 	{ "tool", "Tools", 0 },
 	{ "mcp", "MCP servers, which templates name", 0 },
+	{ "page", "Pages that users have open, and what agents do there", 0 },
 	{ "task", "Sub-agents", 0 },
 	{ "sandbox", "Workspaces: agent-fpm-sandbox", 0 },
 	{ "compact", "Long conversations", 0 },

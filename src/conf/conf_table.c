@@ -337,6 +337,11 @@ const struct setting settings[] = {
 	    "How long the connection of an agent to an MCP server, or the "
 	    "program that it is, stays when no turn uses it."),
 
+	NUMBER("page.timeout", SETTING_TIME, page_timeout_ms, "30s", 100,
+	    24 * HOUR_MS,
+	    "How long an agent waits for the answer of a page that its user "
+	    "has open, of which it has called a function."),
+
 	NUMBER("task.depth", SETTING_INT, task_depth, "2", 0, 16,
 	    "How deep sub-agents may make sub-agents by the tool task_run. 0: "
 	    "there are none."),

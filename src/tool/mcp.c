@@ -10,10 +10,6 @@
 #include "tool/mcp.h"
 #include "tool/schema.h"
 
-/* What stands for a schema with words that are not known here: the server
- * checks what it is sent. */
-#define ANY_OBJECT "{\"type\":\"object\"}"
-
 void
 mcp_tool_make(struct arena *a, const struct mcp_item *item,
     struct mcp_peer *peer, struct tool *out)
@@ -21,14 +17,11 @@ mcp_tool_make(struct arena *a, const struct mcp_item *item,
 	*out = (struct tool){ .name = item->name,
 		.description = item->description,
 		.schema = item->schema,
-		.schema_doc = item->schema_doc,
+		.schema_doc = schema_usable(a, item->schema_doc),
 		.effect = item->reads ? TOOL_READS : TOOL_WRITES,
 		.kind = &mcp_kind,
 		.mcp_item = item,
 		.mcp_peer = peer };
-	if (schema_supported(item->schema_doc, NULL) < 0)
-		out->schema_doc =
-		    json_parse(a, ANY_OBJECT, strlen(ANY_OBJECT), 2, NULL);
 }
 
 /* ---- what it gives ---- */

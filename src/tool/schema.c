@@ -617,3 +617,12 @@ schema_supported(const struct json *schema, struct err *err)
 {
 	return supported(schema, 0, err);
 }
+
+const struct json *
+schema_usable(struct arena *a, const struct json *schema)
+{
+	if (schema_supported(schema, NULL) == 0)
+		return schema;
+	return json_parse(
+	    a, SCHEMA_ANY_OBJECT, strlen(SCHEMA_ANY_OBJECT), 2, NULL);
+}

@@ -2,6 +2,7 @@
 #ifndef TOOL_SCHEMA_H
 #define TOOL_SCHEMA_H
 
+struct arena;
 struct buf;
 struct err;
 struct json;
@@ -21,6 +22,16 @@ struct json;
  * none of these: it would constrain and not be obeyed.
  */
 int schema_supported(const struct json *schema, struct err *err);
+
+/* The schema of any object. */
+#define SCHEMA_ANY_OBJECT "{\"type\":\"object\"}"
+
+/*
+ * Of a schema that somebody else checks by, so that words that are not known
+ * here do no harm: itself if it is supported, else that of any object, the
+ * arena's.
+ */
+const struct json *schema_usable(struct arena *a, const struct json *schema);
 
 /*
  * 0 if value is valid, else -1 and in why what is wrong: at most 20 lines,

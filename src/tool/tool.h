@@ -28,8 +28,8 @@ struct tool {
 	const struct tool_http *http;    /* of http_kind */
 	const struct mcp_item *mcp_item; /* of mcp_kind, and whose it is: */
 	struct mcp_peer *mcp_peer;
-	int is_task; /* a sub-agent carries it out */
-	int needs_sandbox, needs_skills;
+	const struct page_function *page;         /* of page_kind */
+	int is_task, needs_sandbox, needs_skills; /* a sub-agent's; what else */
 };
 
 /* What runs need of the process. */
@@ -37,6 +37,7 @@ struct tool_host {
 	struct webhooks *webhooks;
 	struct sandbox *sandbox; /* NULL: there is none */
 	int64_t command_time_ms; /* of a command that does not say */
+	struct pages *pages;
 };
 
 /* A file that a run has changed. */
@@ -121,7 +122,6 @@ void tool_run_start(struct tool_run *r);
 void tool_run_cancel(struct tool_run *r);
 /* Of a kind, when a run has ended: calls on_end. */
 void tool_run_end(struct tool_run *r);
-
 /* The same with a failure; error is copied. */
 void tool_run_fail(struct tool_run *r, enum tool_error type, const char *error);
 

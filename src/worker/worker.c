@@ -227,6 +227,7 @@ worker_parts_new(struct worker *w, const struct conf *c)
 	parts.tools.webhooks = w->webhooks;
 	parts.tools.sandbox = app->sandbox;
 	parts.tools.command_time_ms = c->sandbox_command_time_ms;
+	parts.tools.pages = app->pages;
 	parts.board = app->board;
 	parts.slot = app->slot;
 	parts.budgets = has_budgets(app);
