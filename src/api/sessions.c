@@ -15,7 +15,7 @@
 #include "api/sessions_priv.h"
 #include "base/log.h"
 #include "conf/conf.h"
-#include "sandbox/client.h"
+#include "sandbox/stop_jobs.h"
 #include "session/session_id.h"
 
 #define OPTIONS_MAX_BYTES (16 * 1024)
@@ -228,42 +228,18 @@ session_options(void *call, struct err *err)
 
 /* ---- the end of an environment, of a session in memory, of all of it ---- */
 
-/* Ends its background jobs. What is not reached is left to run out. */
-static void
-stop_jobs(struct api_call *c)
-{
-	struct sandbox_call list = { .op = "bash.list" }, stop;
-	struct err err;
-
-	if (c->app->sandbox == NULL ||
-	    api_sandbox(c, c->rq->param[0], &list, &err) < 0)
-		return; /* it has no files, or no sandbox is there */
-	for (const struct json *j = json_first(json_get(list.answer, "jobs"));
-	     j != NULL; j = json_next(j)) {
-		const char *status = json_get_str(j, "status");
-		const char *job = json_get_str(j, "job");
-		struct buf m;
-
-		if (status == NULL || job == NULL ||
-		    strcmp(status, "running") != 0)
-			continue;
-		buf_init(&m, c->arena);
-		buf_lit(&m, ",\"job\":");
-		json_add_str(&m, NULL, job);
-		stop = (struct sandbox_call){ .op = "bash.kill",
-			.members = m.data };
-		if (api_sandbox(c, c->rq->param[0], &stop, &err) < 0)
-			log_warn("a job is left to run: %s", err.text);
-	}
-}
-
 /* What runs in it is interrupted, as when a human does so. */
 static int
 end_environment(struct api_call *c, struct err *err)
 {
+	struct err why;
+
 	if (api_stop(c, err) < 0)
 		return -1;
-	stop_jobs(c);
+	if (sandbox_stop_jobs(
+		c->app->sandbox, c->arena, c->user, c->rq->param[0], &why) < 0)
+		log_warn("jobs of %s are left to run: %s", c->rq->param[0],
+		    why.text);
 	return store_session_env_end(
 	    c->app->store, c->arena, c->user, c->rq->param[0], err);
 }

@@ -116,6 +116,7 @@ struct conf {
 	size_t api_key_count;
 
 	int64_t bridge_auth; /* enum conf_bridge_auth */
+	int64_t bridge_idle_timeout_ms;
 	char *bridge_anonymous_user, *bridge_cors_origins;
 
 	char *store_address;

@@ -125,3 +125,7 @@
 	    "Origins, separated by spaces, whose pages may call the routes of "
 	    "sessions from a browser, with a token that they have. * is any. "
 	    "Empty: only the site's own pages."),
+	NUMBER("bridge.idle_timeout", SETTING_TIME, bridge_idle_timeout_ms,
+	    "15m", 0, 30 * 24 * HOUR_MS,
+	    "A session to which nothing was said for so long, and in which "
+	    "nothing runs, is unloaded, and its background jobs end. 0: never."),

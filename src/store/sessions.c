@@ -188,10 +188,12 @@ store_cmd_sessions_changed(const struct store *st, struct arena *a,
 	    "{\"type\":\"list\"}", NULL);
 }
 
-/* session.lua. more are two arguments, or NULL. 1, 0 or -1. */
+/* session.lua. more are two arguments, or NULL. 1, 0 or -1; *user_r, unless it
+ * is NULL, is the owner. */
 static int
 change(struct store *st, struct arena *a, const char *user, const char *base,
-    const char *what, const char *const more[2], struct err *err)
+    const char *what, const char *const more[2], const char **user_r,
+    struct err *err)
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
@@ -206,6 +208,8 @@ change(struct store *st, struct arena *a, const char *user, const char *base,
 		redis_arg(&p, more[i]);
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
+	if (user_r != NULL)
+		*user_r = redis_text(&r[0].items[2]);
 	return (int)r[0].items[1].number;
 }
 
@@ -215,7 +219,8 @@ change_own(struct store *st, struct arena *a, const char *user, const char *id,
 {
 	if (!id_valid(id, "agt_"))
 		return store_forbidden(err);
-	return change(st, a, user, store_base(st, a, id), what, more, err);
+	return change(
+	    st, a, user, store_base(st, a, id), what, more, NULL, err);
 }
 
 int
@@ -270,13 +275,15 @@ store_sessions_idle(struct store *st, struct arena *a, int64_t before_ms,
 
 int
 store_session_expire(struct store *st, struct arena *a, const char *base,
-    int64_t before_ms, struct err *err)
+    int64_t before_ms, const char **user_r, const char **agent_r,
+    struct err *err)
 {
 	const char *const more[2] = { arena_printf(
 					  a, "%lld", (long long)clk_wall_ms()),
 		arena_printf(a, "%lld", (long long)before_ms) };
-	int rc = change(st, a, "", base, "expire", more, err);
+	int rc = change(st, a, "", base, "expire", more, user_r, err);
 
+	*agent_r = strrchr(base, ':') == NULL ? "" : strrchr(base, ':') + 1;
 	return rc < 0 && err->code == ERR_FORBIDDEN ? 0 : rc;
 }
 

@@ -57,10 +57,12 @@ int store_sessions_idle(struct store *st, struct arena *a, int64_t before_ms,
     int limit, const char ***bases_r, size_t *count_r, struct err *err);
 
 /* Unloads one by its base, if nothing of it runs or waits and its last activity
- * was before that time. 1 unloaded, 0 it is at work, or was of late, or is
- * gone, and is asked about again when it is idle again; -1. */
+ * was before that time. 1 unloaded, and whose it was; 0 it is at work, or was
+ * of late, or is gone: none of those given is given again before it is idle
+ * again; -1. */
 int store_session_expire(struct store *st, struct arena *a, const char *base,
-    int64_t before_ms, struct err *err);
+    int64_t before_ms, const char **user_r, const char **agent_r,
+    struct err *err);
 
 /* 1 if the look that is due is the caller's, of all hosts; else 0; -1. */
 int store_sessions_take(

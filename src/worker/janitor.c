@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Retention.
+ * Retention, and sessions that are idle.
  *
  * A walk is a SCAN over the agents of everybody; each is judged by the rules
  * of its template. All that is dropped of an agent is dropped by a script with
@@ -8,6 +8,10 @@
  * Redis nor turns notice. Who walks is who gets the key `janitor` first, which
  * lasts until the next walk is due: one that dies on its way is followed by
  * the next then.
+ *
+ * Sessions that nobody has spoken to for a while are unloaded by whoever gets
+ * another key first; those that are loaded are in a list by their last
+ * activity, so nothing is walked over.
  *
  * An agent that is idle for too long is deleted when the sandbox answers: its
  * record first, if it is still idle, and at once its files.
@@ -31,12 +35,16 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "sandbox/client.h"
+#include "sandbox/stop_jobs.h"
 #include "store/retain.h"
+#include "store/sessions.h"
 #include "worker/janitor.h"
 
 #define PAUSE_MS 10         /* between two steps */
 #define LOOK_EVERY_MS 60000 /* whether a walk is due; or more often */
 #define TIMES_MAX 1000      /* that one agent is asked about in a walk */
+#define IDLE_BATCH 100      /* sessions */
+#define IDLE_LOOKS 10       /* in the time after which one is idle */
 
 struct janitor {
 	struct app *app;
@@ -44,6 +52,7 @@ struct janitor {
 	struct lck lck;
 	struct lck_cond wake;
 	int stop;
+	int retains; /* anything is ever to be dropped */
 	int64_t agents, events, calls, windows, retired, files; /* a walk's */
 };
 
@@ -190,7 +199,7 @@ walk(struct janitor *j)
 	arena_close(&a);
 }
 
-/* 1 if there is anything to do at all. */
+/* 1 if there is anything to drop at all. */
 static int
 is_wanted(const struct janitor *j)
 {
@@ -208,23 +217,102 @@ is_wanted(const struct janitor *j)
 	}
 }
 
+/* ---- sessions ---- */
+
+static int
+expire(struct janitor *j, struct arena *a, const char *base, int64_t before_ms,
+    struct err *err)
+{
+	const char *user, *agent;
+	int rc = store_session_expire(
+	    j->app->store, a, base, before_ms, &user, &agent, err);
+
+	if (rc > 0 &&
+	    sandbox_stop_jobs(j->app->sandbox, a, user, agent, err) < 0)
+		log_warn("%s: jobs are left to run: %s", agent, err->text);
+	return rc;
+}
+
+/* Unloads all that are idle. */
+static void
+expire_all(struct janitor *j)
+{
+	int64_t before = clk_wall_ms() - j->app->conf->bridge_idle_timeout_ms;
+	struct arena *a = arena_open(16384);
+	int64_t unloaded = 0;
+	const char **bases;
+	struct err err;
+	size_t count;
+	int rc;
+
+	do {
+		rc = store_sessions_idle(
+		    j->app->store, a, before, IDLE_BATCH, &bases, &count, &err);
+		for (size_t i = 0; rc >= 0 && i < count; i++) {
+			rc = expire(j, a, bases[i], before, &err);
+			unloaded += rc > 0;
+		}
+		arena_reset(a);
+	} while (rc >= 0 && count == IDLE_BATCH && !pause_ms(j, PAUSE_MS));
+	if (rc < 0)
+		log_warn("idle sessions: %s; the next look goes on", err.text);
+	if (unloaded > 0)
+		log_info("unloaded %" PRId64 " idle sessions", unloaded);
+	arena_close(&a);
+}
+
+/* ---- the thread ---- */
+
+/* How often to look whether something is due: as often as the more frequent of
+ * both may be, and once a minute at least. */
+static int64_t
+look_every_ms(const struct janitor *j, int64_t idle_every_ms)
+{
+	int64_t every = LOOK_EVERY_MS;
+
+	if (j->retains && j->app->conf->retention_sweep_ms < every)
+		every = j->app->conf->retention_sweep_ms;
+	if (idle_every_ms > 0 && idle_every_ms < every)
+		every = idle_every_ms;
+	return every;
+}
+
+/* Who is the first of all hosts does what is due. */
+static void
+look(struct janitor *j, struct arena *a, int64_t idle_every_ms)
+{
+	struct err err;
+	int rc = 0;
+
+	if (j->retains) {
+		rc = store_walk_take(
+		    j->app->store, a, j->app->conf->retention_sweep_ms, &err);
+		if (rc > 0)
+			walk(j);
+	}
+	if (rc >= 0 && idle_every_ms > 0) {
+		rc = store_sessions_take(j->app->store, a, idle_every_ms, &err);
+		if (rc > 0)
+			expire_all(j);
+	}
+	if (rc < 0)
+		log_debug("janitor: %s", err.text);
+}
+
 static void *
 janitor_thread(void *arg)
 {
 	struct janitor *j = arg;
-	int64_t every = j->app->conf->retention_sweep_ms;
-	int64_t look = every < LOOK_EVERY_MS ? every : LOOK_EVERY_MS;
+	int64_t idle_every = j->app->conf->bridge_idle_timeout_ms / IDLE_LOOKS;
 	struct arena *a = arena_open(4096);
-	struct err err;
-	int rc;
+	int64_t every;
 
 	prctl(PR_SET_NAME, "fpm-janitor");
-	while (!pause_ms(j, look)) {
-		rc = store_walk_take(j->app->store, a, every, &err);
-		if (rc > 0)
-			walk(j);
-		else if (rc < 0)
-			log_debug("retention: %s", err.text);
+	if (idle_every > LOOK_EVERY_MS)
+		idle_every = LOOK_EVERY_MS;
+	every = look_every_ms(j, idle_every);
+	while (!pause_ms(j, every)) {
+		look(j, a, idle_every);
 		arena_reset(a);
 	}
 	arena_close(&a);
@@ -239,7 +327,8 @@ janitor_start(struct app *app)
 	if (j == NULL)
 		abort();
 	j->app = app;
-	if (!is_wanted(j)) {
+	j->retains = is_wanted(j);
+	if (!j->retains && app->conf->bridge_idle_timeout_ms == 0) {
 		free(j);
 		return NULL;
 	}

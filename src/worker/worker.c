@@ -6,7 +6,7 @@
  *   turn threads      src/agent/runner.c, for steps of turns that block
  *   loop thread       turns, fetch, journal, hub, the two links to Redis
  *   keeper thread     keeper.c
- *   janitor thread    janitor.c, if anything is ever to be dropped
+ *   janitor thread    janitor.c, if anything is ever to be dropped, or unloaded
  *   control thread    control.c, for agent-fpm ctl
  *   this thread       waits for a signal, or for the master to be gone
  *

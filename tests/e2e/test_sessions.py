@@ -22,6 +22,8 @@ MISSING = {"error": "Missing Authorization header", "code": "AUTH_REQUIRED"}
 INVALID = {"error": "Invalid API key", "code": "INVALID_API_KEY"}
 ACCEPTED = "'claude-agent-sdk' | 'claude-sdk' | 'opencode'"
 CREATE = {"agentProfileRef": "default", "architecture": "claude-agent-sdk"}
+JOB = [{"match": "^server$", "round": 0, "steps": [bash("echo up; sleep 1000", background=True)]},
+       {"match": "^server$", "steps": [{"text": "it runs"}]}]
 ROUTES = [("POST", "/api/sessions"), ("GET", "/api/sessions"), ("GET", "/api/sessions/x"), ("DELETE", "/api/sessions/x"), ("POST", "/api/sessions/x/sync"),
           ("PATCH", "/api/sessions/x/options"), ("POST", "/api/sessions/x/messages"), ("POST", "/api/sessions/x/environment/terminate"),
           ("POST", "/sessions/create"), ("POST", "/sessions"), ("GET", "/sessions"), ("POST", "/sessions/x/message"), ("GET", "/sessions/x"),
@@ -350,9 +352,7 @@ def agent_of_first(front, session):
 
 def test_background_jobs_end(stack_factory):
     """With the environment; the built-in profile has files and commands where there is a sandbox."""
-    stack = stack_factory(workers=1, sandbox=True, scenarios=[
-        {"match": "^server$", "round": 0, "steps": [bash("echo up; sleep 1000", background=True)]},
-        {"match": "^server$", "steps": [{"text": "it runs"}]}])
+    stack = stack_factory(workers=1, sandbox=True, scenarios=JOB)
     skip_without_commands(stack.sandbox)
     front, quiet = FrontEnd(stack), everywhere(stack.sandbox)
     session = front.session()
@@ -560,6 +560,53 @@ def test_what_is_said_of_sessions(stack_factory):
     front.session()
     assert heard() == {"type": "list"} and said.get_message(ignore_subscribe_messages=True, timeout=0) is None
     said.close()
+
+
+# ---- idle ones ----
+
+def test_idle_sessions_are_unloaded(stack_factory):
+    """Once, by one of all workers, with what is said of it; not while a turn runs, nor soon after."""
+    stack = stack_factory(workers=2, conf={"bridge.idle_timeout": "2s"})
+    front, busy = FrontEnd(stack), FrontEnd(stack)
+    said = stack.redis().pubsub()
+    said.subscribe(f"af:user:{front.user.name}:sessions")
+    session, working = front.session(), busy.session()
+    agent = agent_of(busy, working)
+    with agent.follow() as view:
+        busy.say(working, "slow 400")
+        view.has("w1")
+        wait_for(lambda: front.item(session)["runtime"] == GONE, 10)
+        assert busy.item(working)["runtime"]["isLoaded"] is True
+        view.wait()
+    wait_for(lambda: busy.item(working)["runtime"] == GONE, 10)
+    assert busy.item(working)["lastActivity"] + 2000 <= time.time() * 1000
+    assert stack.redis().zcard("af:loaded") == 0 and "unloaded 1 idle sessions" in stack.log()
+    heard = []
+    wait_for(lambda: (heard.append(said.get_message(ignore_subscribe_messages=True, timeout=0.05)), heard[-1] is None and len(heard) > 3)[1])
+    docs = [json.loads(h["data"])["type"] for h in heard if h]
+    assert docs == ["list", "status", "list"]
+    said.close()
+    front.say(session, "hello")
+    assert front.item(session)["runtime"]["isLoaded"] is True
+
+
+def test_sessions_may_stay_loaded(stack_factory):
+    """With 0 there is nobody who would look."""
+    stack = stack_factory(workers=1, conf={"bridge.idle_timeout": "0"})
+    front = FrontEnd(stack)
+    session = front.session()
+    assert stack.redis().exists("af:loaded:look") == 0 and front.item(session)["runtime"] == IDLE
+
+
+def test_jobs_of_idle_sessions_end(stack_factory):
+    stack = stack_factory(workers=1, sandbox=True, conf={"bridge.idle_timeout": "1s"}, scenarios=JOB)
+    skip_without_commands(stack.sandbox)
+    front, quiet = FrontEnd(stack), everywhere(stack.sandbox)
+    session = front.session()
+    front.say(session, "server")
+    wait_for(lambda: everywhere(stack.sandbox) - quiet, 10, "not begun")
+    wait_for(lambda: everywhere(stack.sandbox) <= quiet, 10, "it runs on")
+    wait_for(lambda: front.item(session)["runtime"] == GONE)
 
 
 # ---- taken along ----

@@ -4,8 +4,8 @@
 --   options             the options, a JSON object
 --   expire              now, and the time in ms before which it must have been
 --                       active last
--- Returns FORBIDDEN (it is no session of the user's) | OK 1 it was done, or
--- OK 0 there was nothing to do.
+-- Returns FORBIDDEN (it is no session of the user's) | OK 1 user, it was done, or
+-- OK 0 user, there was nothing to do.
 local f = agent_read()
 if not f.owner or f.session == '' or (ARGV[1] ~= '' and f.owner ~= ARGV[1]) then
 	if ARGV[2] == 'expire' then
@@ -24,28 +24,28 @@ local function unload()
 	redis.call('ZREM', KEYS[2], base)
 	status()
 	tell_sessions(f.owner, '{"type":"list"}')
-	return { 'OK', 1 }
+	return { 'OK', 1, f.owner }
 end
 
 local what = {}
 
 function what.load()
-	return { 'OK', load_session(f, clock_ms()) and 1 or 0 }
+	return { 'OK', load_session(f, clock_ms()) and 1 or 0, f.owner }
 end
 
 function what.unload()
-	return f.loaded == '' and { 'OK', 0 } or unload()
+	return f.loaded == '' and { 'OK', 0, f.owner } or unload()
 end
 
 what['end'] = function()
 	if f.loaded == '' then
-		return { 'OK', 0 }
+		return { 'OK', 0, f.owner }
 	end
 	if f.env ~= '' then
 		redis.call('HSET', key('info'), 'env', '')
 		status()
 	end
-	return { 'OK', 1 }
+	return { 'OK', 1, f.owner }
 end
 
 function what.options()
@@ -54,7 +54,7 @@ function what.options()
 	redis.call('HINCRBY', key('info'), 'version', 1)
 	tell_sessions(f.owner, '{"type":"options","agent":"' .. id ..
 	    '","options":' .. ARGV[3] .. '}')
-	return { 'OK', 1 }
+	return { 'OK', 1, f.owner }
 end
 
 function what.expire()
@@ -64,7 +64,7 @@ function what.expire()
 	end
 	if updated >= tonumber(ARGV[4]) then
 		redis.call('ZADD', KEYS[2], updated, base)
-		return { 'OK', 0 }
+		return { 'OK', 0, f.owner }
 	end
 	return unload()
 end
