@@ -8,14 +8,19 @@
 #include "session/runtime.h"
 #include "session/session_id.h"
 
+/* An environment is called as its session, and its state as events say it. */
 void
 session_add_runtime(struct buf *b, const struct store_session *s)
 {
 	struct session_runtime r = { .loaded = s->loaded,
 		.env = s->env_ms > 0 ? SESSION_ENV_READY : SESSION_ENV_NONE,
+		.env_message = "Ready",
 		.env_checked_ms = s->env_ms,
 		.query_ms = s->turn_ms };
+	char id[SESSION_ID_SIZE] = "";
 
+	session_id_of_agent(s->id, id);
+	r.env_id = id;
 	session_runtime_write(b, "runtime", &r);
 }
 

@@ -148,9 +148,10 @@ def test_a_message(front):
         view.wait(turns=2)
     assert [t for _, t in agent.dialogue()][0] == "slow 40" and agent.dialogue()[-1] == ("assistant", "echo: hello")
     item = front.item(session)
-    env = item["runtime"]["sandbox"]
-    assert item["runtime"] == {"isLoaded": True, "sandbox": env, "executionEnvironment": env}
-    assert env["status"] == "ready" and env["restartCount"] == 0 and item["createdAt"] <= env["lastHealthCheck"] <= item["lastActivity"]
+    env, other = item["runtime"]["sandbox"], item["runtime"]["executionEnvironment"]
+    assert list(item["runtime"]) == ["isLoaded", "sandbox", "executionEnvironment"]
+    assert env == {"sandboxId": session, "status": "ready", "statusMessage": "Ready", "restartCount": 0, "lastHealthCheck": env["lastHealthCheck"]}
+    assert other == {"id": session, **{k: v for k, v in env.items() if k != "sandboxId"}} and item["createdAt"] <= env["lastHealthCheck"] <= item["lastActivity"]
 
 
 def test_a_message_by_the_other_path(front):
@@ -548,9 +549,9 @@ def test_what_is_said_of_sessions(stack_factory):
     front.say(session, "hello")
     agent.wait_idle()
     front.post(f"/api/sessions/{session}/environment/terminate")
-    assert heard() == {"type": "status", "agent": agent.id}
+    assert heard() == {"type": "status", "agent": agent.id, "reason": "manual"}
     front.delete(f"/api/sessions/{session}")
-    assert [heard(), heard()] == [{"type": "status", "agent": agent.id}, {"type": "list"}]
+    assert [heard(), heard()] == [{"type": "status", "agent": agent.id, "reason": "manual"}, {"type": "list"}]
     front.say(session, "hello")
     assert heard() == {"type": "list"}
     agent.wait_idle()
@@ -583,8 +584,8 @@ def test_idle_sessions_are_unloaded(stack_factory):
     assert stack.redis().zcard("af:loaded") == 0 and "unloaded 1 idle sessions" in stack.log()
     heard = []
     wait_for(lambda: (heard.append(said.get_message(ignore_subscribe_messages=True, timeout=0.05)), heard[-1] is None and len(heard) > 3)[1])
-    docs = [json.loads(h["data"])["type"] for h in heard if h]
-    assert docs == ["list", "status", "list"]
+    docs = [json.loads(h["data"]) for h in heard if h]
+    assert [d["type"] for d in docs] == ["list", "status", "list"] and docs[1]["reason"] == "idle"
     said.close()
     front.say(session, "hello")
     assert front.item(session)["runtime"]["isLoaded"] is True

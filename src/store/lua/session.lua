@@ -15,14 +15,15 @@ if not f.owner or f.session == '' or (ARGV[1] ~= '' and f.owner ~= ARGV[1]) then
 end
 local id = string.match(base, '[^:]*$')
 
-local function status()
-	tell_sessions(f.owner, '{"type":"status","agent":"' .. id .. '"}')
+local function status(reason)
+	tell_sessions(f.owner, '{"type":"status","agent":"' .. id ..
+	    '","reason":"' .. reason .. '"}')
 end
 
-local function unload()
+local function unload(reason)
 	redis.call('HSET', key('info'), 'loaded', '', 'env', '')
 	redis.call('ZREM', KEYS[2], base)
-	status()
+	status(reason)
 	tell_sessions(f.owner, '{"type":"list"}')
 	return { 'OK', 1, f.owner }
 end
@@ -34,7 +35,7 @@ function what.load()
 end
 
 function what.unload()
-	return f.loaded == '' and { 'OK', 0, f.owner } or unload()
+	return f.loaded == '' and { 'OK', 0, f.owner } or unload('manual')
 end
 
 what['end'] = function()
@@ -43,7 +44,7 @@ what['end'] = function()
 	end
 	if f.env ~= '' then
 		redis.call('HSET', key('info'), 'env', '')
-		status()
+		status('manual')
 	end
 	return { 'OK', 1, f.owner }
 end
@@ -66,7 +67,7 @@ function what.expire()
 		redis.call('ZADD', KEYS[2], updated, base)
 		return { 'OK', 0, f.owner }
 	end
-	return unload()
+	return unload('idle')
 end
 
 return what[ARGV[2]]()
