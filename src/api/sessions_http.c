@@ -164,8 +164,11 @@ session_fail(
 		return session_refuse(
 		    c, 404, "Session not found", "SESSION_NOT_FOUND");
 	if (err->code == ERR_LIMIT || err->code == ERR_OVERLOAD ||
-	    err->code == ERR_TOO_LARGE)
+	    err->code == ERR_TOO_LARGE || err->code == ERR_REQUEST)
 		return -1;
-	log_warn("%s %s: %s", c->rq->method, c->rq->path, err->text);
+	if (err->code == ERR_NOT_FOUND) /* a profile: the caller's mistake */
+		log_info("%s %s: %s", c->rq->method, c->rq->path, err->text);
+	else
+		log_warn("%s %s: %s", c->rq->method, c->rq->path, err->text);
 	return session_refuse(c, 500, text, code);
 }

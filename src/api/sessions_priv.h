@@ -60,7 +60,8 @@ int session_refuse(
 /*
  * What a handler returns that got err of the store or the sandbox: 404 and
  * SESSION_NOT_FOUND where it is that there is no such session; 500 with text
- * and code where the server failed; a limit of the caller's stays one.
+ * and code where the server failed; the caller's own limit or mistake stays
+ * one.
  */
 int session_fail(
     struct api_call *c, struct err *err, const char *text, const char *code);

@@ -133,6 +133,13 @@ def test_a_repeated_create_is_one_session(front):
     assert made[0] == made[1] == made[2] and len(front.sessions()) == 1
 
 
+def test_a_bad_idempotency_key(front):
+    """Is the caller's mistake, and says so."""
+    for method, path, body in (("POST", "/api/sessions", CREATE), ("POST", f"/api/sessions/{front.session()}/messages", {"content": "x"})):
+        got = front.http(method, path, body, headers={"Idempotency-Key": "a b"})
+        assert got.status == 400 and got.json["code"] == "BAD_REQUEST" and "Idempotency-Key" in got.json["error"]
+
+
 # ---- messages ----
 
 def test_a_message(front):
