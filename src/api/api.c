@@ -15,6 +15,7 @@
 
 #include "api/api_priv.h"
 #include "api/limits.h"
+#include "api/pages.h"
 #include "api/sessions_priv.h"
 #include "api/status.h"
 #include "base/clk.h"
@@ -96,6 +97,9 @@ static const struct http_route routes[] = {
 	{ "POST", "/sessions/:id/message", session_message, SAYS },
 	{ "GET", "/agent-profiles", session_profiles_get,
 	    API_SESSION | API_ANY },
+	{ "GET", "/api/capabilities", capabilities_get, API_PAGE | API_ANY },
+	{ "POST", "/api/command", command_post,
+	    API_PAGE | API_ANY | API_NEEDS(IDENTITY_CHAT) },
 	{ "GET", "/api/templates", templates_get, 0 },
 	{ "GET", "/api/usage", usage_get, 0 },
 	{ "GET", "/api/whoami", whoami_get, 0 },
@@ -390,17 +394,24 @@ api_viewer_drop(struct api_call *c)
 	    c->app->board, c->app->slot, BOARD_VIEWERS, c->user);
 }
 
+char *
+api_answer_text(const struct http_response *rs, const struct http_request *rq)
+{
+	struct buf text;
+
+	buf_init(&text, NULL);
+	http_head(&text, rs, rq);
+	buf_add(&text, rs->body.data, rs->body.len);
+	return text.data;
+}
+
 void
 api_viewer_detach(struct api_call *c, struct hub_viewer *spec)
 {
-	struct buf head;
 	int64_t left_ms;
 
 	api_audit(c, NULL); /* the request is gone afterwards */
-	buf_init(&head, NULL);
-	http_head(&head, c->rs, c->rq);
-	buf_add(&head, c->rs->body.data, c->rs->body.len);
-	spec->head = head.data;
+	spec->head = api_answer_text(c->rs, c->rq);
 	spec->user = strdup(c->user);
 	if (spec->user == NULL)
 		abort();
@@ -431,9 +442,11 @@ api_add_docs(struct buf *b, const char *name, const struct store_page *page)
 static int
 authenticate(struct api_call *c, unsigned flags, struct err *err)
 {
-	return flags & API_SESSION
-		   ? api_authenticate_session(c, err)
-		   : api_authenticate(c, (flags & API_TICKET) != 0, err);
+	if (flags & API_SESSION)
+		return api_authenticate_session(c, err);
+	if (flags & API_PAGE)
+		return api_authenticate_page(c, err);
+	return api_authenticate(c, (flags & API_TICKET) != 0, err);
 }
 
 /* What comes before the handler. */
@@ -470,7 +483,8 @@ dispatch(struct api_call *c, struct err *err)
 	char allow[128];
 	int session = sessions_path(c->rq->path);
 
-	if (session && strcmp(c->rq->method, "OPTIONS") == 0) {
+	if ((session || pages_path(c->rq->path)) &&
+	    strcmp(c->rq->method, "OPTIONS") == 0) {
 		sessions_options(c);
 		return 0;
 	}
@@ -545,7 +559,7 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 	http_request_init(&rq, a, fcgi);
 	http_response_init(&rs, a);
 	log_context_set(rq.id, "", "");
-	if (sessions_path(rq.path))
+	if (sessions_path(rq.path) || pages_path(rq.path))
 		sessions_cors(&c);
 	else
 		add_cors(&c);
@@ -553,6 +567,8 @@ api_serve(struct app *app, struct FCGX_Request *fcgi)
 		log_failure(&c, &err);
 		if (sessions_path(rq.path))
 			sessions_problem(&c, &err);
+		else if (pages_path(rq.path))
+			pages_problem(&c, &err);
 		else
 			http_problem(&rs, &rq, &err);
 		if (rq.sent)

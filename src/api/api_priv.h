@@ -26,6 +26,7 @@ struct hub_viewer;
 #define API_ANY 256       /* of whichever type: the handler looks at Accept */
 #define API_UNAUDITED 512 /* changes, but is no act for the audit log */
 #define API_SESSION 1024  /* of sessions: sessions_priv.h */
+#define API_PAGE 2048     /* of AgentBridge: pages.h */
 
 /* The scope that a route needs; where none is said, agents:read of GET and
  * agents:write of other methods. */
@@ -134,6 +135,10 @@ void api_viewer_drop(struct api_call *c);
  * head, user, on_gone. rs is the head.
  */
 void api_viewer_detach(struct api_call *c, struct hub_viewer *spec);
+
+/* A response as the hub writes it, head and body; to be freed. */
+char *api_answer_text(
+    const struct http_response *rs, const struct http_request *rq);
 
 /* A page's documents as an array. */
 void api_add_docs(

@@ -78,7 +78,7 @@ clip(const struct api_call *c, const char *text)
 void
 api_audit(struct api_call *c, const struct err *err)
 {
-	int refused = c->rs->status == 401;
+	int refused = err != NULL && err->code == ERR_UNAUTHORIZED;
 	struct audit_record rec = { .act = "" };
 
 	if (!(refused ? refusal_take(c->app, &rec.left_out) : is_audited(c)))

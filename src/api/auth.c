@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "api/api_priv.h"
+#include "api/pages.h"
 #include "api/sessions_priv.h"
 #include "api/status.h"
 #include "auth/jwt.h"
@@ -181,16 +182,31 @@ be_anonymous(struct api_call *c)
 	return 0;
 }
 
+static int
+may_be_anonymous(const struct api_call *c)
+{
+	const char *h = http_header(c->rq, "HTTP_AUTHORIZATION");
+	int64_t auth = c->app->conf->bridge_auth;
+
+	return auth == CONF_BRIDGE_OFF ||
+	       (auth == CONF_BRIDGE_OPTIONAL && (h == NULL || *h == '\0'));
+}
+
+int
+api_authenticate_page(struct api_call *c, struct err *err)
+{
+	return may_be_anonymous(c) ? be_anonymous(c)
+				   : api_authenticate(c, 0, err);
+}
+
 int
 api_authenticate_session(struct api_call *c, struct err *err)
 {
 	const char *h = http_header(c->rq, "HTTP_AUTHORIZATION");
-	int64_t auth = c->app->conf->bridge_auth;
-	int none = h == NULL || *h == '\0';
 
-	if (auth == CONF_BRIDGE_OFF || (auth == CONF_BRIDGE_OPTIONAL && none))
+	if (may_be_anonymous(c))
 		return be_anonymous(c);
-	if (none)
+	if (h == NULL || *h == '\0')
 		return err_set(
 		    err, ERR_UNAUTHORIZED, "no Authorization header");
 	return accept_token(c, strncmp(h, "Bearer ", 7) == 0 ? h + 7 : h, err);

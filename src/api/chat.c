@@ -338,17 +338,13 @@ late_answer(struct api_call *c)
 {
 	struct http_response rs;
 	struct err err;
-	struct buf out;
 
 	err_set(&err, ERR_TIMEOUT,
 	    "the turn is marked and will stop, but has not within %d s",
 	    INTERRUPT_WAIT_MS / 1000);
 	http_response_init(&rs, c->arena);
 	http_problem(&rs, c->rq, &err);
-	buf_init(&out, NULL);
-	http_head(&out, &rs, c->rq);
-	buf_add(&out, rs.body.data, rs.body.len);
-	return out.data;
+	return api_answer_text(&rs, c->rq);
 }
 
 /* Whoever waits for an interrupt is not counted as a viewer. */

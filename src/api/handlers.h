@@ -37,6 +37,8 @@ int files_get(void *call, struct err *err);
 int files_put(void *call, struct err *err);
 int files_delete(void *call, struct err *err);
 int tickets_post(void *call, struct err *err);
+int capabilities_get(void *call, struct err *err);
+int command_post(void *call, struct err *err);
 int templates_get(void *call, struct err *err);
 int sessions_create(void *call, struct err *err);
 int sessions_list(void *call, struct err *err);

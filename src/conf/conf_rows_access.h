@@ -113,7 +113,8 @@
 	    "Until when it is good, in the same form. Empty: for ever."),
 
 	CHOICE("bridge.auth", bridge_auth, "required", "required optional off",
-	    "Who may use the routes of sessions, and the gateway. required: "
+	    "Who may use the routes of sessions and of AgentBridge, and the "
+	    "gateway. required: "
 	    "whoever has a token or an API key. optional: who has none is "
 	    "bridge.anonymous_user. off: everybody is, whatever they send. "
 	    "The latter two are for old front ends on a network that is "
@@ -123,7 +124,7 @@
 	    "ASCII characters without spaces."),
 	STRING("bridge.cors_origins", bridge_cors_origins, "*",
 	    "Origins, separated by spaces, whose pages may call the routes of "
-	    "sessions from a browser, with a token that they have. * is any. "
+	    "sessions and of AgentBridge from a browser, with a token that they have. * is any. "
 	    "Empty: only the site's own pages."),
 	NUMBER("bridge.idle_timeout", SETTING_TIME, bridge_idle_timeout_ms,
 	    "15m", 0, 30 * 24 * HOUR_MS,

@@ -340,7 +340,9 @@ const struct setting settings[] = {
 	NUMBER("page.timeout", SETTING_TIME, page_timeout_ms, "30s", 100,
 	    24 * HOUR_MS,
 	    "How long an agent waits for the answer of a page that its user "
-	    "has open, of which it has called a function."),
+	    "has open, of which it has called a function. A command by "
+	    "POST /api/command waits no longer either, and at most 30 "
+	    "seconds."),
 
 	NUMBER("task.depth", SETTING_INT, task_depth, "2", 0, 16,
 	    "How deep sub-agents may make sub-agents by the tool task_run. 0: "

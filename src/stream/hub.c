@@ -85,11 +85,13 @@ topic_is_covered(const struct topic *t)
 
 /*
  * Sees to it that the topic is or will be covered; who waited for that reads
- * the log.
+ * the log. That of a request that gets an answer has none.
  */
 static void
 topic_cover(struct topic *t)
 {
+	if (t->viewers->mode == HUB_ANSWER)
+		return;
 	if (topic_is_covered(t)) {
 		topic_wake(t);
 	} else if (!t->watched) {
@@ -173,7 +175,7 @@ viewer_check_gap(struct viewer *v, const struct live_page *page)
 
 	if (!ahead && !event_id_gap(v->last, page->oldest))
 		return 0;
-	if (v->mode != HUB_AWAIT && viewer_gap(v, page) < 0)
+	if (!viewer_is_answered(v) && viewer_gap(v, page) < 0)
 		return -1;
 	if (ahead)
 		v->last = page->newest;
@@ -339,10 +341,10 @@ topic_end(struct topic *t, const struct frame *notice)
 			follower_end(v);
 			continue;
 		}
-		if (notice != NULL && v->mode != HUB_AWAIT &&
+		if (notice != NULL && !viewer_is_answered(v) &&
 		    viewer_write_text(v, notice->text, notice->len) < 0)
 			continue;
-		if (v->mode == HUB_AWAIT)
+		if (viewer_is_answered(v))
 			viewer_answer(v, v->late);
 		else
 			viewer_end(v, NULL, 0);
@@ -365,6 +367,16 @@ hub_break(struct hub *h, const char *agent, struct frame *notice)
 
 	if (t != NULL)
 		topic_end(t, notice);
+}
+
+void
+hub_answer(struct hub *h, const char *name, const char *text)
+{
+	struct topic *t = topic_find(h, name);
+
+	if (t != NULL && t->viewers->mode == HUB_ANSWER &&
+	    t->viewers->state != VIEWER_ENDING)
+		viewer_answer(t->viewers, text);
 }
 
 void
@@ -405,7 +417,7 @@ viewer_new(struct hub *h, const struct hub_viewer *spec)
 	DL_APPEND(v->topic->viewers, v);
 	DL_APPEND2(h->quiet, v, quiet_prev, quiet_next);
 	h->viewers++;
-	h->awaiting += v->mode == HUB_AWAIT;
+	h->awaiting += viewer_is_answered(v);
 	return v;
 }
 
@@ -423,7 +435,7 @@ hub_attach(struct hub *h, const struct hub_viewer *spec, int begins)
 		v->state = VIEWER_LIVE;
 		return;
 	}
-	if (v->mode == HUB_AWAIT) {
+	if (viewer_is_answered(v)) {
 		v->answer = spec->head;
 	} else {
 		rc = viewer_write_text(v, spec->head, strlen(spec->head));
@@ -479,7 +491,7 @@ hub_viewers(const struct hub *h)
 static void
 viewer_beat(struct viewer *v)
 {
-	if (v->mode == HUB_AWAIT || v->mode == HUB_FOLLOW ||
+	if (viewer_is_answered(v) || v->mode == HUB_FOLLOW ||
 	    v->state == VIEWER_ENDING || v->backlog.len > 0)
 		viewer_touch(v); /* it is written to already, or not yet */
 	else
@@ -520,8 +532,8 @@ viewer_dismiss(struct viewer *v, const char *code, const char *why)
 static int
 viewer_expire(struct viewer *v, int64_t now)
 {
-	if (v->expires_ms == 0 || now < v->expires_ms || v->mode == HUB_AWAIT ||
-	    v->state == VIEWER_ENDING)
+	if (v->expires_ms == 0 || now < v->expires_ms ||
+	    viewer_is_answered(v) || v->state == VIEWER_ENDING)
 		return 0;
 	viewer_dismiss(v, "token_expired",
 	    "the token has expired; come back with another one and your "
@@ -532,7 +544,7 @@ viewer_expire(struct viewer *v, int64_t now)
 static int
 is_revoked(const struct viewer *v, const char *user, const char *token)
 {
-	if (v->mode == HUB_AWAIT || v->state == VIEWER_ENDING)
+	if (viewer_is_answered(v) || v->state == VIEWER_ENDING)
 		return 0;
 	if (*token != '\0')
 		return strcmp(v->token, token) == 0;
@@ -571,7 +583,7 @@ viewer_check(struct viewer *v, int64_t now)
 	if (v->reading == NULL && v->state == VIEWER_REPLAYING &&
 	    v->backlog.len == 0)
 		viewer_replay(v);
-	else if (v->mode == HUB_AWAIT && v->state != VIEWER_ENDING &&
+	else if (viewer_is_answered(v) && v->state != VIEWER_ENDING &&
 		 now >= v->deadline_ms)
 		viewer_answer(v, v->late);
 }

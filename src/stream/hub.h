@@ -33,6 +33,7 @@ enum hub_mode {
 	HUB_STREAM, /* events as SSE until the viewer leaves */
 	HUB_TURN,   /* events as SSE, the end after done of filter.turn */
 	HUB_AWAIT,  /* nothing until done of filter.turn, then answer */
+	HUB_ANSWER, /* nothing until hub_answer, of what agent names */
 	HUB_FOLLOW  /* no connection: hub_follow */
 };
 
@@ -46,14 +47,15 @@ struct hub_viewer {
 	int over; /* HUB_TURN: the turn is over; end when the log is read */
 
 	/* CGI response head, written at once; of HUB_AWAIT the whole answer,
-	 * written after done, and late when deadline_ms has passed. Freed by
-	 * the hub. */
+	 * written after done, of HUB_ANSWER nothing. Of both late when
+	 * deadline_ms has passed. Freed by the hub. */
 	char *head;
 	char *late;
-	int64_t deadline_ms; /* from now; HUB_AWAIT only */
+	int64_t deadline_ms; /* from now; HUB_AWAIT and HUB_ANSWER */
 
 	/* From now; then the stream ends, after an event that is not in the
-	 * log: who sees it needs another token. 0: never. Not HUB_AWAIT. */
+	 * log: who sees it needs another token. 0: never. Not of
+	 * HUB_AWAIT and HUB_ANSWER. */
 	int64_t expires_ms;
 	char token[17]; /* revoked_hash of its jti; "": it has none */
 	char owner[17]; /* of its user */
@@ -115,10 +117,17 @@ void hub_break(struct hub *h, const char *agent, struct frame *notice);
  */
 void hub_revoke(struct hub *h, const char *user, const char *token);
 
+/*
+ * Answers the request of a HUB_ANSWER viewer, by the name that it has in the
+ * place of an agent: text is the whole response. Nothing if it has left, or is
+ * answered.
+ */
+void hub_answer(struct hub *h, const char *name, const char *text);
+
 /* Ends all streams: the process stops. */
 void hub_close_all(struct hub *h);
 
-/* Requests that wait for the end of a turn. Any thread. */
+/* Requests that wait for an answer. Any thread. */
 int hub_awaiting(struct hub *h);
 
 int hub_viewers(const struct hub *h);

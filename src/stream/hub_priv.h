@@ -34,11 +34,11 @@ struct viewer {
 	struct hub_filter filter;
 	struct event_id last;
 	int64_t written_ms;
-	int64_t deadline_ms; /* HUB_AWAIT */
+	int64_t deadline_ms; /* of an answer */
 	int64_t expires_ms;  /* 0: never */
 	char token[17], owner[17];
 	struct buf backlog;
-	char *answer, *late;  /* HUB_AWAIT */
+	char *answer, *late;  /* of HUB_AWAIT; and if it is too late */
 	hub_follow_f *follow; /* HUB_FOLLOW; NULL: it was unfollowed */
 	void (*on_gone)(void *, const char *);
 	void *ctx;
@@ -70,9 +70,16 @@ struct hub {
 	int64_t heartbeat_ms;
 	size_t backlog_max;
 	int viewers;
-	_Atomic int awaiting; /* of them, HUB_AWAIT */
+	_Atomic int awaiting; /* of them, that get an answer */
 	struct buf scratch;
 };
+
+/* 1 if it is shown no events: its response is an answer, written whole. */
+static inline int
+viewer_is_answered(const struct viewer *v)
+{
+	return v->mode == HUB_AWAIT || v->mode == HUB_ANSWER;
+}
 
 /* ---- viewer.c: one viewer's response ---- */
 

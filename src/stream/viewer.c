@@ -33,7 +33,7 @@ viewer_free(struct viewer *v)
 	DL_DELETE(t->viewers, v);
 	DL_DELETE2(h->quiet, v, quiet_prev, quiet_next);
 	h->viewers--;
-	h->awaiting -= v->mode == HUB_AWAIT;
+	h->awaiting -= viewer_is_answered(v);
 	if (v->reading != NULL)
 		v->reading->viewer = NULL;
 	loop_io_free(&v->io);
