@@ -358,15 +358,20 @@ write_calls(struct transcript *t, struct buf *b, const struct json *doc,
 
 /* An answer knows its step; those of old do not, and are counted. */
 static int
-step_of(struct names *steps, const struct json *doc, const char *turn)
+step_of(struct transcript *t, struct names *steps, const struct json *doc,
+    const char *turn)
 {
 	void **p = names_at(steps, turn);
 	int64_t step;
+	int *answers;
 
-	*p = (char *)*p + 1;
+	if (*p == NULL)
+		*p = arena_new(t->arena, int);
+	answers = *p;
+	++*answers;
 	return json_get_int(doc, "step", &step) && step > 0 && step < INT32_MAX
 		   ? (int)step
-		   : (int)(intptr_t)*p;
+		   : *answers;
 }
 
 static void
@@ -445,7 +450,7 @@ transcript_add_blocks(struct buf *b, struct transcript *t, enum block_form form)
 		}
 		turn = json_get_str(doc, "turn");
 		write_answer(t, b, doc,
-		    step_of(steps, doc, turn == NULL ? "" : turn), form);
+		    step_of(t, steps, doc, turn == NULL ? "" : turn), form);
 		write_failure(t, b, doc, form);
 	}
 	json_close(b, ']');

@@ -131,6 +131,8 @@ turn_see(struct feed *f)
 
 	if (strcmp(c->turn, f->turn) == 0)
 		return;
+	answer_end(f, NULL);
+	c->known = 0; /* nor was the begin of its answer seen */
 	turn_set(f);
 	if (is_main(f) && f->view->runtime.query_ms == 0)
 		f->view->runtime.query_ms = f->time_ms > 0 ? f->time_ms : 1;
