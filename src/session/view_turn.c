@@ -200,7 +200,7 @@ tell_usage(struct feed *f, int final)
 	buf_init(&b, f->out->arena);
 	json_open(&b, NULL, '{');
 	add_usage(&b, c);
-	if (final && c->priced == c->uses)
+	if (final)
 		json_add_billionths(&b, "costUSD", c->cost);
 	if (c->model[0] != '\0')
 		json_add_str(&b, "model", c->model);
@@ -320,7 +320,7 @@ turn_done(struct feed *f)
 	if (strcmp(reason, "withdrawn") == 0)
 		return 0; /* of a turn that never began */
 	answer_end(f, NULL);
-	if (c->uses > 0)
+	if (c->uses > 0 && c->priced == c->uses)
 		tell_usage(f, 1);
 	if (is_main(f))
 		query_end(f, reason);

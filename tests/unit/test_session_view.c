@@ -190,9 +190,16 @@ is_unkept(const char *text)
 	return strstr(text, "half an answer") != NULL;
 }
 
-/* The blocks that REST has, errors left out: sockets tell of those apart. */
+static int
+is_type(const struct json *block, const char *type)
+{
+	return strcmp(json_get_str(block, "type"), type) == 0;
+}
+
+/* The blocks that REST has, errors left out: sockets tell of those apart. The
+ * block of a sub-agent is made by later clients themselves. */
 static const char **
-rest_blocks(const struct json *blocks, size_t *count_r)
+rest_blocks(const struct json *blocks, int w3, size_t *count_r)
 {
 	const char **out =
 	    arena_alloc(arena, (json_count(blocks) + 1) * sizeof(*out));
@@ -200,18 +207,18 @@ rest_blocks(const struct json *blocks, size_t *count_r)
 	*count_r = 0;
 	for (const struct json *b = json_first(blocks); b != NULL;
 	     b = json_next(b))
-		if (strcmp(json_get_str(b, "type"), "error") != 0)
+		if (!is_type(b, "error") && !(w3 && is_type(b, "subagent")))
 			out[(*count_r)++] = client_block_text(arena, b);
 	return out;
 }
 
 static void
-expect_blocks(
-    const struct client *c, const char *conversation, const struct json *blocks)
+expect_blocks(const struct client *c, const char *conversation,
+    const struct json *blocks, int w3)
 {
 	size_t n, m, i = 0;
 	const char **told = client_blocks(c, conversation, &n),
-		   **rest = rest_blocks(blocks, &m);
+		   **rest = rest_blocks(blocks, w3, &m);
 
 	for (size_t k = 0; k < n; k++)
 		if (!is_unkept(told[k])) {
@@ -225,20 +232,27 @@ static void
 expect_rest(const struct room *r)
 {
 	struct transcript *t = session_transcript(arena, r->doc);
-	const struct json *j;
+	const struct json *j, *later;
 	struct buf b;
 
 	buf_init(&b, arena);
 	json_open(&b, NULL, '{');
 	transcript_add_blocks(&b, t, BLOCK_W1);
 	transcript_add_subagents(&b, t, BLOCK_W1);
+	transcript_add_state(&b, t);
 	json_close(&b, '}');
 	j = json_parse(arena, b.data, b.len, JSON_DEPTH_MAX, NULL);
-	expect_blocks(r->w1, "main", json_get(j, "blocks"));
+	expect_blocks(r->w1, "main", json_get(j, "blocks"), 0);
 	for (const struct json *s = json_first(json_get(j, "subagents"));
 	     s != NULL; s = json_next(s))
 		expect_blocks(
-		    r->w1, json_get_str(s, "id"), json_get(s, "blocks"));
+		    r->w1, json_get_str(s, "id"), json_get(s, "blocks"), 0);
+	later = json_get(j, "conversationState");
+	expect_blocks(r->w3, "main", json_get(later, "blocks"), 1);
+	for (const struct json *s = json_first(json_get(later, "subagents"));
+	     s != NULL; s = json_next(s))
+		expect_blocks(r->w3, json_get_str(s, "toolUseId"),
+		    json_get(s, "blocks"), 1);
 }
 
 /* Whatever the order, clients are told what REST has, once. */
@@ -264,6 +278,150 @@ test_recorded(void **state)
 			arena_reset(arena);
 		}
 }
+
+/* ---- workers that die ---- */
+
+/* An event with another id, and of a text another part. */
+static const char *
+again(const struct json *event, int epoch, int at, const char *text, size_t len)
+{
+	struct buf b;
+
+	buf_init(&b, arena);
+	json_open(&b, NULL, '{');
+	for (const struct json *m = json_first(event); m != NULL;
+	     m = json_next(m)) {
+		if (strcmp(json_name(m), "id") == 0)
+			json_add_str(
+			    &b, "id", arena_printf(arena, "%d-%d", epoch, at));
+		else if (strcmp(json_name(m), "text") == 0 && text != NULL)
+			json_add_strn(&b, "text", text, len);
+		else
+			json_add_json(&b, json_name(m), m);
+	}
+	json_close(&b, '}');
+	return b.data;
+}
+
+/* What the log of a session would be, had its workers died. */
+struct rewrite {
+	const char **out;
+	size_t count;
+	unsigned seed;
+	int epoch;
+};
+
+static void
+rewrite_add(
+    struct rewrite *w, const struct json *event, const char *text, size_t len)
+{
+	assert_true(w->count < 2000);
+	w->out[w->count] = again(event, w->epoch, (int)w->count, text, len);
+	w->count++;
+}
+
+static int
+is_chunk(const struct json *event)
+{
+	const char *kind = json_get_str(event, "kind");
+
+	return strcmp(kind, "think_chunk") == 0 ||
+	       strcmp(kind, "text_chunk") == 0;
+}
+
+/* The chunks from first on, in pieces; at most max bytes of them. */
+static void
+rewrite_answer(struct rewrite *w, const struct json *first, size_t max)
+{
+	for (const struct json *e = first; e != NULL && is_chunk(e) && max > 0;
+	     e = json_next(e)) {
+		const char *text = json_get_str(e, "text");
+		size_t left = strlen(text);
+
+		while (left > 0 && max > 0) {
+			size_t n = 1 + dice(&w->seed, (unsigned)left);
+
+			if (n > max)
+				n = max;
+			rewrite_add(w, e, text, n);
+			text += n;
+			left -= n;
+			max -= n;
+		}
+	}
+}
+
+static void
+rewrite_reset(struct rewrite *w, const struct json *first)
+{
+	const char *text;
+	int64_t step;
+
+	assert_int_equal(json_get_int(first, "step", &step), 1);
+	text = arena_printf(arena,
+	    "{\"channel\":\"progress\",\"kind\":\"stream_reset\",\"id\":"
+	    "\"\",\"turn\":\"%s\",\"step\":%d,\"time\":1}",
+	    json_get_str(first, "turn"), (int)step);
+	w->epoch++;
+	rewrite_add(w, json_parse(arena, text, strlen(text), 4, NULL), NULL, 0);
+}
+
+/* Each answer is cut up to three times, then made whole. */
+static const char **
+rewrite_log(const struct json *events, unsigned seed, size_t *count_r)
+{
+	struct rewrite w = { .seed = seed, .epoch = 1 };
+	const struct json *e = json_first(events);
+
+	w.out = arena_alloc(arena, 2000 * sizeof(*w.out));
+	while (e != NULL) {
+		if (!is_chunk(e)) {
+			rewrite_add(&w, e, NULL, 0);
+			e = json_next(e);
+			continue;
+		}
+		for (unsigned n = dice(&w.seed, 4); n > 0; n--) {
+			rewrite_answer(&w, e, dice(&w.seed, 60));
+			rewrite_reset(&w, e);
+		}
+		rewrite_answer(&w, e, SIZE_MAX);
+		while (e != NULL && is_chunk(e))
+			e = json_next(e);
+	}
+	*count_r = w.count;
+	return w.out;
+}
+
+/* At whatever moments workers die, clients are told each block once, in order,
+ * and have in the end what REST has. */
+static void
+test_deaths(void **state)
+{
+	static const char *const names[] = { "work", "two", "file", "ask",
+		"compact" };
+	struct room r;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 150; seed++) {
+		const struct json *doc = session_load(arena, names[seed % 5]);
+		const char *agent = json_get_str(doc, "agent");
+		struct source *s = &r.sources[0];
+
+		room_open(&r, doc, agent, 0);
+		room_follow(&r, agent, 0);
+		s->events =
+		    rewrite_log(json_get(session_agent(doc, agent), "events"),
+			seed, &s->count);
+		room_run(&r, seed);
+		client_is_idle(r.w1);
+		client_is_idle(r.w3);
+		expect_rest(&r);
+		session_view_free(&r.view);
+		arena_reset(arena);
+	}
+}
+
+/* ---- from the middle ---- */
 
 /* Each of a row, in its order, somewhere in the other. */
 static void
@@ -808,6 +966,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recorded),
+		cmocka_unit_test(test_deaths),
 		cmocka_unit_test(test_from_the_middle),
 		cmocka_unit_test(test_twice),
 		cmocka_unit_test(test_files),
