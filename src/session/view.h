@@ -66,6 +66,11 @@ void session_view_gone(
 void session_view_status(
     const struct session_view *v, int64_t now_ms, struct session_out *out);
 
+/* And, for it alone, the begin of each block that streams now, with what it
+ * has so far: without that it would see these only when they are whole. */
+void session_view_catch_up(
+    const struct session_view *v, struct session_out *out);
+
 /*
  * The session was loaded, or unloaded, or its environment ended: reason
  * "manual", "idle" or "unhealthy". Nothing is told if nothing changes.

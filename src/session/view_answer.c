@@ -194,3 +194,24 @@ answer_forget(struct feed *f)
 	c->open = 0;
 	c->known = 0;
 }
+
+static void
+catch_up(const struct session_view *v, const struct conversation *c,
+    struct session_out *out)
+{
+	struct emit_head h = { v->session, c->id, c->block_ms };
+	struct block k = block_make(c->type, c->block, c->block_ms);
+
+	if (!c->open || c->again || c->text.len == 0)
+		return;
+	emit_block_start(out, &h, &k);
+	emit_block_delta(out, &h, c->block, buf_str(&c->text), c->text.len);
+}
+
+void
+session_view_catch_up(const struct session_view *v, struct session_out *out)
+{
+	catch_up(v, v->main, out);
+	for (const struct conversation *c = v->children; c != NULL; c = c->next)
+		catch_up(v, c, out);
+}

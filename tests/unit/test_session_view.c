@@ -891,6 +891,38 @@ test_gap(void **state)
 	session_view_free(&r.view);
 }
 
+/* A client that joins while a block streams sees all of it. */
+static void
+test_catch_up(void **state)
+{
+	struct client *late[2] = { client_new(arena, SESSION_W1, 0),
+		client_new(arena, SESSION_W3, 0) };
+	struct session_out out;
+	struct room r;
+	size_t n;
+
+	(void)state;
+	begin(&r);
+	session_out_init(&out, arena, SESSION_ALL);
+	session_view_catch_up(r.view, &out);
+	assert_null(out.first);
+	say(&r, "text_chunk", 1, "Hel");
+	say(&r, "text_chunk", 1, "lo");
+	session_view_catch_up(r.view, &out);
+	client_take(late[0], &out);
+	client_take(late[1], &out);
+	assert_string_equal(client_trace(late[0]),
+	    "start t-1-text-0\ndelta t-1-text-0 Hello\n");
+	r.w1 = late[0];
+	r.w3 = late[1];
+	say(&r, "text_chunk", 1, "!");
+	ev(&r, AGENT, "step_complete", 1, "");
+	for (int i = 0; i < 2; i++)
+		assert_non_null(strstr(
+		    client_blocks(late[i], "main", &n)[0], "\"Hello!\""));
+	session_view_free(&r.view);
+}
+
 /* Loading, unloading, and a turn of a session that has its environment. */
 static void
 test_runtime(void **state)
@@ -978,6 +1010,7 @@ main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_subagents),
 		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_catch_up),
 		cmocka_unit_test(test_runtime),
 		cmocka_unit_test(test_damaged),
 	};
