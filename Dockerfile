@@ -50,7 +50,7 @@ COPY --from=build /build/src/debian/agent-fpm/usr/share/agent-fpm/ \
 # The shipped site as it is. Its certificate is mounted where the site has it:
 # /etc/letsencrypt/live/agents.example.org.
 RUN cd /usr/share/agent-fpm/nginx && \
-    cp agent-fpm-http.conf agent-fpm-fastcgi.conf agent-fpm.snippet \
+    cp agent-fpm-http.conf agent-fpm-fastcgi.conf agent-fpm-bridge.conf agent-fpm.snippet \
         /etc/nginx/snippets/ && \
     cp agent-fpm.conf /etc/nginx/conf.d/ && \
     ln -sf /dev/stdout /var/log/nginx/agent-fpm.access.log && \

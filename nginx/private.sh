@@ -5,7 +5,7 @@
 #
 #   private.sh DIR HTTPS_PORT HTTP_PORT FCGI_SOCKET WWW_DIR CERT KEY
 #       [limits=off] [http=serve] [site=FILE] [tokens=FILE] [client_ca=FILE]
-#       [workspaces=DIR] > DIR/nginx.conf
+#       [workspaces=DIR] [bridge=SOCKET] > DIR/nginx.conf
 #   nginx -e DIR/nginx.error.log -c DIR/nginx.conf -g 'daemon off;'
 #
 # For the demo, the end-to-end tests and the benchmarks: needs no root and
@@ -28,6 +28,8 @@
 #   tokens=FILE                         in the place of agent-fpm-runner.tokens
 #   workspaces=DIR                      in the place of
 #                                       /var/lib/agent-fpm-sandbox/workspaces
+#   bridge=SOCKET                       in the place of
+#                                       /run/agent-fpm-bridge/bridge.sock
 #   client_ca=FILE                      the lines that ask for a certificate
 #                                       are there, with this CA
 set -eu
@@ -35,7 +37,7 @@ set -eu
 usage() {
 	echo "usage: private.sh DIR HTTPS_PORT HTTP_PORT FCGI_SOCKET WWW_DIR" \
 	    "CERT KEY [limits=off] [http=serve] [site=FILE] [tokens=FILE]" \
-	    "[client_ca=FILE] [workspaces=DIR]" >&2
+	    "[client_ca=FILE] [workspaces=DIR] [bridge=SOCKET]" >&2
 	exit 64
 }
 
@@ -58,7 +60,8 @@ dir=$(path "$1") https_port=$2 http_port=$3 socket=$(path "$4")
 www=$(path "$5") cert=$(path "$6") key=$(path "$7")
 shift 7
 limits=on http=redirect site=agent-fpm.conf tokens='' client_ca='' \
-    workspaces=/var/lib/agent-fpm-sandbox/workspaces
+    workspaces=/var/lib/agent-fpm-sandbox/workspaces \
+    bridge=/run/agent-fpm-bridge/bridge.sock
 for option in "$@"; do
 	case $option in
 	limits=on | limits=off) limits=${option#*=} ;;
@@ -66,6 +69,7 @@ for option in "$@"; do
 	site=agent-fpm.conf | site=runner.conf) site=${option#*=} ;;
 	tokens=*) tokens=$(path "${option#*=}") ;;
 	workspaces=*) workspaces=$(path "${option#*=}") ;;
+	bridge=*) bridge=$(path "${option#*=}") ;;
 	client_ca=*) client_ca=$(path "${option#*=}") ;;
 	*) usage ;;
 	esac
@@ -123,7 +127,7 @@ EOF
 HERE=$here DIR=$dir SOCKET=$socket WWW=$www CERT=$cert KEY=$key \
 HTTPS_PORT=$https_port HTTP_PORT=$http_port LIMITS=$limits HTTP=$http \
 SITE=$site TOKENS=$tokens CLIENT_CA=$client_ca \
-WORKSPACES=$workspaces \
+WORKSPACES=$workspaces BRIDGE=$bridge \
     awk '
 function listen(port, options) {
 	return "\tlisten 127.0.0.1:" port options " reuseport backlog=4096;"
@@ -173,6 +177,8 @@ function render(line) {
 		    substr(line, at + 13)
 	line = replace_path(line, "unix:/run/agent-fpm/agent-fpm.sock",
 	    "unix:" ENVIRON["SOCKET"])
+	line = replace_path(line, "unix:/run/agent-fpm-bridge/bridge.sock",
+	    "unix:" ENVIRON["BRIDGE"])
 	line = replace_path(line, "unix:/run/agent-fpm-sandbox/runner.sock",
 	    "unix:" ENVIRON["SOCKET"])
 	line = replace_path(line, "agent-fpm-runner.tokens", ENVIRON["TOKENS"])

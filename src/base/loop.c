@@ -206,6 +206,12 @@ loop_new(void)
 	return l;
 }
 
+void *
+loop_native(struct loop *l)
+{
+	return &l->uv;
+}
+
 void
 loop_free(struct loop **l_p)
 {

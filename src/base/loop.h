@@ -26,6 +26,9 @@ typedef void loop_io_f(void *arg, int events);
 const char *loop_library(void);
 
 struct loop *loop_new(void);
+
+/* The uv_loop_t itself, for a library that brings its own use of one. */
+void *loop_native(struct loop *l);
 void loop_free(struct loop **l_p);
 
 /* Runs callbacks until loop_stop; what was posted before it is done. Once. */

@@ -124,7 +124,7 @@ payload_is_good(struct sio_packet *out)
 		return json_is(j, JSON_ARRAY) && event_is_good(out);
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		return json_is(j, JSON_ARRAY) && out->ack >= 0;
+		return json_is(j, JSON_ARRAY);
 	}
 	return 0;
 }

@@ -178,6 +178,12 @@ struct conf {
 	int64_t sandbox_memory_bytes, sandbox_cpu;
 	int64_t sandbox_command_time_ms, sandbox_max_time_ms;
 	int64_t sandbox_job_time_ms, sandbox_accel_bytes;
+	char *bridge_listen, *bridge_group, *bridge_dialects;
+	int64_t bridge_ping_interval_ms, bridge_ping_timeout_ms;
+	int64_t bridge_max_payload, bridge_backlog_bytes;
+	int64_t bridge_connections_per_user, bridge_connections_per_address;
+	int64_t bridge_rooms;
+	struct conf_rate bridge_messages;
 	int64_t compact_keep_turns;
 	char *compact_model, *compact_prompt;
 

@@ -123,6 +123,7 @@ const struct setting settings[] = {
 	    "made. none: there is none. Another one takes a restart."),
 
 #include "conf/conf_rows_access.h"
+#include "conf/conf_rows_bridge.h"
 
 	STRING("store.address", store_address, "127.0.0.1:6379",
 	    "Redis (6.2 or later) or Valkey: HOST:PORT, or unix:PATH, which "

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/gate.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "conf/conf.h"
@@ -21,7 +22,6 @@
 #include "proxyd/crew.h"
 #include "proxyd/server.h"
 #include "proxyd/session.h"
-#include "sandbox/gate.h"
 
 #define SESSIONS_MAX 1024
 

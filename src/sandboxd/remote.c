@@ -18,13 +18,13 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/gate.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "http/accept.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "sandbox/frame.h"
-#include "sandbox/gate.h"
 #include "sandbox/token.h"
 #include "sandboxd/remote.h"
 #include "sandboxd/server.h"

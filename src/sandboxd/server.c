@@ -18,6 +18,7 @@
 #include <uthash.h>
 
 #include "base/arena.h"
+#include "base/gate.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -26,7 +27,6 @@
 #include "http/fcgi.h"
 #include "sandbox/channel.h"
 #include "sandbox/frame.h"
-#include "sandbox/gate.h"
 #include "sandboxd/job.h"
 #include "sandboxd/launch.h"
 #include "sandboxd/orphans.h"

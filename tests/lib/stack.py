@@ -681,9 +681,59 @@ class Fcgi:
 
 # ---------------------------------------------------------------------------
 
+class Bridge:
+    """agent-fpm-bridge, a gateway of a stack, with the stack's configuration and a socket of its own."""
+
+    def __init__(self, stack, number):
+        self.stack, self.name, self.process = stack, f"bridge-{number}", None
+        self.socket = stack.path(f"{self.name}.sock")
+
+    def start(self):
+        conf = self.stack.write(f"{self.name}.conf", "".join(
+            f"{k} = {v}\n" for k, v in {**self.stack.conf, "bridge.listen": self.socket}.items()))
+        binary = os.path.join(os.path.dirname(BINARY), "agent-fpm-bridge")
+        self.process = self.stack._spawn(self.name, [binary, "-c", conf], env=self.stack.pool_env())
+        self.stack._wait_up(self.process, self.name, self._answers)
+        return self
+
+    def _answers(self):
+        try:
+            self.connect().close()
+            return True
+        except OSError:
+            return False
+
+    def connect(self):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(scaled(10))
+        sock.connect(self.socket)
+        return sock
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        return self.stack.log(self.name)
+
+    def stop(self, signo=signal.SIGTERM):
+        """Its exit code; 0 if it does not run."""
+        if self.process is None:
+            return 0
+        process, self.process = self.process, None
+        if process.poll() is None:
+            process.send_signal(signo)
+        return process.wait(scaled(10))
+
+    def restart(self, signo=signal.SIGTERM):
+        self.stop(signo)
+        return self.start()
+
+
 class Stack:
     def __init__(self, workers=2, conf=None, env=None, scenarios=None, limits="off", without_nginx=False,
-                 redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None, sandbox=False, models=None):
+                 redis_args=(), redis_password=None, start=True, wait_ready=True, templates=None, sandbox=False, models=None,
+                 bridges=0):
         self.models = models or {}  # [model NAME], and [provider NAME] if the name has the word before it
         self.dir = tempfile.mkdtemp(prefix="af-", dir="/tmp")
         os.chmod(self.dir, 0o755)
@@ -697,6 +747,7 @@ class Stack:
         self.tokens = []  # all that were made
         self.problems = []  # what is wrong at the end
         self._pool = self._redis = self._nginx = None
+        self.bridges = [Bridge(self, n) for n in range(bridges)]  # gateways; nginx leads to the first
         self.sandbox = None  # a Sandbox, if one was asked for: True or "http"
         self._client = None
         self._open = True
@@ -841,7 +892,8 @@ class Stack:
             text = subprocess.run(
                 ["sh", os.path.join(ROOT, "nginx", "private.sh"), self.path("nginx"), str(self.https_port), str(self.http_port),
                  self.fcgi_path, os.path.join(ROOT, "www"), *certificate(), f"limits={self.limits}", "http=serve",
-                 *([f"workspaces={self.sandbox.workspaces}"] if self.sandbox else [])],
+                 *([f"workspaces={self.sandbox.workspaces}"] if self.sandbox else []),
+                 *([f"bridge={self.bridges[0].socket}"] if self.bridges else [])],
                 check=True, capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL, timeout=scaled(20)).stdout
             self.write("nginx.conf", text)
             self._daemon_off = "" if re.search(r"^\s*daemon\s+off\s*;", text, re.M) else "daemon off;"
@@ -859,6 +911,8 @@ class Stack:
             self.sandbox.start()
         self.start_redis()
         self.start_pool()
+        for bridge in self.bridges:
+            bridge.start()
         self.start_nginx()
 
     @property
@@ -995,7 +1049,7 @@ class Stack:
         self._open = False
         atexit.unregister(self.close)
         live_stacks.remove(self)
-        for stop in (self._close_nginx, self._close_pool, self._close_redis, self._close_sandbox, self._close_model, self._check_logs):
+        for stop in (self._close_nginx, self._close_bridges, self._close_pool, self._close_redis, self._close_sandbox, self._close_model, self._check_logs):
             try:
                 stop()
             except Exception:
@@ -1021,6 +1075,11 @@ class Stack:
         except subprocess.TimeoutExpired:
             self.kill_nginx()
             self.problems.append("nginx had to be killed")
+
+    def _close_bridges(self):
+        for bridge in self.bridges:
+            if (code := bridge.stop()) != 0:
+                self.problems.append(f"a gateway ended with {code}")
 
     def _close_pool(self):
         if self._pool is None or self._pool.poll() is not None:

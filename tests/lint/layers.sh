@@ -31,6 +31,7 @@ OWNERS = {"jwt.h": ["src/auth/jws_libjwt.c"],
           "yaml.h": ["src/tool/skill_read.c"],
           "ini.h": ["src/conf/conf.c"],
           "hiredis/": ["src/store/"],
+          "libwebsockets.h": ["src/bridge/web.c"],
           "fcgiapp.h": ["src/http/"]}
 
 bad = []

@@ -25,6 +25,8 @@ if command -v mandoc >/dev/null; then
 	report $? agent-fpm-sandbox.8
 	mandoc -Tlint -W warning docs/agent-fpm-proxy.8
 	report $? agent-fpm-proxy.8
+	mandoc -Tlint -W warning docs/agent-fpm-bridge.8
+	report $? agent-fpm-bridge.8
 else
 	skip manuals "mandoc is not installed"
 fi
@@ -49,13 +51,13 @@ fi
 
 if command -v systemd-analyze >/dev/null; then
 	for u in agent-fpm.service agent-fpm.socket agent-fpm-sandbox.service \
-	    agent-fpm-proxy.service; do
+	    agent-fpm-proxy.service agent-fpm-bridge.service; do
 		sed "s|/usr/sbin/agent-fpm|$build/agent-fpm|" "systemd/$u" \
 		    >"$tmp/$u"
 	done
 	systemd-analyze verify --man=no "$tmp/agent-fpm.service" \
 	    "$tmp/agent-fpm.socket" "$tmp/agent-fpm-sandbox.service" \
-	    "$tmp/agent-fpm-proxy.service"
+	    "$tmp/agent-fpm-proxy.service" "$tmp/agent-fpm-bridge.service"
 	report $? units
 	for u in agent-fpm@.service agent-fpm@.socket; do
 		sed "s|/usr/sbin/agent-fpm|$build/agent-fpm|" \
@@ -68,6 +70,8 @@ if command -v systemd-analyze >/dev/null; then
 	# How much an attacker who has a process could do, in tenths.
 	systemd-analyze security --offline=yes --threshold=15 \
 	    systemd/agent-fpm.service >/dev/null &&
+		systemd-analyze security --offline=yes --threshold=15 \
+		    systemd/agent-fpm-bridge.service >/dev/null &&
 		systemd-analyze security --offline=yes --threshold=30 \
 		    systemd/agent-fpm-sandbox.service >/dev/null
 	report $? "exposure of the units"

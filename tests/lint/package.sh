@@ -64,7 +64,8 @@ if [ -f "$build/Makefile" ]; then
 		[ -e "$tmp/$from" ] && [ "${to#usr/share/doc/}" != "$to" ] ||
 		    missing="$missing $from"
 	done <debian/agent-fpm.links
-	[ -x "$tmp/usr/sbin/agent-fpm-proxy" ] && [ -z "$missing" ]
+	[ -x "$tmp/usr/sbin/agent-fpm-proxy" ] &&
+		[ -x "$tmp/usr/sbin/agent-fpm-bridge" ] && [ -z "$missing" ]
 	report $? "what is installed$missing"
 else
 	skip "what is installed" "there is no Makefile in $build"

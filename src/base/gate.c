@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/gate.h"
 #include "base/log.h"
-#include "sandbox/gate.h"
+
+#define BACKLOG 4096 /* clients that all come back at once */
 
 static int
 find_client(struct gate *l, struct err *err)
@@ -71,7 +73,7 @@ bind_there(struct gate *l, const struct sockaddr_un *sun, struct err *err)
 		 ? -1
 		 : bind(l->fd, (const struct sockaddr *)sun, sizeof(*sun));
 	umask(mask);
-	if (rc == 0 && listen(l->fd, 128) == 0)
+	if (rc == 0 && listen(l->fd, BACKLOG) == 0)
 		return 0;
 	return err_set(err, ERR_CONFIG, "%s: %s: %s", l->path_setting, l->path,
 	    strerror(errno));

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef SANDBOX_GATE_H
-#define SANDBOX_GATE_H
+#ifndef BASE_GATE_H
+#define BASE_GATE_H
 
 #include <sys/types.h>
 
 struct err;
 
 /*
- * The unix socket of agent-fpm-sandbox and that of agent-fpm-proxy: made with
- * mode 0660 and a group, and for few users. The names of settings are for
- * messages.
+ * The unix socket of agent-fpm-sandbox, of agent-fpm-proxy, of
+ * agent-fpm-bridge: made with mode 0660 and a group, and for few users. The
+ * names of settings are for messages.
  */
 struct gate {
 	/* Set by the owner; the texts must stay. */

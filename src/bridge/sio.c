@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Socket.IO 5: connections to the namespace /, their authentication and their
+ * packets.
+ *
+ * A client shows a token or an API key in its CONNECT, in the query or in the
+ * header Authorization. We look into none of them: the pool is asked who that
+ * is, as it would be by a request of theirs. Whoever is refused is told
+ * (CONNECT_ERROR) and does not come back by itself; while the pool is away the
+ * connection is closed instead, and then it does.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/arena.h"
+#include "base/b64.h"
+#include "base/buf.h"
+#include "base/clk.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "bridge/eio.h"
+#include "bridge/eio_packet.h"
+#include "bridge/sio.h"
+#include "bridge/tally.h"
+#include "conf/conf.h"
+#include "http/ask.h"
+
+#define CONNECT_MS 45000 /* to join the namespace */
+#define SID_RANDOM_BYTES 15
+#define CREDENTIAL_BYTES 8192
+#define WHOAMI_DEPTH 8
+#define REFUSED "Invalid API key"
+
+enum state { SIO_NEW, SIO_ASKING, SIO_IN };
+
+struct sio_socket {
+	struct sio *sio;
+	struct eio_socket *eio;
+	void *data;
+	enum state state;
+	char *user;          /* "" until somebody was let in */
+	char *authorization; /* or NULL */
+	struct ask *ask;
+	struct loop_timer *timer; /* to connect, then to expire */
+	int attachments;          /* binary packets that are still to come */
+	int64_t paid_us; /* messages: when all so far will have drained */
+};
+
+struct sio {
+	struct loop *loop;
+	const struct conf *conf;
+	struct asker *asker;
+	struct eio *eio;
+	struct sio_calls calls;
+	struct tally users;
+};
+
+/* ---- the end ---- */
+
+static void
+leave(struct sio_socket *s)
+{
+	struct sio *o = s->sio;
+
+	if (s->state != SIO_IN)
+		return;
+	s->state = SIO_NEW;
+	if (o->calls.on_gone != NULL)
+		o->calls.on_gone(o->calls.ctx, s);
+	if (*s->user != '\0')
+		tally_drop(&o->users, s->user);
+}
+
+static void
+socket_free(struct sio_socket *s)
+{
+	leave(s);
+	ask_cancel(&s->ask);
+	loop_timer_free(&s->timer);
+	free(s->user);
+	free(s->authorization);
+	free(s);
+}
+
+void
+sio_drop(struct sio_socket *s)
+{
+	struct eio_socket *e = s->eio;
+
+	eio_set(e, NULL);
+	socket_free(s);
+	eio_close(e);
+}
+
+static void
+on_close(void *ctx, struct eio_socket *e)
+{
+	struct sio_socket *s = eio_get(e);
+
+	(void)ctx;
+	if (s != NULL)
+		socket_free(s);
+}
+
+/* ---- sending ---- */
+
+void
+sio_send(struct sio_socket *s, struct web_frame *f)
+{
+	eio_send(s->eio, f);
+}
+
+/* Sends what was put into b, which is done with. */
+static void
+send_buf(struct sio_socket *s, struct buf *b)
+{
+	struct web_frame *f = web_frame_new(b->data, b->len);
+
+	buf_fini(b);
+	eio_send(s->eio, f);
+	web_frame_unref(&f);
+}
+
+void
+sio_emit(struct sio_socket *s, const char *event, const char *args, size_t len)
+{
+	struct buf b;
+
+	buf_init(&b, NULL);
+	sio_put_event(&b, event, args, len);
+	send_buf(s, &b);
+}
+
+void
+sio_ack(struct sio_socket *s, int64_t id, const char *args, size_t len)
+{
+	struct buf b;
+
+	buf_init(&b, NULL);
+	sio_put_ack(&b, id, args, len);
+	send_buf(s, &b);
+}
+
+void
+sio_expel(struct sio_socket *s)
+{
+	struct eio_socket *e = s->eio;
+	struct web_frame *f = web_frame_new("41", 2);
+
+	eio_set(e, NULL);
+	socket_free(s);
+	eio_send(e, f);
+	web_frame_unref(&f);
+	eio_close(e);
+}
+
+static void
+refuse(struct sio_socket *s, const char *nsp, const char *why)
+{
+	struct buf b;
+
+	buf_init(&b, NULL);
+	sio_put_connect_error(&b, nsp, why);
+	send_buf(s, &b);
+}
+
+/* ---- authentication ---- */
+
+/* A credential that can stand in a header. */
+static int
+is_credential(const char *text)
+{
+	size_t n = text == NULL ? 0 : strlen(text);
+
+	if (n == 0 || n > CREDENTIAL_BYTES)
+		return 0;
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p < 0x21 || *p > 0x7e)
+			return 0;
+	return 1;
+}
+
+/* "Bearer X" or "X", as the header Authorization; NULL: it is none. */
+static char *
+as_header(const char *text)
+{
+	struct buf b;
+
+	if (text != NULL && strncasecmp(text, "Bearer ", 7) == 0)
+		text += 7;
+	if (!is_credential(text))
+		return NULL;
+	buf_init(&b, NULL);
+	buf_printf(&b, "Bearer %s", text);
+	return b.data;
+}
+
+static const char *
+of_object(const struct json *j)
+{
+	const char *text = json_get_str(j, "token");
+
+	return text != NULL ? text : json_get_str(j, "apiKey");
+}
+
+/* What was shown first of: the packet, the query, the header. "": nothing. */
+static const char *
+shown(const struct sio_socket *s, const struct json *auth)
+{
+	const struct eio_peer *peer = eio_peer(s->eio);
+	const struct json *inner = json_get(auth, "auth");
+	const char *text = of_object(auth);
+
+	if (text == NULL)
+		text = json_is(inner, JSON_STRING) ? json_str(inner)
+						   : of_object(inner);
+	if (text != NULL)
+		return text;
+	return *peer->token != '\0' ? peer->token : peer->authorization;
+}
+
+/* The token is over: it is not to come back with it. */
+static void
+on_expired(void *arg)
+{
+	log_info("a connection was ended: its token has expired");
+	sio_expel(arg);
+}
+
+static void
+start_expiry(struct sio_socket *s, int64_t expires_s)
+{
+	struct sio *o = s->sio;
+	int64_t left_ms =
+	    expires_s * 1000 + o->conf->jwt_leeway_ms - clk_wall_ms();
+
+	loop_timer_free(&s->timer);
+	if (expires_s <= 0)
+		return;
+	s->timer = loop_timer_new(o->loop, "expiry", on_expired, s);
+	loop_timer_start(s->timer, left_ms > 0 ? left_ms : 1, 0);
+}
+
+static void
+let_in(struct sio_socket *s, const char *user, int64_t expires_s)
+{
+	struct sio *o = s->sio;
+	char sid[32];
+	struct buf b;
+
+	if (*user != '\0' && !tally_take(&o->users, user,
+				 o->conf->bridge_connections_per_user)) {
+		s->state = SIO_NEW;
+		refuse(s, "/", "Too many connections");
+		return;
+	}
+	free(s->user);
+	s->user = strdup(user);
+	if (s->user == NULL)
+		abort();
+	s->state = SIO_IN;
+	start_expiry(s, expires_s);
+	id_random(sid, SID_RANDOM_BYTES);
+	buf_init(&b, NULL);
+	b64url_encode(&b, sid, SID_RANDOM_BYTES);
+	memcpy(sid, b.data, b.len + 1);
+	buf_clear(&b);
+	sio_put_connect(&b, sid);
+	send_buf(s, &b);
+	if (o->calls.on_connect != NULL)
+		o->calls.on_connect(o->calls.ctx, s);
+}
+
+static void
+on_whoami(void *ctx, const struct ask_answer *answer)
+{
+	struct sio_socket *s = ctx;
+	struct arena *a = arena_open(1024);
+	const struct json *j =
+	    answer->status != 200
+		? NULL
+		: json_parse(a, answer->body, answer->len, WHOAMI_DEPTH, NULL);
+	const char *user = json_get_str(j, "user");
+	int64_t expires_s = 0;
+
+	s->ask = NULL;
+	json_get_int(j, "expires", &expires_s);
+	if (user != NULL) {
+		let_in(s, user, expires_s);
+	} else if (answer->status == 401 || answer->status == 403) {
+		s->state = SIO_NEW;
+		refuse(s, "/", REFUSED);
+	} else {
+		log_warn("the pool does not say who a client is: %d %s",
+		    answer->status, answer->err.text);
+		sio_drop(s);
+	}
+	arena_close(&a);
+}
+
+static void
+connect_socket(struct sio_socket *s, const struct json *auth)
+{
+	struct sio *o = s->sio;
+	const char *credential = shown(s, auth);
+	struct ask_spec spec = { .method = "GET",
+		.path = "/api/whoami",
+		.remote_addr = sio_address(s) };
+
+	free(s->authorization);
+	s->authorization = as_header(credential);
+	if (s->authorization == NULL &&
+	    (*credential != '\0' ||
+		o->conf->bridge_auth == CONF_BRIDGE_REQUIRED)) {
+		refuse(s, "/", REFUSED);
+		return;
+	}
+	spec.authorization = s->authorization;
+	s->state = SIO_ASKING;
+	s->ask = ask_start(o->asker, &spec, on_whoami, s);
+}
+
+/* ---- packets ---- */
+
+static void
+on_not_connected(void *arg)
+{
+	struct sio_socket *s = arg;
+
+	if (s->state != SIO_IN)
+		sio_drop(s);
+}
+
+static void
+wait_for_connect(struct sio_socket *s)
+{
+	loop_timer_free(&s->timer);
+	s->timer = loop_timer_new(s->sio->loop, "connect", on_not_connected, s);
+	loop_timer_start(s->timer, CONNECT_MS, 0);
+}
+
+/* 1 if a message more is within bridge.messages (GCRA). */
+static int
+pays(struct sio_socket *s)
+{
+	const struct conf_rate *rate = &s->sio->conf->bridge_messages;
+	int64_t now_us = clk_mono_us(), each_us;
+
+	if (rate->count == 0)
+		return 1;
+	each_us = rate->period_ms * 1000 / rate->count;
+	if (s->paid_us < now_us)
+		s->paid_us = now_us;
+	if (s->paid_us - now_us > each_us * (rate->burst - 1))
+		return 0;
+	s->paid_us += each_us;
+	return 1;
+}
+
+static void
+on_namespace(struct sio_socket *s, const struct sio_packet *p)
+{
+	if (strcmp(p->nsp, "/") != 0)
+		refuse(s, p->nsp, "Invalid namespace");
+	else if (s->state == SIO_NEW)
+		connect_socket(s, p->data);
+	else
+		sio_drop(s); /* it is in already */
+}
+
+static void
+on_packet(struct sio_socket *s, const struct sio_packet *p)
+{
+	struct sio *o = s->sio;
+
+	if (p->type == SIO_CONNECT) {
+		on_namespace(s, p);
+		return;
+	}
+	if (s->state != SIO_IN || strcmp(p->nsp, "/") != 0) {
+		sio_drop(s);
+		return;
+	}
+	switch (p->type) {
+	case SIO_EVENT:
+		if (o->calls.on_event != NULL)
+			o->calls.on_event(o->calls.ctx, s, p);
+		break;
+	case SIO_BINARY_EVENT: /* taken, and of no use to anybody */
+	case SIO_BINARY_ACK:
+		s->attachments = p->attachments;
+		break;
+	case SIO_DISCONNECT: /* of the namespace; it may come again */
+		leave(s);
+		wait_for_connect(s);
+		break;
+	case SIO_CONNECT_ERROR:
+		sio_drop(s);
+		break;
+	case SIO_CONNECT:
+	case SIO_ACK: /* we ask for none */
+		break;
+	}
+}
+
+static void
+on_message(
+    void *ctx, struct eio_socket *e, int binary, const char *data, size_t len)
+{
+	struct sio_socket *s = eio_get(e);
+	struct sio_packet p;
+	struct arena *a;
+
+	(void)ctx;
+	if (s == NULL)
+		return;
+	/* Attachments come right behind their packet, and nowhere else. */
+	if (binary != (s->attachments > 0) || !pays(s)) {
+		sio_drop(s);
+		return;
+	}
+	if (binary) {
+		s->attachments--;
+		return;
+	}
+	a = arena_open(1024);
+	if (sio_read(a, data, len, &p, NULL) < 0)
+		sio_drop(s);
+	else
+		on_packet(s, &p);
+	arena_close(&a);
+}
+
+/* ---- the begin ---- */
+
+static void
+on_open(void *ctx, struct eio_socket *e)
+{
+	struct sio *o = ctx;
+	struct sio_socket *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		abort();
+	s->sio = o;
+	s->eio = e;
+	s->user = strdup("");
+	wait_for_connect(s);
+	eio_set(e, s);
+}
+
+const char *
+sio_user(const struct sio_socket *s)
+{
+	return s->user;
+}
+
+const char *
+sio_authorization(const struct sio_socket *s)
+{
+	return s->authorization;
+}
+
+const char *
+sio_address(const struct sio_socket *s)
+{
+	const char *address = eio_peer(s->eio)->address;
+
+	return *address == '\0' ? NULL : address;
+}
+
+void
+sio_set(struct sio_socket *s, void *data)
+{
+	s->data = data;
+}
+
+void *
+sio_get(const struct sio_socket *s)
+{
+	return s->data;
+}
+
+struct sio *
+sio_new(struct loop *l, const struct conf *c, struct asker *k,
+    const struct sio_calls *calls)
+{
+	struct sio *o = calloc(1, sizeof(*o));
+	const struct eio_calls mine = { on_open, on_message, on_close, o };
+
+	if (o == NULL)
+		abort();
+	o->loop = l;
+	o->conf = c;
+	o->asker = k;
+	o->calls = *calls;
+	o->eio = eio_new(l, c, &mine);
+	return o;
+}
+
+struct eio *
+sio_eio(struct sio *o)
+{
+	return o->eio;
+}
+
+void
+sio_free(struct sio **o_p)
+{
+	struct sio *o = *o_p;
+
+	if (o == NULL)
+		return;
+	*o_p = NULL;
+	eio_free(&o->eio);
+	tally_fini(&o->users);
+	free(o);
+}

@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libwebsockets, behind a small front: see web.h.
+ *
+ * It runs on our loop as a foreign libuv loop (a plugin of it, which the
+ * distributions have as a package). We accept the connections and hand them
+ * over. Answers are put together here, byte for byte, since clients compare;
+ * of HTTP it does the parsing, of WebSocket the framing. There is one protocol
+ * and no extension: so permessage-deflate is declined. Every connection has a
+ * struct web_conn from its adoption to its destruction.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libwebsockets.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "bridge/web.h"
+
+#define HEADER_BYTES 16384 /* of one request, all of them; nginx has bounds */
+#define RX_BYTES 1024      /* each WebSocket has such a buffer */
+#define CLOSE_WAIT_S 5     /* for the other side's half of a close */
+#define IDLE_S 20          /* of a request that does not go on */
+
+struct queued {
+	struct queued *next;
+	struct web_frame *frame;
+};
+
+struct web_conn {
+	struct web *web;
+	struct lws *wsi;
+	void *data;
+	struct buf in;  /* a body, or a message in pieces */
+	struct buf out; /* the answer of a request */
+	struct arena *arena;
+	struct web_request *request; /* while its body comes */
+	struct queued *queue, **tail;
+	size_t queued_bytes;
+	unsigned met : 1;      /* on_gone is due */
+	unsigned answered : 1; /* out is to be written */
+	unsigned held : 1;     /* and not read from */
+	unsigned websocket : 1;
+	unsigned closing : 1;
+	unsigned close_sent : 1;
+	unsigned hung_up : 1; /* it is not worth a word any more */
+	unsigned too_large : 1;
+	int close_code;
+};
+
+struct web {
+	struct loop *loop;
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct web_limits limits;
+	struct web_calls calls;
+	void *loops[1];
+};
+
+/* ---- frames ---- */
+
+struct web_frame *
+web_frame_new(const char *data, size_t len)
+{
+	struct web_frame *f = malloc(sizeof(*f) + LWS_PRE + len);
+
+	if (f == NULL)
+		abort();
+	f->refs = 1;
+	f->len = len;
+	f->data = (char *)(f + 1) + LWS_PRE;
+	memcpy(f->data, data, len);
+	return f;
+}
+
+struct web_frame *
+web_frame_ref(struct web_frame *f)
+{
+	f->refs++;
+	return f;
+}
+
+void
+web_frame_unref(struct web_frame **f_p)
+{
+	struct web_frame *f = *f_p;
+
+	*f_p = NULL;
+	if (f != NULL && --f->refs == 0)
+		free(f);
+}
+
+/* ---- connections ---- */
+
+static struct web_conn *
+conn_new(struct web *w)
+{
+	struct web_conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		abort();
+	c->web = w;
+	c->tail = &c->queue;
+	return c;
+}
+
+static void
+queue_drop(struct web_conn *c)
+{
+	struct queued *q;
+
+	while ((q = c->queue) != NULL) {
+		c->queue = q->next;
+		web_frame_unref(&q->frame);
+		free(q);
+	}
+	c->tail = &c->queue;
+	c->queued_bytes = 0;
+}
+
+static void
+request_drop(struct web_conn *c)
+{
+	c->request = NULL;
+	arena_close(&c->arena);
+	buf_trim(&c->in, 0);
+}
+
+static void
+conn_free(struct web_conn *c)
+{
+	if (c->met)
+		c->web->calls.on_gone(c->web->calls.ctx, c);
+	queue_drop(c);
+	request_drop(c);
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	free(c);
+}
+
+void
+web_conn_set(struct web_conn *c, void *data)
+{
+	c->data = data;
+}
+
+void *
+web_conn_get(const struct web_conn *c)
+{
+	return c->data;
+}
+
+void
+web_adopt(struct web *w, int fd)
+{
+	struct web_conn *c = conn_new(w);
+	lws_adopt_desc_t desc = { .vh = w->vhost,
+		.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP,
+		.fd.sockfd = fd,
+		.opaque = c };
+
+	/* If it fails it has closed fd, and told of the destruction or not. */
+	c->wsi = lws_adopt_descriptor_vhost_via_info(&desc);
+	if (c->wsi == NULL)
+		log_warn("a connection was dropped: there is no room for it");
+}
+
+/* ---- requests ---- */
+
+static const char *
+header(struct web_conn *c, struct lws *wsi, enum lws_token_indexes token)
+{
+	int n = lws_hdr_total_length(wsi, token);
+	char *text;
+
+	if (n <= 0)
+		return "";
+	text = arena_alloc(c->arena, (size_t)n + 1);
+	return lws_hdr_copy(wsi, text, n + 1, token) < 0 ? "" : text;
+}
+
+static const char *
+method_name(int method)
+{
+	switch (method) {
+	case LWSHUMETH_GET:
+		return "GET";
+	case LWSHUMETH_POST:
+		return "POST";
+	case LWSHUMETH_OPTIONS:
+		return "OPTIONS";
+	default:
+		return "other";
+	}
+}
+
+/* What is known of a request before its body; c->arena has it. */
+static void
+request_read(struct web_conn *c, struct lws *wsi)
+{
+	struct web_request *rq;
+	char *uri = NULL;
+	int len = 0, method;
+
+	request_drop(c);
+	c->arena = arena_open(1024);
+	rq = c->request = arena_new(c->arena, struct web_request);
+	method = lws_http_get_uri_and_method(wsi, &uri, &len);
+	*rq = (struct web_request){ .conn = c,
+		.method = method_name(method),
+		.path =
+		    method < 0 ? "" : arena_memdup(c->arena, uri, (size_t)len),
+		.origin = header(c, wsi, WSI_TOKEN_ORIGIN),
+		.authorization = header(c, wsi, WSI_TOKEN_HTTP_AUTHORIZATION),
+		.type = header(c, wsi, WSI_TOKEN_HTTP_CONTENT_TYPE),
+		.address = header(c, wsi, WSI_TOKEN_X_FORWARDED_FOR),
+		.wanted_headers =
+		    header(c, wsi, WSI_TOKEN_HTTP_AC_REQUEST_HEADERS),
+		.body = "" };
+	c->wsi = wsi;
+	c->met = 1;
+}
+
+const char *
+web_query(const struct web_request *rq, const char *name)
+{
+	struct web_conn *c = rq->conn;
+	size_t len = strlen(name);
+	char *text;
+	int n;
+
+	for (int i = 0; (n = lws_hdr_fragment_length(
+			     c->wsi, WSI_TOKEN_HTTP_URI_ARGS, i)) > 0;
+	     i++) {
+		text = arena_alloc(c->arena, (size_t)n + 1);
+		if (lws_hdr_copy_fragment(
+			c->wsi, text, n + 1, WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
+			continue;
+		if (strncmp(text, name, len) == 0 && text[len] == '=')
+			return text + len + 1;
+	}
+	return NULL;
+}
+
+static const char *
+reason_phrase(int status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 204:
+		return "No Content";
+	case 400:
+		return "Bad Request";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 413:
+		return "Payload Too Large";
+	case 429:
+		return "Too Many Requests";
+	default:
+		return "Service Unavailable";
+	}
+}
+
+static void
+answer_put(struct buf *b, const struct web_answer *a)
+{
+	buf_printf(
+	    b, "HTTP/1.1 %d %s\r\n", a->status, reason_phrase(a->status));
+	if (a->type != NULL)
+		buf_printf(b, "Content-Type: %s\r\n", a->type);
+	if (a->status != 204)
+		buf_printf(b, "Content-Length: %zu\r\n", a->len);
+	buf_printf(b, "%s\r\n", a->headers);
+	buf_add(b, a->body, a->len);
+}
+
+void
+web_answer(struct web_conn *c, const struct web_answer *a)
+{
+	if (c->answered || c->websocket)
+		return;
+	buf_clear(&c->out);
+	answer_put(&c->out, a);
+	c->answered = 1;
+	/* It writes to nobody from whom it may not read. */
+	if (c->held)
+		lws_rx_flow_control(
+		    c->wsi, 1 | LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
+	c->held = 0;
+	lws_callback_on_writable(c->wsi);
+}
+
+void
+web_hold(struct web_conn *c)
+{
+	c->held = 1;
+	lws_rx_flow_control(c->wsi, LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
+}
+
+int
+web_is_there(const struct web_conn *c)
+{
+	char byte;
+	ssize_t n =
+	    recv(lws_get_socket_fd(c->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* What libwebsockets wants of who writes: room before it. */
+static int
+write_bytes(struct lws *wsi, struct buf *b, enum lws_write_protocol how)
+{
+	struct buf room;
+	int rc;
+
+	buf_init(&room, NULL);
+	buf_reserve(&room, LWS_PRE + b->len);
+	memcpy(room.data + LWS_PRE, b->data, b->len);
+	rc = lws_write(wsi, (unsigned char *)room.data + LWS_PRE, b->len, how);
+	buf_fini(&room);
+	return rc < 0 ? -1 : 0;
+}
+
+/* 0: the connection goes on, for other requests. */
+static int
+on_http_writable(struct web_conn *c, struct lws *wsi)
+{
+	if (!c->answered)
+		return 0;
+	c->answered = 0;
+	if (write_bytes(wsi, &c->out, LWS_WRITE_HTTP_FINAL) < 0)
+		return -1;
+	buf_trim(&c->out, 0);
+	request_drop(c);
+	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+static int
+on_http(struct web_conn *c, struct lws *wsi)
+{
+	struct web *w = c->web;
+
+	request_read(c, wsi);
+	c->too_large = 0;
+	if (strcmp(c->request->method, "POST") == 0)
+		return 0; /* its body comes */
+	/* A poll is held for as long as a heartbeat takes. */
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	w->calls.on_request(w->calls.ctx, c->request);
+	return 0;
+}
+
+static int
+on_body(struct web_conn *c, const char *data, size_t len)
+{
+	if (c->in.len + len > c->web->limits.message_bytes) {
+		c->too_large = 1;
+		buf_trim(&c->in, 0);
+	}
+	if (!c->too_large)
+		buf_add(&c->in, data, len);
+	return 0;
+}
+
+static int
+on_body_end(struct web_conn *c, struct lws *wsi)
+{
+	struct web *w = c->web;
+
+	if (c->request == NULL)
+		return -1;
+	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+	if (c->too_large) {
+		web_answer(c, &(const struct web_answer){
+				  .status = 413, .headers = "", .body = "" });
+		return 0;
+	}
+	c->request->body = buf_str(&c->in);
+	c->request->len = c->in.len;
+	w->calls.on_request(w->calls.ctx, c->request);
+	return 0;
+}
+
+/* 0 it may become a WebSocket, 1 it was answered. */
+static int
+on_upgrade(struct web_conn *c, struct lws *wsi)
+{
+	struct web *w = c->web;
+	struct web_answer no = { .headers = "Connection: close\r\n",
+		.body = "" };
+	int rc;
+
+	request_read(c, wsi);
+	c->request->upgrade = 1;
+	rc = w->calls.on_upgrade(w->calls.ctx, c->request, &no);
+	if (rc == 0) {
+		answer_put(&c->out, &no);
+		rc = write_bytes(wsi, &c->out, LWS_WRITE_HTTP_FINAL);
+		request_drop(c);
+		return rc < 0 ? -1 : 1;
+	}
+	request_drop(c);
+	return 0;
+}
+
+/* ---- WebSockets ---- */
+
+static int
+on_open(struct web_conn *c, struct lws *wsi)
+{
+	c->wsi = wsi;
+	c->websocket = 1;
+	c->web->calls.on_open(c->web->calls.ctx, c);
+	return 0;
+}
+
+static void
+deliver(struct web_conn *c, struct lws *wsi, const char *data, size_t len)
+{
+	if (!c->closing)
+		c->web->calls.on_message(
+		    c->web->calls.ctx, c, lws_frame_is_binary(wsi), data, len);
+}
+
+/* A piece of a message; most are whole, and not copied. */
+static int
+on_piece(struct web_conn *c, struct lws *wsi, const char *data, size_t len)
+{
+	int whole = lws_is_final_fragment(wsi) &&
+		    lws_remaining_packet_payload(wsi) == 0;
+
+	if (c->closing)
+		return 0;
+	if (c->in.len + len > c->web->limits.message_bytes) {
+		buf_trim(&c->in, 0);
+		web_close(c, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
+		return 0;
+	}
+	if (whole && c->in.len == 0) {
+		deliver(c, wsi, data, len);
+		return 0;
+	}
+	buf_add(&c->in, data, len);
+	if (whole) {
+		deliver(c, wsi, buf_str(&c->in), c->in.len);
+		buf_trim(&c->in, 0);
+	}
+	return 0;
+}
+
+void
+web_send(struct web_conn *c, struct web_frame *f)
+{
+	struct queued *q;
+
+	if (!c->websocket || c->closing)
+		return;
+	q = calloc(1, sizeof(*q));
+	if (q == NULL)
+		abort();
+	q->frame = web_frame_ref(f);
+	*c->tail = q;
+	c->tail = &q->next;
+	c->queued_bytes += f->len;
+	if (c->queued_bytes > c->web->limits.backlog_bytes) {
+		/* It does not read: no close frame would reach it either. */
+		queue_drop(c);
+		c->closing = c->hung_up = 1;
+		c->web->calls.on_slow(c->web->calls.ctx, c);
+	}
+	lws_callback_on_writable(c->wsi);
+}
+
+void
+web_close(struct web_conn *c, int code)
+{
+	if (c->closing)
+		return;
+	c->closing = 1;
+	c->close_code = code;
+	lws_callback_on_writable(c->wsi);
+}
+
+/* A close frame with a code or none, as its bytes: libwebsockets' own always
+ * has a code. */
+static int
+send_close(struct web_conn *c, struct lws *wsi)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b, NULL);
+	buf_putc(&b, (char)0x88);
+	buf_putc(&b, c->close_code == 0 ? 0 : 2);
+	if (c->close_code != 0) {
+		buf_putc(&b, (char)(c->close_code >> 8));
+		buf_putc(&b, (char)c->close_code);
+	}
+	c->close_sent = 1;
+	/* What is unread when a socket is closed would take this back. */
+	lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_ACK, CLOSE_WAIT_S);
+	rc = write_bytes(wsi, &b, LWS_WRITE_RAW);
+	buf_fini(&b);
+	return rc;
+}
+
+static int
+on_writable(struct web_conn *c, struct lws *wsi)
+{
+	struct queued *q;
+
+	if (c->hung_up)
+		return -1;
+	if (c->close_sent)
+		return 0; /* the other half, or the timeout, comes */
+	while ((q = c->queue) != NULL && !lws_send_pipe_choked(wsi)) {
+		c->queue = q->next;
+		if (c->queue == NULL)
+			c->tail = &c->queue;
+		c->queued_bytes -= q->frame->len;
+		if (lws_write(wsi, (unsigned char *)q->frame->data,
+			q->frame->len, LWS_WRITE_TEXT) < 0)
+			c->hung_up = c->closing = 1;
+		web_frame_unref(&q->frame);
+		free(q);
+		if (c->hung_up)
+			return -1;
+	}
+	if (c->queue != NULL)
+		lws_callback_on_writable(wsi);
+	return c->queue == NULL && c->closing ? send_close(c, wsi) : 0;
+}
+
+/* ---- libwebsockets ---- */
+
+static int
+on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+    void *in, size_t len)
+{
+	struct web_conn *c = wsi == NULL ? NULL : lws_get_opaque_user_data(wsi);
+
+	(void)user;
+	if (c == NULL)
+		return 0;
+		/* The others mean nothing here. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wswitch-enum"
+	switch (reason) {
+	case LWS_CALLBACK_HTTP:
+		return on_http(c, wsi);
+	case LWS_CALLBACK_HTTP_BODY:
+		return on_body(c, in, len);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+		return on_body_end(c, wsi);
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		return on_http_writable(c, wsi);
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+		return on_upgrade(c, wsi);
+	case LWS_CALLBACK_ESTABLISHED:
+		return on_open(c, wsi);
+	case LWS_CALLBACK_RECEIVE:
+		return on_piece(c, wsi, in, len);
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return on_writable(c, wsi);
+	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+		return c->close_sent ? -1 : 0; /* 0: it is answered */
+	case LWS_CALLBACK_WSI_DESTROY:
+		lws_set_opaque_user_data(wsi, NULL);
+		conn_free(c);
+		return 0;
+	default:
+		return 0;
+	}
+#pragma GCC diagnostic pop
+}
+
+static const struct lws_protocols protocols[] = {
+	{ "agent-fpm", on_event, 0, RX_BYTES, 0, NULL, 0 },
+	{ NULL, NULL, 0, 0, 0, NULL, 0 },
+};
+
+static void
+on_log(int level, const char *line)
+{
+	int n = (int)strcspn(line, "\n");
+
+	if (level & (LLL_ERR | LLL_WARN))
+		log_warn("libwebsockets: %.*s", n, line);
+	else
+		log_debug("libwebsockets: %.*s", n, line);
+}
+
+/*
+ * It looks for its plugin in the working directory first: that is made one
+ * that only root writes to meanwhile.
+ */
+static struct lws_context *
+context_new(struct lws_context_creation_info *info)
+{
+	int back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct lws_context *context = NULL;
+
+	if (chdir("/") == 0)
+		context = lws_create_context(info);
+	if (back >= 0) {
+		if (fchdir(back) < 0)
+			log_warn("the working directory is / now");
+		close(back);
+	}
+	return context;
+}
+
+struct web *
+web_new(struct loop *l, const struct web_limits *limits,
+    const struct web_calls *calls, struct err *err)
+{
+	struct web *w = calloc(1, sizeof(*w));
+	struct lws_context_creation_info info = { 0 };
+
+	if (w == NULL)
+		abort();
+	w->loop = l;
+	w->limits = *limits;
+	w->calls = *calls;
+	w->loops[0] = loop_native(l);
+	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	info.protocols = protocols;
+	info.options = LWS_SERVER_OPTION_LIBUV |
+		       LWS_SERVER_OPTION_VALIDATE_UTF8 |
+		       LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+	info.foreign_loops = w->loops;
+	info.max_http_header_data = HEADER_BYTES;
+	info.gid = info.uid = -1;
+	info.timeout_secs = IDLE_S;
+	info.pcontext = &w->context;
+	w->context = context_new(&info);
+	if (w->context != NULL)
+		w->vhost = lws_create_vhost(w->context, &info);
+	if (w->vhost != NULL)
+		return w;
+	err_set(err, ERR_CONFIG,
+	    "libwebsockets cannot run on libuv: install its plugin for that "
+	    "(libwebsockets-evlib-uv)");
+	free(w);
+	return NULL;
+}
+
+void
+web_close_all(struct web *w)
+{
+	if (w->context != NULL)
+		lws_context_destroy(w->context);
+}
+
+void
+web_free(struct web **w_p)
+{
+	struct web *w = *w_p;
+
+	if (w == NULL)
+		return;
+	*w_p = NULL;
+	free(w);
+}
