@@ -102,7 +102,7 @@ static const struct http_route routes[] = {
 	    API_PAGE | API_ANY | API_NEEDS(IDENTITY_CHAT) },
 	{ "GET", "/api/templates", templates_get, 0 },
 	{ "GET", "/api/usage", usage_get, 0 },
-	{ "GET", "/api/whoami", whoami_get, 0 },
+	{ "GET", "/api/whoami", whoami_get, API_SESSION },
 	{ "GET", "/health", health_get, API_OPEN },
 	{ "GET", "/ready", ready_get, API_OPEN },
 	{ "GET", "/live", live_get, API_OPEN },

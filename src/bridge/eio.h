@@ -66,7 +66,7 @@ void *eio_get(const struct eio_socket *s);
 
 /*
  * Sends a packet, with its type, by whichever way there is. One whose backlog
- * passes bridge.backlog is ended.
+ * passes bridge.backlog is ended, but not from within.
  */
 void eio_send(struct eio_socket *s, struct web_frame *f);
 

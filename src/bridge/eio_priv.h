@@ -43,6 +43,7 @@ struct eio_socket {
 	unsigned upgraded : 1; /* it has polled before */
 	unsigned closing : 1;  /* the next poll ends it */
 	unsigned quiet : 1;    /* whoever stands above has let go of it */
+	unsigned drowned : 1;  /* it does not read: the end of it */
 	unsigned dead : 1;     /* freed at the end of this tick */
 };
 

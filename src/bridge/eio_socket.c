@@ -115,6 +115,8 @@ on_later(void *arg)
 	/* Who dies in the flush comes here once more. */
 	if (s->dead)
 		socket_free(s);
+	else if (s->drowned)
+		eio_socket_end(s, "1");
 	else
 		eio_socket_flush(s);
 }
@@ -130,7 +132,7 @@ eio_send(struct eio_socket *s, struct web_frame *f)
 {
 	struct eio_queued *q;
 
-	if (s->dead || s->closing)
+	if (s->dead || s->closing || s->drowned)
 		return;
 	if (s->ws != NULL) {
 		web_send(s->ws, f);
@@ -146,10 +148,9 @@ eio_send(struct eio_socket *s, struct web_frame *f)
 	if (s->queued_bytes > (size_t)s->eio->conf->bridge_backlog_bytes) {
 		log_info("a client that polls was dropped: it does not read");
 		queue_drop(s);
-		eio_socket_end(s, "1");
-	} else {
-		put_later(s);
+		s->drowned = 1;
 	}
+	put_later(s);
 }
 
 /* ---- the end ---- */

@@ -22,6 +22,7 @@
 #include "base/process.h"
 #include "bridge/eio.h"
 #include "bridge/gateway.h"
+#include "bridge/sessions.h"
 #include "bridge/sio.h"
 #include "bridge/web.h"
 #include "conf/conf.h"
@@ -41,6 +42,7 @@ struct gateway {
 	struct loop_timer *pause;
 	struct loop_deferred stop;
 	struct asker *asker;
+	struct sessions *sessions;
 	struct sio *sio;
 	struct web *web;
 	int signal_fd;
@@ -256,7 +258,8 @@ gateway_run(const struct conf *c, struct err *err)
 	struct gateway g = { .conf = c };
 	const struct asker_limits limits = { ASK_TIMEOUT_MS, ASK_ANSWER_BYTES,
 		ASK_AT_ONCE, ASK_WAITING };
-	const struct sio_calls calls = { .ctx = &g };
+	struct sio_calls calls = { sessions_on_connect, sessions_on_event,
+		sessions_on_gone, NULL };
 	int rc;
 
 	umask(0077);
@@ -266,12 +269,14 @@ gateway_run(const struct conf *c, struct err *err)
 		return -1;
 	g.loop = loop_new();
 	g.asker = asker_new(g.loop, c->listen, &limits);
+	calls.ctx = g.sessions = sessions_new(c, g.asker);
 	g.sio = sio_new(g.loop, c, g.asker, &calls);
 	rc = open_web(&g, err);
 	if (rc == 0)
 		serve(&g);
 	gate_close(&g.gate);
 	sio_free(&g.sio);
+	sessions_free(&g.sessions);
 	asker_free(&g.asker);
 	loop_free(&g.loop);
 	web_free(&g.web);
