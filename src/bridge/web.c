@@ -675,5 +675,8 @@ web_free(struct web **w_p)
 	if (w == NULL)
 		return;
 	*w_p = NULL;
+	/* On a loop that is not its own it stops halfway the first time. */
+	if (w->context != NULL)
+		lws_context_destroy(w->context);
 	free(w);
 }
