@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Settings of agent-fpm-bridge: rows of the table in conf_table.c, which
- * includes them in their place: no file of its own.
+ * Rows of the table of settings: agent-fpm-bridge. conf_table.c includes them
+ * in the table, which would be too long otherwise.
  */
 /* clang-format off */
 	STRING("bridge.listen", bridge_listen,

@@ -10,9 +10,7 @@ const struct setting_section setting_sections[] = {
 	{ "jwt", "Who may come in", 0 },
 	{ "issuer", "Who else signs tokens: identity providers", 1 },
 	{ "api_key", "Keys that stand for users, as tokens do", 1 },
-	{ "bridge",
-	    "Front ends of agent-runtime and agent-server, and their gateway, "
-	    "agent-fpm-bridge",
+	{ "bridge", "Front ends of agent-runtime, agent-server; their gateway",
 	    0 },
 	{ "store", "Redis", 0 },
 	{ "model",
