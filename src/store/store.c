@@ -23,17 +23,18 @@
 char *
 store_key(const struct store *st, struct arena *a, const char *fmt, ...)
 {
-	struct buf b;
-	char text[400];
+	char *text, *key;
 	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	buf_init(&b, a);
-	buf_puts(&b, st->conf->store_prefix);
-	buf_puts(&b, text);
-	return b.data;
+	if (n < 0)
+		abort();
+	key = arena_printf(a, "%s%s", st->conf->store_prefix, text);
+	free(text);
+	return key;
 }
 
 const char *

@@ -143,6 +143,15 @@ def test_users_with_strange_names_do_not_meet(site):
         assert [a["agentId"] for a in with_token(site, token).json["agents"]] == [agent]
 
 
+def test_users_with_long_names_do_not_meet(site):
+    """The longest names, each byte of which is escaped in keys, that differ in the last."""
+    tokens = [site.token("{" * 254 + last) for last in "ab"]
+    made = [site.http("POST", "/api/agents", json={"name": "x"}, headers={"Authorization": f"Bearer {t}", "Idempotency-Key": "k"}) for t in tokens]
+    for token, answer in zip(tokens, made):
+        assert answer.status == 201, answer
+        assert [a["agentId"] for a in with_token(site, token).json["agents"]] == [answer.json["agentId"]]
+
+
 def test_whoami(stack_factory):
     """Who a token is of: user, tenant, the roles that mean something here, and when it is over."""
     stack = stack_factory(workers=1, conf={"approval.role": "decider", "admin.role": "root"})
