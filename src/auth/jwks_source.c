@@ -18,6 +18,10 @@
  * makes a fetch once a minute, however many there are. Who sent it waits for
  * the fetch a second at most, and of them WAITERS_MAX at a time, so that an
  * issuer that is slow does not hold all request threads.
+ *
+ * What a worker has fetched the others take from it, so these are the numbers
+ * of the whole pool; but each fetches once when it begins, as what is there may
+ * be nearly a day old.
  */
 #include "config.h"
 
@@ -37,6 +41,7 @@
 #include "base/lck.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/notice.h"
 #include "conf/conf.h"
 #include "net/fetch.h"
 
@@ -45,6 +50,7 @@
 #define ASK_EVERY_MS 60000
 #define ASK_WAIT_MS 1000
 #define WAITERS_MAX 4
+#define LOOK_MS 20 /* whether another worker has fetched */
 #define LIFE_MIN_S 300
 #define LIFE_MAX_S 86400
 #define LIFE_UNKNOWN_S 3600
@@ -60,7 +66,8 @@ struct jwks_source {
 	void *ctx;
 
 	/* The loop's. */
-	struct loop_timer *timer;
+	struct loop_timer *timer, *look;
+	int64_t look_until_ms;
 	struct fetch *fetch;
 	int discovering;
 	struct buf body, last; /* what comes; the set that came last */
@@ -68,15 +75,16 @@ struct jwks_source {
 	int64_t retry_ms;
 	int freed;
 
+	struct notice *notice;
+	struct notice *own;    /* if nobody shares it; or NULL */
+	_Atomic uint64_t seen; /* of it; the loop's to write */
+
 	struct lck lck; /* for what follows */
 	struct lck_cond ended_cond;
 	int fetching, waiters;
 	unsigned ended; /* fetches that have */
-	int64_t next_ask_ms;
 	struct err why; /* how the last one ended */
 };
-
-static void source_fetch(void *arg);
 
 static int
 is_https(const char *url)
@@ -147,19 +155,28 @@ jitter(int64_t ms)
 	return ms - ms / 10 + ms / 5 * r / UINT16_MAX;
 }
 
-/* The fetch is over: whoever waits goes on. why NULL: it was good. */
+/* Whoever waits goes on. */
 static void
-ended(struct jwks_source *s, const struct err *why)
+wake(struct jwks_source *s)
 {
 	lck_take(&s->lck);
 	s->fetching = 0;
 	s->ended++;
+	lck_cond_broadcast(&s->ended_cond);
+	lck_drop(&s->lck);
+}
+
+/* There are new keys, or there are none: why; NULL: it was good. */
+static void
+ended(struct jwks_source *s, const struct err *why)
+{
+	lck_take(&s->lck);
 	if (why != NULL)
 		s->why = *why;
 	else
 		err_clear(&s->why);
-	lck_cond_broadcast(&s->ended_cond);
 	lck_drop(&s->lck);
+	wake(s);
 }
 
 static void
@@ -184,27 +201,60 @@ failed(struct jwks_source *s, const struct err *why)
 	ended(s, why);
 }
 
+/* Keys that came at some time, in body too. */
 static void
-succeeded(struct jwks_source *s, struct jwks *keys, const char *cache_control)
+accepted(
+    struct jwks_source *s, struct jwks *keys, int64_t at_ms, int64_t life_ms)
 {
-	int64_t life = lifetime_s(cache_control);
+	int64_t left = at_ms + jitter(life_ms / 5 * 4) - clk_mono_ms();
 	int same =
 	    s->last.len == s->body.len &&
 	    memcmp(buf_str(&s->last), buf_str(&s->body), s->body.len) == 0;
 
-	s->good_ms = clk_mono_ms();
+	s->good_ms = at_ms;
 	s->retry_ms = 0;
 	if (!same) {
 		log_info("issuer %s: %zu keys, to be fetched again in about "
 			 "%" PRId64 " s",
-		    s->conf->label, keys->count, life * 4 / 5);
+		    s->conf->label, keys->count, left / 1000);
 		buf_clear(&s->last);
 		buf_add(&s->last, s->body.data, s->body.len);
 	}
 	s->on_keys(s->ctx, same ? NULL : keys, 0);
 	jwks_clear(keys);
-	loop_timer_start(s->timer, jitter(life * 800), 0);
+	loop_timer_start(
+	    s->timer, left > RETRY_MIN_MS ? left : RETRY_MIN_MS, 0);
 	ended(s, NULL);
+}
+
+static void
+succeeded(struct jwks_source *s, struct jwks *keys, const char *cache_control)
+{
+	int64_t now = clk_mono_ms(), life = lifetime_s(cache_control) * 1000;
+	uint64_t seen = s->seen;
+
+	notice_put(s->notice, buf_str(&s->body), s->body.len, now, life, &seen);
+	s->seen = seen;
+	accepted(s, keys, now, life);
+}
+
+/* Takes the keys that another worker has fetched since: 1, or 0. */
+static int
+adopt(struct jwks_source *s)
+{
+	uint64_t seen = s->seen;
+	int64_t at, life;
+	struct jwks keys;
+	int rc;
+
+	if (!notice_read(s->notice, &s->body, &seen, &at, &life))
+		return 0;
+	s->seen = seen;
+	rc = jwks_read(buf_str(&s->body), s->body.len, 0, s->conf->algorithms,
+	    &keys, NULL);
+	if (rc == 0)
+		accepted(s, &keys, at, life);
+	return rc == 0;
 }
 
 /* ---- what came ---- */
@@ -313,15 +363,12 @@ get(struct jwks_source *s, const char *url)
 }
 
 static void
-source_fetch(void *arg)
+source_fetch(struct jwks_source *s)
 {
-	struct jwks_source *s = arg;
 	const struct conf_issuer *c = s->conf;
 	char url[URL_MAX];
 	size_t n;
 
-	if (s->fetch != NULL)
-		return;
 	lck_take(&s->lck);
 	s->fetching = 1;
 	lck_drop(&s->lck);
@@ -337,7 +384,58 @@ source_fetch(void *arg)
 	get(s, url);
 }
 
+/* They grow old; or these are the first. */
+static void
+on_timer(void *arg)
+{
+	struct jwks_source *s = arg;
+
+	if (s->fetch == NULL && (s->good_ms == 0 || !adopt(s)))
+		source_fetch(s);
+}
+
+/* Another worker fetches. */
+static void
+on_look(void *arg)
+{
+	struct jwks_source *s = arg;
+
+	if (!adopt(s) && clk_mono_ms() < s->look_until_ms)
+		return;
+	loop_timer_stop(s->look);
+	wake(s);
+}
+
+/* Somebody waits for a key that is missing. */
+static void
+on_ask(void *arg)
+{
+	struct jwks_source *s = arg;
+	int64_t now = clk_mono_ms();
+
+	if (s->fetch != NULL)
+		return;
+	if (notice_claim(s->notice, now, ASK_EVERY_MS)) {
+		source_fetch(s);
+		return;
+	}
+	if (adopt(s))
+		return;
+	s->look_until_ms = notice_claimed_ms(s->notice) + ASK_WAIT_MS;
+	loop_timer_start(s->look, LOOK_MS, LOOK_MS);
+}
+
 /* ---- those who need it ---- */
+
+/* 1 if there are newer keys, or there may be in a moment. */
+static int
+is_worth_asking(struct jwks_source *s, int64_t now_ms)
+{
+	const struct notice *n = s->notice;
+
+	return notice_is_newer(n, s->seen) || notice_is_free(n, now_ms) ||
+	       now_ms - ASK_WAIT_MS < notice_claimed_ms(n);
+}
 
 int
 jwks_source_ask(struct jwks_source *s)
@@ -347,11 +445,9 @@ jwks_source_ask(struct jwks_source *s)
 	unsigned before;
 
 	lck_take(&s->lck);
-	begin = !s->fetching && now >= s->next_ask_ms;
-	if (begin) {
+	begin = !s->fetching && is_worth_asking(s, now);
+	if (begin)
 		s->fetching = 1;
-		s->next_ask_ms = now + ASK_EVERY_MS;
-	}
 	if (!s->fetching || s->waiters >= WAITERS_MAX) {
 		lck_drop(&s->lck);
 		return 0;
@@ -360,7 +456,7 @@ jwks_source_ask(struct jwks_source *s)
 	s->waiters++;
 	lck_drop(&s->lck);
 	if (begin)
-		loop_post(s->loop, "issuer's keys", source_fetch, s);
+		loop_post(s->loop, "issuer's keys", on_ask, s);
 	lck_take(&s->lck);
 	while (s->ended == before &&
 	       lck_cond_wait(&s->ended_cond, &s->lck, deadline) == 0)
@@ -394,12 +490,16 @@ jwks_source_wait(struct jwks_source *s, int ms, struct err *err)
 
 struct jwks_source *
 jwks_source_new(struct loop *l, struct fetcher *f,
-    const struct conf_issuer *conf,
+    const struct conf_issuer *conf, struct notice *notice,
     void (*on_keys)(void *ctx, struct jwks *keys, int gone), void *ctx)
 {
 	struct jwks_source *s = calloc(1, sizeof(*s));
 
 	if (s == NULL)
+		abort();
+	s->own = notice == NULL ? calloc(1, sizeof(*s->own)) : NULL;
+	s->notice = notice == NULL ? s->own : notice;
+	if (s->notice == NULL)
 		abort();
 	s->loop = l;
 	s->fetcher = f;
@@ -411,7 +511,8 @@ jwks_source_new(struct loop *l, struct fetcher *f,
 	s->fetching = 1; /* the first one is about to begin */
 	buf_init(&s->body, NULL);
 	buf_init(&s->last, NULL);
-	s->timer = loop_timer_new(l, "issuer's keys", source_fetch, s);
+	s->timer = loop_timer_new(l, "issuer's keys", on_timer, s);
+	s->look = loop_timer_new(l, "another's keys", on_look, s);
 	loop_timer_start(s->timer, 0, 0);
 	return s;
 }
@@ -428,6 +529,8 @@ jwks_source_free(struct jwks_source **s_p)
 	if (s->fetch != NULL)
 		fetch_cancel(s->fetch);
 	loop_timer_free(&s->timer);
+	loop_timer_free(&s->look);
+	free(s->own);
 	buf_fini(&s->body);
 	buf_fini(&s->last);
 	lck_cond_fini(&s->ended_cond);

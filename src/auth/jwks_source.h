@@ -9,6 +9,7 @@ struct err;
 struct fetcher;
 struct jwks;
 struct loop;
+struct notice;
 
 /*
  * The keys of an issuer that publishes them, fetched on the loop: at once,
@@ -19,19 +20,22 @@ struct loop;
 struct jwks_source;
 
 /*
- * on_keys is called on the loop's thread for each fetch: with the keys, which
- * it takes out of the set; with NULL where they are those of the last time;
- * and with gone 1 when they have become too old to be used.
+ * notice is where the processes of a pool tell each other of the keys, so that
+ * one of them fetches for all; NULL: this one is alone. on_keys is called on
+ * the loop's thread for each fetch: with the keys, which it takes out of the
+ * set; with NULL where they are those of the last time; and with gone 1 when
+ * they have become too old to be used.
  */
 struct jwks_source *jwks_source_new(struct loop *l, struct fetcher *f,
-    const struct conf_issuer *conf,
+    const struct conf_issuer *conf, struct notice *notice,
     void (*on_keys)(void *ctx, struct jwks *keys, int gone), void *ctx);
 void jwks_source_free(struct jwks_source **s_p);
 
 /*
- * A key is missing. Fetches, unless that was done within the last minute, and
- * waits a second at most, if not too many do so already. 1 a fetch has ended
- * meanwhile, 0 nothing has changed. Any thread but the loop's.
+ * A key is missing. Fetches, unless a process of the pool did so within the
+ * last minute, and waits a second at most, if not too many do so already. 1
+ * there may be other keys now, 0 nothing has changed. Any thread but the
+ * loop's.
  */
 int jwks_source_ask(struct jwks_source *s);
 

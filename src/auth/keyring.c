@@ -37,6 +37,7 @@
 #include "base/lck.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "net/fetch.h"
 
@@ -239,16 +240,34 @@ on_keys(void *ctx, struct jwks *keys, int gone)
 		set_change(is->keyring, &is->keys, NULL);
 }
 
+/* Where those who fetch the same keys in the same way tell each other. */
+static struct notice *
+notice_of(struct scoreboard *board, const struct conf_issuer *c)
+{
+	struct notice *n;
+	struct buf name;
+
+	if (board == NULL)
+		return NULL;
+	buf_init(&name, NULL);
+	buf_printf(
+	    &name, "%s %s %s %s", c->issuer, c->jwks_url, c->ca_file, c->proxy);
+	n = scoreboard_notice(board, buf_str(&name));
+	buf_fini(&name);
+	return n;
+}
+
 void
-keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f)
+keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f,
+    struct scoreboard *board)
 {
 	struct issuer *is;
 
 	for (size_t i = 0; i < r->issuer_count; i++) {
 		is = &r->issuers[i];
 		if (*is->conf->jwks_file == '\0')
-			is->source =
-			    jwks_source_new(l, f, is->conf, on_keys, is);
+			is->source = jwks_source_new(l, f, is->conf,
+			    notice_of(board, is->conf), on_keys, is);
 	}
 }
 
@@ -312,7 +331,7 @@ keyring_fetch(struct keyring *r, struct err *err)
 		return 0;
 	l = loop_new();
 	f = fetcher_new(l);
-	keyring_attach(r, l, f);
+	keyring_attach(r, l, f, NULL);
 	if (pthread_create(&thread, NULL, loop_thread, l) != 0)
 		abort();
 	rc = keyring_wait(r, FETCH_MS, err);

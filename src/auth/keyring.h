@@ -12,6 +12,7 @@ struct fetcher;
 struct identity;
 struct json;
 struct loop;
+struct scoreboard;
 
 /*
  * All that tokens are checked with: keys, which may change while the process
@@ -26,10 +27,12 @@ void keyring_free(struct keyring **r_p);
 
 /*
  * From now on keys that issuers publish are fetched on the loop; before it
- * runs. keyring_detach when it has stopped, before fetcher and loop are freed;
+ * runs; with a board once for all workers of the pool, else board is NULL.
+ * keyring_detach when it has stopped, before fetcher and loop are freed;
  * r may be NULL.
  */
-void keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f);
+void keyring_attach(struct keyring *r, struct loop *l, struct fetcher *f,
+    struct scoreboard *board);
 void keyring_detach(struct keyring *r);
 
 /*

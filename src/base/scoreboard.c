@@ -22,15 +22,18 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/lck.h"
+#include "base/notice.h"
 #include "base/scoreboard.h"
 
 #define PROBES 64
+#define NOTICES 16 /* pages that nobody writes are no memory */
 
 /* What stands behind the rows. */
 struct board_tail {
 	_Atomic int used; /* rows */
 	_Atomic int drained;
 	struct board_endpoint endpoints[BOARD_ENDPOINTS];
+	struct notice notices[NOTICES];
 };
 
 struct scoreboard {
@@ -110,21 +113,39 @@ scoreboard_free(struct scoreboard **sb_p)
 	free(sb);
 }
 
+/* 1 if the place is of that name, or was nobody's and now is. */
+static int
+place_take(_Atomic uint64_t *place, uint64_t hash)
+{
+	uint64_t found = 0;
+
+	return atomic_compare_exchange_strong(place, &found, hash) ||
+	       found == hash;
+}
+
 struct board_endpoint *
 scoreboard_endpoint(struct scoreboard *sb, const char *name)
 {
 	struct board_endpoint *all = sb->tail->endpoints;
-	uint64_t hash = hash_text(name), found;
+	uint64_t hash = hash_text(name);
 	size_t at;
 
 	for (size_t i = 0; i < BOARD_ENDPOINTS; i++) {
 		at = (size_t)(hash + i) % BOARD_ENDPOINTS;
-		found = 0;
-		if (atomic_compare_exchange_strong(
-			&all[at].hash, &found, hash) ||
-		    found == hash)
+		if (place_take(&all[at].hash, hash))
 			return &all[at];
 	}
+	return NULL;
+}
+
+struct notice *
+scoreboard_notice(struct scoreboard *sb, const char *name)
+{
+	uint64_t hash = hash_text(name);
+
+	for (size_t i = 0; i < NOTICES; i++)
+		if (place_take(&sb->tail->notices[i].hash, hash))
+			return &sb->tail->notices[i];
 	return NULL;
 }
 

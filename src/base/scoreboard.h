@@ -51,6 +51,7 @@ struct board_endpoint {
 };
 
 struct scoreboard;
+struct notice;
 
 /* A new board of so many rows. Its descriptor goes to the workers. */
 struct scoreboard *scoreboard_new(int rows, struct err *err);
@@ -76,6 +77,9 @@ void scoreboard_drain(struct scoreboard *sb, int on);
  * many. */
 struct board_endpoint *scoreboard_endpoint(
     struct scoreboard *sb, const char *name);
+
+/* The same for notices; the first to ask makes it. */
+struct notice *scoreboard_notice(struct scoreboard *sb, const char *name);
 
 /* Forgets all of a row but its restarts. The master's, after a death. */
 void scoreboard_row_clear(struct scoreboard *sb, int slot);

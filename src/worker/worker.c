@@ -266,7 +266,7 @@ worker_init(struct worker *w, const struct conf *c, int slot, struct err *err)
 		return -1;
 	w->loop = app->loop = loop_new();
 	w->fetcher = fetcher_new(w->loop);
-	keyring_attach(app->keyring, w->loop, w->fetcher);
+	keyring_attach(app->keyring, w->loop, w->fetcher, app->board);
 	if (sandbox_new(w->loop, w->fetcher, c, &app->sandbox, err) < 0)
 		return -1;
 	w->models = app->models = models_new(w->loop, w->fetcher, c, err);

@@ -159,6 +159,23 @@ def test_many_unknown_names_make_one_fetch(stack_factory, issuer):
     assert issuer.key_fetches() == 2
 
 
+def test_workers_share_what_one_has_fetched(stack_factory, issuer):
+    """A rotation costs one fetch in the whole pool, and so does an attacker with made-up names; all workers know the new key."""
+    stack = stack_factory(workers=3, models={"issuer main": section(issuer)})
+    first(stack, token(issuer))
+    wait_for(lambda: issuer.key_fetches() == 3)
+    issuer.keys.append(Key("k2", "EdDSA"))
+
+    def statuses(tokens):
+        with ThreadPoolExecutor(12) as pool:
+            return list(pool.map(lambda t: status(stack, t), tokens))
+    assert statuses(token(issuer, key=1, sub=f"user-{i}") for i in range(60)) == [200] * 60
+    assert statuses(token(issuer, key=Key(f"made-up-{i}")) for i in range(60)) == [401] * 60
+    assert issuer.key_fetches() == 4
+    took = [pid for pid in stack.workers() if stack.log().count(f'pid={pid} msg="issuer main: 2 keys')]
+    assert len(took) == 3, stack.log()
+
+
 @pytest.mark.parametrize("respond", [
     (500, {}, b"no"),
     (200, {"Content-Type": "text/html"}, b"<html>please log in</html>"),
