@@ -55,6 +55,7 @@ static const struct op ops[] = {
 	{ "ws.copy", ws_copy, OP_NO_WORKSPACE },
 	{ "ws.usage", ws_usage, WORKSPACE_LOOK },
 	{ "ws.trim", ws_trim, WORKSPACE_ALONE | WORKSPACE_LOOK },
+	{ "ws.scan", ws_scan, WORKSPACE_LOOK },
 	{ "bash.run", bash_run, OP_NO_WORKSPACE | OP_LONG },
 	{ "pipe.open", pipe_open, OP_NO_WORKSPACE | OP_STAYS },
 	{ "pipe.write", pipe_write, OP_NO_WORKSPACE },

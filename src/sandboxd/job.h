@@ -89,15 +89,14 @@ op_f fs_edit;
 op_f fs_put;
 op_f fs_delete;
 
-/* ---- fs_find.c ---- */
+/* ---- fs_find.c, fs_grep.c ---- */
 op_f fs_list;
 op_f fs_glob;
-
-/* ---- fs_grep.c ---- */
 op_f fs_grep;
 
-/* ---- trim.c ---- */
+/* ---- trim.c, scan.c ---- */
 op_f ws_trim;
+op_f ws_scan;
 
 /* ---- ping.c ---- */
 op_f ping;

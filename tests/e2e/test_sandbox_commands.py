@@ -541,6 +541,21 @@ def test_kill_a_job(box):
     assert supervisors(box) == []
 
 
+def test_a_scan_says_what_runs(box):
+    """A job, and a command; and then that nothing does any more."""
+    job = box("bash.start", command="until [ -e go ]; do sleep 0.02; done")["job"]
+    assert box("ws.scan")["running"] is True
+    box("fs.put", b"x", path="go")
+    wait_for(lambda: box("bash.logs", job=job)["status"] == "ended")
+    wait_for(lambda: box("ws.scan")["running"] is False)
+    call = box.client.send("bash.run", user=box.user, agent=box.agent, command="touch here; until [ -e on ]; do sleep 0.02; done")
+    wait_for(lambda: any(f["path"] == "here" for f in box("ws.scan")["files"]))
+    assert box("ws.scan")["running"] is True
+    box("fs.put", b"x", path="on")
+    box.client.answer(call)
+    assert box("ws.scan")["running"] is False
+
+
 def test_jobs_of_others(sandbox, box):
     job = box("bash.start", command="sleep 1000")["job"]
     other = Box(sandbox)

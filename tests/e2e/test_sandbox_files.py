@@ -333,7 +333,7 @@ def test_get_put_delete(box):
 
 def test_not_made_by_a_look(sandbox):
     box = Box(sandbox)
-    for op, members in (("fs.list", {}), ("fs.get", {"path": "x"}), ("ws.usage", {}), ("ws.trim", {"max_bytes": 1}), ("fs.delete", {"path": "x"})):
+    for op, members in (("fs.list", {}), ("fs.get", {"path": "x"}), ("ws.usage", {}), ("ws.trim", {"max_bytes": 1}), ("ws.scan", {}), ("fs.delete", {"path": "x"})):
         box.fails("not_found", op, **members)
     assert box.files is None
 
@@ -387,6 +387,36 @@ def test_trim_by_age(box):
     assert os.listdir(box.files) == ["young"]
     for members in ({"age_ms": -1}, {"max_bytes": "x"}):
         box.fails("invalid", "ws.trim", **members)
+
+
+def test_scan(box):
+    """All regular files in the order of their paths, with what says that one is another version; parts of them; and it is no use of the workspace."""
+    for name in ("b/x", "a", "b-", "c/d/é", "run"):
+        box.write(name, name)
+    os.chmod(os.path.join(box.files, "run"), 0o755)
+    os.symlink("a", os.path.join(box.files, "link"))
+    os.mkfifo(os.path.join(box.files, "fifo"))
+    with open(os.path.join(box.files.encode(), b"\xff"), "wb"):
+        pass
+    folder = os.path.dirname(box.files)
+    os.utime(folder, (1, 1))
+    got = box("ws.scan")
+    assert [f["path"] for f in got["files"]] == ["a", "b-", "b/x", "c/d/é", "run"] and "next" not in got
+    assert (got["others"], got["running"]) == (3, False)
+    assert got["files"][0]["size"] == 1 and got["files"][4]["mode"] == 0o755 and got["files"][0]["mode"] & 0o600 == 0o600
+    assert [f["etag"] for f in got["files"]] == [box("fs.get", path=f["path"])["etag"] for f in got["files"]]
+    os.utime(folder, (1, 1))
+    parts, after = [], {}
+    while after is not None:
+        part = box("ws.scan", limit=2, **after)
+        parts.append([f["path"] for f in part["files"]])
+        after = {"after": part["next"]} if "next" in part else None
+    assert parts == [["a", "b-"], ["b/x", "c/d/é"], ["run"]] and os.stat(folder).st_mtime == 1
+    box.write("a", "A")
+    again = {f["path"]: f["etag"] for f in box("ws.scan")["files"]}
+    assert [f["path"] for f in got["files"] if again[f["path"]] != f["etag"]] == ["a"]
+    for members in ({"limit": 0}, {"limit": 10001}, {"limit": "x"}):
+        box.fails("invalid", "ws.scan", **members)
 
 
 def test_what_is_hard_to_delete(box):
