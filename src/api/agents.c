@@ -297,6 +297,8 @@ add_storage(struct api_call *c, const char *agent, struct err *err)
 	json_add_int(b, "messages", size.messages);
 	json_add_int(b, "toolCalls", size.calls);
 	json_add_int(b, "bytes", size.bytes);
+	if (size.files > 0)
+		json_add_int(b, "savedFiles", size.files);
 	if (c->app->sandbox != NULL) {
 		json_get_int(call.answer, "bytes", &bytes);
 		json_add_int(b, "workspaceBytes", bytes);

@@ -116,7 +116,8 @@ struct conf {
 	size_t api_key_count;
 
 	int64_t bridge_auth; /* enum conf_bridge_auth */
-	int64_t bridge_idle_timeout_ms;
+	int64_t bridge_idle_timeout_ms, bridge_sync_interval_ms;
+	int64_t bridge_sync_files, bridge_sync_file_bytes, bridge_sync_bytes;
 	char *bridge_anonymous_user, *bridge_cors_origins;
 
 	char *store_address;

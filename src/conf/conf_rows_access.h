@@ -130,3 +130,20 @@
 	    "15m", 0, 30 * 24 * HOUR_MS,
 	    "A session to which nothing was said for so long, and in which "
 	    "nothing runs, is unloaded, and its background jobs end. 0: never."),
+	NUMBER("bridge.sync_interval", SETTING_TIME, bridge_sync_interval_ms,
+	    "30s", 0, HOUR_MS,
+	    "What of a session's files may be lost if the sandbox's host is: "
+	    "changes of this time. Within it they are saved in Redis, and put "
+	    "back by a sandbox that does not have them. 0: only what was there "
+	    "when the session was made is saved."),
+	NUMBER("bridge.sync_files", SETTING_INT, bridge_sync_files, "1000", 1,
+	    5000,
+	    "How many files of a session are saved: the first in the order of "
+	    "their paths. It is also how many it may be made with."),
+	NUMBER("bridge.sync_file_size", SETTING_BYTES, bridge_sync_file_bytes,
+	    "1m", 1, 16 * MIB,
+	    "The largest file that is saved; larger ones are left out."),
+	NUMBER("bridge.sync_size", SETTING_BYTES, bridge_sync_bytes, "16m", 1,
+	    48 * MIB,
+	    "How much of a session's files is saved in all; what is beyond is "
+	    "left out."),

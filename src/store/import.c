@@ -18,6 +18,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "conf/conf.h"
+#include "store/files.h"
 #include "store/portable_priv.h"
 
 #define BATCH 200
@@ -199,7 +200,8 @@ take_info(struct store_import *im, const char *name, const char *text,
 		im->created = arena_strdup(im->whole, text);
 	if (strcmp(name, "session") == 0)
 		im->is_session = *text != '\0';
-	if (strcmp(name, "loaded") == 0 || strcmp(name, "env") == 0)
+	if (strcmp(name, "loaded") == 0 || strcmp(name, "env") == 0 ||
+	    strcmp(name, "unsaved") == 0)
 		text = ""; /* that was on another host */
 	redis_args_add(&im->info, name, strlen(name));
 	redis_args_add(&im->info, text, strlen(text));
@@ -317,6 +319,12 @@ store_import_end(struct store_import *im, struct err *err)
 		redis_cmd(&im->pipe, "ZADD",
 		    store_sessions_key(im->st, im->arena, im->user),
 		    im->created, im->id, NULL);
+	if (im->is_session && c->bridge_sync_interval_ms > 0)
+		redis_cmd(&im->pipe, "ZADD",
+		    store_key(im->st, im->arena, STORE_UNSYNCED),
+		    arena_printf(
+			im->arena, "%lld", (long long)store_files_due_ms(c)),
+		    im->base, NULL); /* its files are to be saved here */
 	redis_begin(&im->pipe, 2 + im->info.argc);
 	redis_arg(&im->pipe, "HSET");
 	redis_arg(&im->pipe, key_of(im, "info"));

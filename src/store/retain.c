@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -140,7 +141,7 @@ store_agent_size(struct store *st, struct arena *a, const char *user,
     const char *agent, struct store_size *out, struct err *err)
 {
 	static const char *const parts[] = { "info", "events", "inbox", "tools",
-		"calls", "checkpoints", "windows" };
+		"calls", "checkpoints", "windows", "files", "told" };
 	const char *base = store_base(st, a, agent), *owner;
 	const struct redis_reply *r, *held;
 	struct redis_pipe p;
@@ -152,6 +153,7 @@ store_agent_size(struct store *st, struct arena *a, const char *user,
 	redis_cmd(&p, "XLEN", arena_printf(a, "%s:events", base), NULL);
 	redis_cmd(&p, "LLEN", arena_printf(a, "%s:calls", base), NULL);
 	redis_cmd(&p, "SMEMBERS", arena_printf(a, "%s:held", base), NULL);
+	redis_cmd(&p, "HVALS", arena_printf(a, "%s:files", base), NULL);
 	for (size_t i = 0; i < n; i++)
 		redis_cmd(&p, "MEMORY", "USAGE",
 		    arena_printf(a, "%s:%s", base, parts[i]), NULL);
@@ -163,7 +165,10 @@ store_agent_size(struct store *st, struct arena *a, const char *user,
 	out->events = size_of(&r[1]);
 	out->calls = size_of(&r[2]);
 	for (size_t i = 0; i < n; i++)
-		out->bytes += size_of(&r[4 + i]);
+		out->bytes += size_of(&r[5 + i]);
+	out->files = (int64_t)r[4].count;
+	for (size_t i = 0; i < r[4].count; i++) /* each begins with its size */
+		out->bytes += strtoll(redis_text(&r[4].items[i]), NULL, 10);
 	held = &r[3];
 	redis_pipe_clear(&p);
 	for (size_t i = 0; i < held->count; i++) {

@@ -54,6 +54,7 @@ int store_walk_take(
 /* What an agent takes. */
 struct store_size {
 	int64_t events, messages, calls;
+	int64_t files; /* of its workspace that are saved */
 	int64_t bytes; /* in Redis, about */
 };
 

@@ -16,6 +16,10 @@
 /* Loaded sessions by their last activity; scripts know its name too. */
 #define STORE_LOADED "loaded"
 
+/* Workspaces of sessions that may have changed, by when they are to be looked
+ * at; scripts know its name too. */
+#define STORE_UNSYNCED "unsynced"
+
 /* What the zsets that count turns begin with: :user:USER, :tenant:TENANT. */
 #define STORE_TURNS "{limits}:turns"
 

@@ -106,6 +106,60 @@ local function wake_session(f, now)
 	redis.call('ZADD', key_prefix() .. 'loaded', now, base)
 end
 
+-- The blob of a file that is saved, as the hash files has it; or nil.
+local function blob_of(record)
+	return string.match(record, '^%d+ %d+ (%x+) ')
+end
+
+local function blob_key(blob)
+	return string.match(base, '^(.*):[^:]*$') .. ':blob:' .. blob
+end
+
+-- This agent has one file more of that content.
+local function blob_take(record, content)
+	local blob = blob_key(blob_of(record))
+	redis.call('HINCRBY', blob .. ':refs', base, 1)
+	if redis.call('EXISTS', blob) == 0 then
+		redis.call('SET', blob, content)
+	end
+end
+
+-- And one less: the last file of the last agent takes it along.
+local function blob_drop(record)
+	if record == '' then
+		return
+	end
+	local blob = blob_key(blob_of(record))
+	if redis.call('HINCRBY', blob .. ':refs', base, -1) <= 0 then
+		redis.call('HDEL', blob .. ':refs', base)
+	end
+	if redis.call('EXISTS', blob .. ':refs') == 0 then
+		redis.call('DEL', blob)
+	end
+end
+
+-- Something may have changed files of the agent whose base is at, or is about
+-- to: if it is a session they are looked at when that is due. True if it is.
+local function files_touched(at, due)
+	if (redis.call('HGET', at .. ':info', 'session') or '') == '' then
+		return false
+	end
+	redis.call('HINCRBY', at .. ':info', 'touched', 1)
+	redis.call('ZADD', key_prefix() .. 'unsynced', 'NX', due, at)
+	return true
+end
+
+-- Whether a call works on the agent's files, and will tell what it changes.
+local function files_in_work()
+	local now = clock_ms()
+	for _, until_ms in ipairs(redis.call('HVALS', key('working'))) do
+		if tonumber(until_ms) > now then
+			return true
+		end
+	end
+	return false
+end
+
 -- What was spent in each scope of budgets: the day, then tokens and cost of the
 -- turn and its sub-agents, the agent, the user's day and month, the tenant's;
 -- then, for each of these, below how much of the turn's it does not count.

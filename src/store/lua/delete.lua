@@ -25,10 +25,14 @@ for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
 		redis.call('DEL', segment_key(segment))
 	end
 end
+for _, record in ipairs(redis.call('HVALS', key('files'))) do
+	blob_drop(record)
+end
+redis.call('ZREM', key_prefix() .. 'unsynced', base)
 for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
     'calls', 'approvals', 'checkpoints', 'labels', 'windows',
-    'held', 'children', 'reminders', 'lease', 'spent',
-    'purse:' .. (turn or '') }) do
+    'held', 'children', 'reminders', 'lease', 'spent', 'files', 'told',
+    'working', 'purse:' .. (turn or '') }) do
 	redis.call('DEL', key(part))
 end
 redis.call('ZREM', KEYS[2], base)

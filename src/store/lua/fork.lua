@@ -70,6 +70,7 @@ redis.call('HSET', child .. ':info', 'created', ARGV[9], 'updated', ARGV[9],
     string.match(base, '[^:]*$'), 'task', '', 'purse', '',
     'question', '', 'reminders', '', 'workspace', '',
     'last', '', 'session', '', 'options', '', 'loaded', '', 'env', '',
+    'touched', 0, 'unsaved', '',
     'point',
     point and not rewinds and point.id or '')
 if ARGV[8] ~= '' then
