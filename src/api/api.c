@@ -79,6 +79,8 @@ static const struct http_route routes[] = {
 	{ "POST", "/api/sessions", sessions_create, API_SESSION | API_ANY },
 	{ "GET", "/api/sessions", sessions_list, API_SESSION | API_ANY },
 	{ "GET", "/api/sessions/:id", session_get, API_SESSION | API_ANY },
+	{ "GET", "/api/sessions/:id/files/*path", session_file,
+	    API_SESSION | API_ANY },
 	{ "DELETE", "/api/sessions/:id", session_unload,
 	    API_SESSION | API_ANY | API_NEEDS(IDENTITY_CHAT) },
 	{ "POST", "/api/sessions/:id/sync", session_sync,

@@ -43,6 +43,7 @@ int templates_get(void *call, struct err *err);
 int sessions_create(void *call, struct err *err);
 int sessions_list(void *call, struct err *err);
 int session_get(void *call, struct err *err);
+int session_file(void *call, struct err *err);
 int session_unload(void *call, struct err *err);
 int session_delete(void *call, struct err *err);
 int session_sync(void *call, struct err *err);

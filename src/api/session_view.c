@@ -43,3 +43,35 @@ session_add_item(struct buf *b, const struct store_session *s)
 		json_add_raw(b, "metadata", s->metadata, strlen(s->metadata));
 	session_add_runtime(b, s);
 }
+
+int
+session_get_live(struct api_call *c, struct err *err)
+{
+	char id[SESSION_ID_SIZE], after[EVENT_ID_SIZE], last[EVENT_ID_SIZE];
+	struct store_session s = { .loaded = 1 };
+	struct store_session_moment m;
+	struct buf *b = &c->rs->body;
+
+	if (session_take_id(c, err) < 0 ||
+	    store_session_look(
+		c->app->store, c->arena, c->user, c->rq->param[0], &m, err) < 0)
+		return session_fail(
+		    c, err, "Failed to get session", "SESSION_GET_FAILED");
+	s.id = c->rq->param[0];
+	s.env_ms = m.env_ms;
+	s.turn_ms = m.turn_ms;
+	session_id_of_agent(s.id, id);
+	event_id_print(after, m.after);
+	event_id_print(last, m.last);
+	http_json(c->rs, 200);
+	json_open(b, NULL, '{');
+	json_add_str(b, "sessionId", id);
+	json_add_str(b, "agentId", s.id);
+	session_add_runtime(b, &s);
+	json_open(b, "events", '{');
+	json_add_str(b, "after", after);
+	json_add_str(b, "last", last);
+	json_close(b, '}');
+	json_close(b, '}');
+	return 0;
+}

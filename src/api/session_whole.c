@@ -192,19 +192,27 @@ is_text(const struct sandbox_call *call)
 	       memchr(buf_str(b), '\0', b->len) == NULL;
 }
 
+/* The members of fs.get for the first bytes of a file. */
+static char *
+get_members(struct api_call *c, const char *path, int64_t bytes)
+{
+	struct buf m;
+
+	buf_init(&m, c->arena);
+	buf_lit(&m, ",\"path\":");
+	json_add_str(&m, NULL, path);
+	buf_printf(&m, ",\"from\":0,\"to\":%" PRId64, bytes);
+	return m.data;
+}
+
 /* The member content, if the file is one to be read. Returns its bytes. */
 static size_t
 add_content(struct api_call *c, struct buf *b, const char *path, int64_t size)
 {
 	struct sandbox_call call = { .op = "fs.get" };
 	struct err err;
-	struct buf m;
 
-	buf_init(&m, c->arena);
-	buf_lit(&m, ",\"path\":");
-	json_add_str(&m, NULL, path);
-	buf_printf(&m, ",\"from\":0,\"to\":%" PRId64, size);
-	call.members = m.data;
+	call.members = get_members(c, path, size);
 	/* One that changes or goes meanwhile has no content. */
 	if (api_sandbox(c, c->rq->param[0], &call, &err) < 0 || !is_text(&call))
 		return 0;
@@ -257,6 +265,46 @@ add_workspace(struct whole *w, struct buf *b)
 	json_close(b, ']');
 }
 
+/* One file, with what is in it if that can be shown. */
+int
+session_file(void *call, struct err *err)
+{
+	struct api_call *c = call;
+	struct sandbox_call get = { .op = "fs.get" };
+	struct buf *b = &c->rs->body;
+	struct store_session s;
+	const char *id;
+	int64_t size = 0;
+
+	if (session_find(c, &id, &s, err) < 0)
+		return session_fail(
+		    c, err, "Failed to get file", "FILE_GET_FAILED");
+	get.members = get_members(c, c->rq->param[1], CONTENT_MAX_BYTES);
+	if (api_sandbox(c, c->rq->param[0], &get, err) < 0)
+		return err->code == ERR_NOT_FOUND || err->code == ERR_INVALID
+			   ? session_refuse(
+				 c, 404, "File not found", "FILE_NOT_FOUND")
+			   : session_fail(c, err, "Failed to get file",
+				 "FILE_GET_FAILED");
+	json_get_int(get.answer, "size", &size);
+	http_json(c->rs, 200);
+	json_open(b, NULL, '{');
+	json_add_str(b, "path", c->rq->param[1]);
+	if (size <= CONTENT_MAX_BYTES && is_text(&get))
+		json_add_strn(b, "content", buf_str(&get.answer_data),
+		    get.answer_data.len);
+	json_close(b, '}');
+	return 0;
+}
+
+static int
+is_live(const struct api_call *c)
+{
+	const char *view = http_query(c->rq, "view");
+
+	return view != NULL && strcmp(view, "live") == 0;
+}
+
 int
 session_get(void *call, struct err *err)
 {
@@ -267,6 +315,8 @@ session_get(void *call, struct err *err)
 	struct transcript *t;
 	const char *id;
 
+	if (is_live(c))
+		return session_get_live(c, err);
 	if (session_find(c, &id, &s, err) < 0 ||
 	    store_session_load(
 		c->app->store, c->arena, c->user, c->rq->param[0], err) < 0 ||

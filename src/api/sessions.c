@@ -20,15 +20,12 @@
 
 #define OPTIONS_MAX_BYTES (16 * 1024)
 
-/* Makes the id of the path the agent's; *id_r is the session's. 0, or -1 and
- * ERR_FORBIDDEN if it is none. */
-static int
-take_id(struct api_call *c, const char **id_r, struct err *err)
+int
+session_take_id(struct api_call *c, struct err *err)
 {
 	char agent[ID_SIZE];
 
-	*id_r = c->rq->param[0];
-	if (!session_id_agent(*id_r, agent))
+	if (!session_id_agent(c->rq->param[0], agent))
 		return err_set(err, ERR_FORBIDDEN, "Forbidden");
 	c->rq->param[0] = arena_strdup(c->arena, agent);
 	return 0;
@@ -38,7 +35,8 @@ int
 session_find(struct api_call *c, const char **id_r, struct store_session *s,
     struct err *err)
 {
-	if (take_id(c, id_r, err) < 0)
+	*id_r = c->rq->param[0];
+	if (session_take_id(c, err) < 0)
 		return -1;
 	return store_session_get(
 	    c->app->store, c->arena, c->user, c->rq->param[0], s, err);
@@ -215,7 +213,8 @@ session_options(void *call, struct err *err)
 
 	if (!session_body(c, members) || !body_options(c, &options))
 		return 0;
-	if (take_id(c, &id, err) < 0 ||
+	id = c->rq->param[0];
+	if (session_take_id(c, err) < 0 ||
 	    store_session_options(c->app->store, c->arena, c->user,
 		c->rq->param[0], options, err) < 0)
 		return session_fail(c, err, "Failed to update session options",

@@ -83,6 +83,10 @@ int session_body(struct api_call *c, const struct session_member *members);
 
 /* ---- sessions.c ---- */
 
+/* Makes the id of the path the agent's. 0, or -1 and ERR_FORBIDDEN if it is
+ * none. */
+int session_take_id(struct api_call *c, struct err *err);
+
 /*
  * The session of the path, whose id becomes its agent's there; *id_r is the
  * session's. 0; -1 and err, ERR_FORBIDDEN if it is none of the user's.
@@ -100,6 +104,10 @@ const struct agent_template *session_profile_find(
 
 /* Appends the members of a list's item. */
 void session_add_item(struct buf *b, const struct store_session *s);
+
+/* GET with view=live: what the gateway needs to go along with a session, its
+ * state and where its agent's events are at. */
+int session_get_live(struct api_call *c, struct err *err);
 
 /* Appends the member runtime. */
 void session_add_runtime(struct buf *b, const struct store_session *s);

@@ -72,6 +72,16 @@ event_id_gap(struct event_id after, struct event_id oldest)
 	return oldest.epoch != after.epoch || oldest.seq != after.seq + 1;
 }
 
+struct event_id
+event_id_before(struct event_id id)
+{
+	if (id.seq > 0)
+		id.seq--;
+	else if (id.epoch > 0)
+		id = (struct event_id){ id.epoch - 1, SEQ_END };
+	return id;
+}
+
 /*
  * Digits of a number that fits, without leading zeros; how many were read, 0
  * if it is none.

@@ -78,6 +78,9 @@ int event_id_gap(struct event_id after, struct event_id oldest);
 /* -1, 0 or 1. */
 int event_id_cmp(struct event_id a, struct event_id b);
 
+/* A cursor behind which an event is the first. */
+struct event_id event_id_before(struct event_id id);
+
 /* "7-42"; 0, or -1 if it is not exactly such an id ("7" is 7-0). */
 int event_id_parse(const char *s, size_t len, struct event_id *out);
 int event_id_print(char out[EVENT_ID_SIZE], struct event_id id);

@@ -188,14 +188,12 @@ store_cmd_sessions_changed(const struct store *st, struct arena *a,
 	    "{\"type\":\"list\"}", NULL);
 }
 
-/* session.lua. more are two arguments, or NULL. 1, 0 or -1; *user_r, unless it
- * is NULL, is the owner. */
+/* session.lua. more are two arguments, or NULL. 0 and its answer, or -1. */
 static int
-change(struct store *st, struct arena *a, const char *user, const char *base,
-    const char *what, const char *const more[2], const char **user_r,
+run(struct store *st, struct arena *a, const char *user, const char *base,
+    const char *what, const char *const more[2], const struct redis_reply **r_r,
     struct err *err)
 {
-	const struct redis_reply *r;
 	struct redis_pipe p;
 
 	redis_pipe_init(&p, a);
@@ -206,7 +204,18 @@ change(struct store *st, struct arena *a, const char *user, const char *base,
 	redis_arg(&p, what);
 	for (int i = 0; more != NULL && i < 2; i++)
 		redis_arg(&p, more[i]);
-	if (store_call(st, a, &p, &r, err) < 0)
+	return store_call(st, a, &p, r_r, err);
+}
+
+/* 1, 0 or -1; *user_r, unless it is NULL, is the owner. */
+static int
+change(struct store *st, struct arena *a, const char *user, const char *base,
+    const char *what, const char *const more[2], const char **user_r,
+    struct err *err)
+{
+	const struct redis_reply *r;
+
+	if (run(st, a, user, base, what, more, &r, err) < 0)
 		return -1;
 	if (user_r != NULL)
 		*user_r = redis_text(&r[0].items[2]);
@@ -228,6 +237,31 @@ store_session_load(struct store *st, struct arena *a, const char *user,
     const char *id, struct err *err)
 {
 	return change_own(st, a, user, id, "load", NULL, err);
+}
+
+int
+store_session_look(struct store *st, struct arena *a, const char *user,
+    const char *id, struct store_session_moment *out, struct err *err)
+{
+	const struct redis_reply *r, *f;
+	struct event_id first;
+
+	*out = (struct store_session_moment){ 0 };
+	if (!id_valid(id, "agt_"))
+		return store_forbidden(err);
+	if (run(st, a, user, store_base(st, a, id), "look", NULL, &r, err) < 0)
+		return -1;
+	f = r[0].items;
+	if (r[0].count < 7 ||
+	    event_id_parse(redis_text(&f[6]), f[6].len, &out->last) < 0)
+		return err_set(err, ERR_STORE, "a session's state is damaged");
+	out->env_ms = number(&f[3]);
+	out->turn_ms = number(&f[4]);
+	/* A turn that an older version began does not say where. */
+	out->after = out->last;
+	if (event_id_parse(redis_text(&f[5]), f[5].len, &first) == 0)
+		out->after = event_id_before(first);
+	return 0;
 }
 
 int

@@ -36,6 +36,18 @@ int store_session_list(struct store *st, struct arena *a, const char *user,
 int store_session_load(struct store *st, struct arena *a, const char *user,
     const char *id, struct err *err);
 
+/* What is needed to go along with one from a moment on. */
+struct store_session_moment {
+	int64_t env_ms, turn_ms; /* as above */
+	/* Behind after the events of the turn that runs begin; last is the
+	 * newest. The same if none runs. */
+	struct event_id after, last;
+};
+
+/* Loads it, and looks. 0 or -1. */
+int store_session_look(struct store *st, struct arena *a, const char *user,
+    const char *id, struct store_session_moment *out, struct err *err);
+
 /* 1 it is unloaded now, and has no environment; 0 it was not loaded; -1. */
 int store_session_unload(struct store *st, struct arena *a, const char *user,
     const char *id, struct err *err);

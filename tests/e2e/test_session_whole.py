@@ -86,8 +86,8 @@ def test_it_loads(front):
     said.subscribe(f"af:user:{front.user.name}:sessions")
     assert whole(front, session)["runtime"] == {"isLoaded": True, "sandbox": None, "executionEnvironment": None}
     assert front.item(session)["runtime"]["isLoaded"] is True
-    got = wait_for(lambda: said.get_message(ignore_subscribe_messages=True, timeout=0.1))
-    assert json.loads(got["data"]) == {"type": "list"}
+    got = [json.loads(wait_for(lambda: said.get_message(ignore_subscribe_messages=True, timeout=0.1))["data"]) for _ in range(2)]
+    assert got == [{"type": "status", "agent": agent_of(front, session).id, "loaded": True, "environment": False, "reason": "load"}, {"type": "list"}]
     assert said.get_message(ignore_subscribe_messages=True, timeout=0) is None
     said.close()
 
@@ -166,6 +166,43 @@ def test_while_a_turn_runs(front):
     assert "activeQuery" not in got["runtime"] and got["blocks"][-1]["content"].strip() == words(40).strip()
 
 
+def test_live(front):
+    """What the gateway asks for: the state, and where in the log a turn that runs began. It loads the session, as the whole does."""
+    session, path = front.session(), "/api/sessions/{}?view=live"
+
+    def live():
+        got = front.get(path.format(session))
+        assert got.status == 200 and list(got.json) == ["sessionId", "agentId", "runtime", "events"] and got.json["sessionId"] == session, got
+        return got.json
+
+    agent = agent_of(front, session)
+    front.delete(f"/api/sessions/{session}")
+    first = live()
+    assert first["agentId"] == agent.id and first["runtime"] == front.item(session)["runtime"] and first["runtime"]["isLoaded"] is True
+    assert first["events"] == {"after": "0-0", "last": "0-0"}
+    ask(front, session, "hello")
+    end = live()["events"]
+    assert end == {"after": agent.log_ids()[-1], "last": agent.log_ids()[-1]}
+    with agent.follow(after=end["last"]) as view:
+        for text in ("slow", "slow"):
+            front.say(session, text)
+        view.has("w3")
+        got = live()
+        assert got["events"]["after"] == f"{end['last'].split('-')[0]}-9007199254740991" and got["runtime"]["activeQuery"]["startedAt"] > 0
+        page = agent.page(f"?since={got['events']['after']}&limit=500")["events"]
+        assert page[0]["kind"] == "message_accepted" and got["events"]["last"] in [e["id"] for e in page]
+        turn = page[0]["turn"]
+        view.wait(turn)
+        second = wait_for(lambda: [e for e in agent.page(f"?since={end['last']}&limit=500")["events"]
+                                   if e["kind"] == "message_accepted" and e["turn"] != turn])
+        after = live()["events"]["after"]
+        assert agent.page(f"?since={after}&limit=500")["events"][0]["id"] == second[0]["id"], "the next one, under the same lease"
+        view.wait(turns=2)
+    other = FrontEnd(front.stack)
+    for wrong in (path.format(session), path.format("nope")):
+        assert other.get(wrong).json == {"error": "Session not found", "code": "SESSION_NOT_FOUND"}
+
+
 def test_files():
     """Of the workspace: texts with what is in them, others by name; none of it without a workspace."""
     stack = Stack(workers=1, sandbox=True, scenarios=SCENARIOS)
@@ -177,6 +214,11 @@ def test_files():
         ask(front, session, "files")
         files = sorted(whole(front, session)["workspaceFiles"], key=lambda f: f["path"])
         assert files == [{"path": "a/b.txt", "content": "hé\n"}, {"path": "big"}, {"path": "bin"}]
+        for file in files:
+            assert front.get(f"/api/sessions/{session}/files/{file['path']}").json == file
+        none = front.get(f"/api/sessions/{session}/files/a")
+        assert none.status == 404 and front.get(f"/api/sessions/{session}/files/none").json == {"error": "File not found", "code": "FILE_NOT_FOUND"}
+        assert FrontEnd(stack).get(f"/api/sessions/{session}/files/bin").json["code"] == "SESSION_NOT_FOUND"
         stack.sandbox.stop()
         assert whole(front, session)["workspaceFiles"] == []
     finally:

@@ -556,11 +556,12 @@ def test_what_is_said_of_sessions(stack_factory):
     front.say(session, "hello")
     agent.wait_idle()
     front.post(f"/api/sessions/{session}/environment/terminate")
-    assert heard() == {"type": "status", "agent": agent.id, "reason": "manual"}
+    status = {"type": "status", "agent": agent.id, "environment": False}
+    assert heard() == {**status, "loaded": True, "reason": "manual"}
     front.delete(f"/api/sessions/{session}")
-    assert [heard(), heard()] == [{"type": "status", "agent": agent.id, "reason": "manual"}, {"type": "list"}]
+    assert [heard(), heard()] == [{**status, "loaded": False, "reason": "manual"}, {"type": "list"}]
     front.say(session, "hello")
-    assert heard() == {"type": "list"}
+    assert [heard(), heard()] == [{**status, "loaded": True, "reason": "load"}, {"type": "list"}]
     agent.wait_idle()
     front.delete(f"/sessions/{session}")
     assert heard() == {"type": "list"}

@@ -95,6 +95,27 @@ test_id_order(void **state)
 }
 
 static void
+test_before(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "7-42", "7-41" },
+		{ "7-1", "7-0" },
+		{ "7-0", "6-9007199254740991" },
+		{ "1-0", "0-9007199254740991" },
+		{ "0-0", "0-0" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct event_id id = id_of(rows[i][0]),
+				before = event_id_before(id);
+
+		assert_int_equal(event_id_cmp(before, id_of(rows[i][1])), 0);
+		assert_int_equal(event_id_gap(before, id), 0);
+	}
+}
+
+static void
 test_gap(void **state)
 {
 	static const struct {
@@ -315,6 +336,7 @@ main(void)
 		cmocka_unit_test(test_id_good),
 		cmocka_unit_test(test_id_bad),
 		cmocka_unit_test(test_id_order),
+		cmocka_unit_test(test_before),
 		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_make),

@@ -85,6 +85,14 @@ local function tell_sessions(owner, doc)
 	    ':sessions', doc)
 end
 
+-- What a session's state has become, and why.
+local function tell_status(f, reason)
+	tell_sessions(f.owner, '{"type":"status","agent":"' ..
+	    string.match(base, '[^:]*$') .. '","loaded":' ..
+	    tostring(f.loaded ~= '') .. ',"environment":' ..
+	    tostring(f.env ~= '') .. ',"reason":"' .. reason .. '"}')
+end
+
 -- A session is loaded, if it is not yet: then true.
 local function load_session(f, now)
 	if f.loaded ~= '' then
@@ -93,6 +101,7 @@ local function load_session(f, now)
 	f.loaded, f.env = '1', ''
 	redis.call('HSET', key('info'), 'loaded', '1', 'env', '')
 	redis.call('ZADD', key_prefix() .. 'loaded', now, base)
+	tell_status(f, 'load')
 	tell_sessions(f.owner, '{"type":"list"}')
 	return true
 end
@@ -335,7 +344,7 @@ local function begin(out, epoch, seq, now, f, docs)
 	redis.call('HSET', key('info'), 'turn', turn, 'message', message,
 	    'step', '1', 'state', 'PRE_MODEL', 'resumes', '0', 'interrupt', '',
 	    'calls', '', 'tokens', '0', 'epoch', epoch, 'safe', length - #all,
-	    'began', now)
+	    'began', now, 'first', epoch .. '-' .. seq)
 	emit(out, epoch .. '-' .. behind, 'progress', 'turn_start', turn, 0, now, '')
 	return length, turn, all
 end
