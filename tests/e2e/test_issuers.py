@@ -167,7 +167,7 @@ def test_workers_share_what_one_has_fetched(stack_factory, issuer):
     issuer.keys.append(Key("k2", "EdDSA"))
 
     def statuses(tokens):
-        with ThreadPoolExecutor(12) as pool:
+        with ThreadPoolExecutor(4) as pool:  # so many may wait for a fetch
             return list(pool.map(lambda t: status(stack, t), tokens))
     assert statuses(token(issuer, key=1, sub=f"user-{i}") for i in range(60)) == [200] * 60
     assert statuses(token(issuer, key=Key(f"made-up-{i}")) for i in range(60)) == [401] * 60
