@@ -20,8 +20,8 @@
  * issuer that is slow does not hold all request threads.
  *
  * What a worker has fetched the others take from it, so these are the numbers
- * of the whole pool; but each fetches once when it begins, as what is there may
- * be nearly a day old.
+ * of the whole pool. But each fetches once when it begins, as what is there may
+ * be nearly a day old, and takes it only if that fails.
  */
 #include "config.h"
 
@@ -179,28 +179,6 @@ ended(struct jwks_source *s, const struct err *why)
 	wake(s);
 }
 
-static void
-failed(struct jwks_source *s, const struct err *why)
-{
-	int gone =
-	    s->good_ms != 0 && clk_mono_ms() - s->good_ms >= s->conf->keep_ms;
-
-	log_warn("the keys of issuer %s are not fetched: %s", s->conf->label,
-	    why->text);
-	if (gone) {
-		log_error("the keys of issuer %s are too old to be used",
-		    s->conf->label);
-		s->good_ms = 0;
-		buf_clear(&s->last);
-		s->on_keys(s->ctx, NULL, 1);
-	}
-	s->retry_ms = s->retry_ms == 0                 ? RETRY_MIN_MS
-		      : s->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS
-						       : s->retry_ms * 2;
-	loop_timer_start(s->timer, jitter(s->retry_ms), 0);
-	ended(s, why);
-}
-
 /* Keys that came at some time, in body too. */
 static void
 accepted(
@@ -250,11 +228,37 @@ adopt(struct jwks_source *s)
 	if (!notice_read(s->notice, &s->body, &seen, &at, &life))
 		return 0;
 	s->seen = seen;
+	if (clk_mono_ms() - at >= s->conf->keep_ms)
+		return 0;
 	rc = jwks_read(buf_str(&s->body), s->body.len, 0, s->conf->algorithms,
 	    &keys, NULL);
 	if (rc == 0)
 		accepted(s, &keys, at, life);
 	return rc == 0;
+}
+
+static void
+failed(struct jwks_source *s, const struct err *why)
+{
+	int gone =
+	    s->good_ms != 0 && clk_mono_ms() - s->good_ms >= s->conf->keep_ms;
+
+	log_warn("the keys of issuer %s are not fetched: %s", s->conf->label,
+	    why->text);
+	if (gone) {
+		log_error("the keys of issuer %s are too old to be used",
+		    s->conf->label);
+		s->good_ms = 0;
+		buf_clear(&s->last);
+		s->on_keys(s->ctx, NULL, 1);
+	}
+	if (s->good_ms == 0 && adopt(s))
+		why = NULL;
+	s->retry_ms = s->retry_ms == 0                 ? RETRY_MIN_MS
+		      : s->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS
+						       : s->retry_ms * 2;
+	loop_timer_start(s->timer, jitter(s->retry_ms), 0);
+	ended(s, why);
 }
 
 /* ---- what came ---- */
