@@ -306,6 +306,28 @@ def test_unload_interrupts(front):
     assert front.item(session)["runtime"] == GONE
 
 
+@pytest.mark.parametrize("end", ["unload", "terminate"])
+def test_what_waits_loads_it_again(front, end):
+    """A turn that begins after the end is one of a session that is loaded and has its environment: it can be ended too."""
+    session = front.session()
+    agent = agent_of(front, session)
+    ways = {"unload": ("DELETE", f"/api/sessions/{session}"), "terminate": ("POST", f"/api/sessions/{session}/environment/terminate")}
+    with agent.follow() as view:
+        front.say(session, "slow 400")
+        view.has("w1")
+        front.say(session, "slow 400")
+        for turns in (1, 2):
+            assert front.http(*ways[end]).status == 200
+            view.wait(turns=turns)
+            if turns == 1:
+                view.wait_for(lambda f: len(f.turns) == 2)
+                runtime = front.item(session)["runtime"]
+                assert runtime["isLoaded"] is True and runtime["sandbox"]["status"] == "ready" and "activeQuery" in runtime
+                assert front.stack.redis().zscore("af:loaded", f"af:{{{agent.id[4:10]}}}:{agent.id}") is not None
+        assert list(view.dones.values()) == ["interrupted"] * 2
+    assert front.item(session)["runtime"] == (GONE if end == "unload" else IDLE)
+
+
 def test_sync(front):
     session = front.session()
     exactly(front.post(f"/api/sessions/{session}/sync"), 200, {"success": True, "sessionId": session})

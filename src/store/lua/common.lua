@@ -110,8 +110,8 @@ end
 -- environment from then on.
 local function wake_session(f, now)
 	load_session(f, now)
-	redis.call('HSET', key('info'), 'updated', now, 'env',
-	    f.env == '' and now or f.env)
+	f.env = f.env == '' and now or f.env
+	redis.call('HSET', key('info'), 'updated', now, 'env', f.env)
 	redis.call('ZADD', key_prefix() .. 'loaded', now, base)
 end
 
@@ -338,6 +338,9 @@ end
 -- of the history, the turn, and all that is new in the history.
 local function begin(out, epoch, seq, now, f, docs)
 	local _, turn = parts(docs[1])
+	if f.session ~= '' and f.env == '' then -- it was unloaded since
+		wake_session(f, now)
+	end
 	local length, behind, all, message =
 	    accept_all(out, epoch, seq, now, f, docs, turn)
 	length = length + f.before
