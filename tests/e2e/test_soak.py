@@ -74,7 +74,7 @@ def work_is_counted(redis, agent):
 
 
 def usage_is_counted_twice(redis, agent):
-    key = next(redis.scan_iter(f"af:user:{agent.user.name}:usage:*"))
+    key = next(redis.scan_iter(f"af:user:{agent.user.name}:usage:????-??-??"))
     field = next(f for f in redis.hkeys(key) if f.startswith(b"output:"))
     redis.hincrby(key, field, 1)
     return lambda: redis.hincrby(key, field, -1)
