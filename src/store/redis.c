@@ -251,7 +251,8 @@ redis_error(struct err *err, const char *text)
 
 /*
  * AUTH goes alone: from a client that it does not know Redis takes no argument
- * beyond 16 KiB, as a script may be, and closes without a word.
+ * beyond 16 KiB, as a script may be, and closes without a word. HELLO in its
+ * place is refused with NOAUTH where a password is wanted; no ACL forbids it.
  */
 static void
 auth_build(struct redis_pipe *p, const struct conf *c)
@@ -266,6 +267,8 @@ auth_build(struct redis_pipe *p, const struct conf *c)
 			    p, "AUTH", c->store_user, buf_str(&password), NULL);
 		else
 			redis_cmd(p, "AUTH", buf_str(&password), NULL);
+	} else {
+		redis_cmd(p, "HELLO", NULL);
 	}
 	conf_wipe(&password);
 }
@@ -391,8 +394,7 @@ redis_connect(const struct redis_pool *p, struct arena *a, struct err *err)
 		return NULL;
 	}
 	redisSetTimeout(rc, timeval_of(p->command_ms));
-	if ((p->target.auth.count > 0 &&
-		context_greet(rc, a, &p->target.auth, err) < 0) ||
+	if (context_greet(rc, a, &p->target.auth, err) < 0 ||
 	    context_greet(rc, a, &p->target.hello, err) < 0) {
 		redisFree(rc);
 		return NULL;

@@ -40,7 +40,7 @@ struct redis_link {
 	int64_t oldest_ms;
 	int open;      /* commands without answer */
 	int greetings; /* that are not answered */
-	int known;     /* AUTH was, or is not needed */
+	int known;     /* it is no stranger to Redis any more */
 	int up;
 	int want_write;
 	int polling_write;
@@ -163,7 +163,8 @@ on_disconnect(const redisAsyncContext *ac, int status)
 
 static void link_greet(struct redis_link *k, const struct redis_pipe *pipe);
 
-/* An answer to AUTH, SELECT or SCRIPT LOAD; the last one makes it up. */
+/* An answer to AUTH or HELLO, SELECT or SCRIPT LOAD; the last one makes it up.
+ */
 static void
 on_greeting(redisAsyncContext *ac, void *reply, void *arg)
 {
@@ -258,8 +259,8 @@ link_connect(void *arg)
 	redisAsyncSetConnectCallback(ac, on_connect);
 	redisAsyncSetDisconnectCallback(ac, on_disconnect);
 	loop_timer_start(k->greet, k->connect_ms, 0);
-	k->known = k->target.auth.count == 0;
-	link_greet(k, k->known ? &k->target.hello : &k->target.auth);
+	k->known = 0;
+	link_greet(k, &k->target.auth);
 }
 
 void
