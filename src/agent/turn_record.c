@@ -8,10 +8,14 @@
 
 #include "agent/turn_priv.h"
 #include "base/arena.h"
+#include "base/clk.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "conf/conf.h"
+#include "store/files.h"
 
 #define PREVIEW_BYTES 200
+#define LATE_MS 60000 /* that a command may end after its time */
 
 /* ---- the record ---- */
 
@@ -244,6 +248,45 @@ commit_child(struct turn *t, struct turn_call *c)
 	}
 }
 
+/* 1 if the call may change files, or has. Skills are copied there too. */
+static int
+works_on_files(const struct turn_call *c)
+{
+	const struct tool *tool = c->tool;
+
+	return c->run.changes != NULL || c->run.kept != NULL ||
+	       (tool != NULL &&
+		   (tool->needs_skills ||
+		       (tool->effect != TOOL_READS &&
+			   (tool->needs_sandbox || tool->mcp_item != NULL))));
+}
+
+/* Who saves the workspace is told: before a call changes files, and when it
+ * has, with what is told of it here. */
+static void
+commit_work(struct turn *t, struct turn_call *c)
+{
+	const struct conf *conf = t->runner->parts.conf;
+	const char *base;
+	int64_t until = 0, count = 0;
+
+	if (t->runner->parts.tools.sandbox == NULL ||
+	    conf->bridge_sync_interval_ms == 0 || c->started_ms == 0 ||
+	    (c->state != CALL_EXECUTING && !CALL_IS_OVER(c->state)) ||
+	    !works_on_files(c))
+		return;
+	if (c->state == CALL_EXECUTING)
+		until = clk_wall_ms() + conf->sandbox_max_time_ms + LATE_MS;
+	for (struct tool_change *f = c->run.changes; f != NULL; f = f->next)
+		count += f->etag != NULL;
+	base = store_base(t->runner->parts.store, t->round, turn_workspace(t));
+	journal_op_files(
+	    &t->commit, base, c->id, until, store_files_due_ms(conf), count);
+	for (struct tool_change *f = c->run.changes; f != NULL; f = f->next)
+		if (f->etag != NULL)
+			journal_op_changed(&t->commit, f->path, f->etag);
+}
+
 /* Files that the call has changed, once. */
 static void
 commit_changes(struct turn *t, struct turn_call *c)
@@ -317,6 +360,7 @@ calls_commit(struct turn *t)
 		commit_child(t, c);
 		commit_question(t, c);
 		turn_commit_todos(t, c);
+		commit_work(t, c);
 		commit_changes(t, c);
 		journal_op_call(
 		    &t->commit, c->id, doc.data, doc.len, c->is_new);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "sandbox/client.h"
+#include "store/files.h"
 
 #define ACCEL_URI_MAX 8192 /* of nginx's buffer for headers */
 
@@ -84,6 +85,20 @@ api_files_drop(struct api_call *c, const char *agent)
 		log_warn("the copy of files for %s, which was not made, is "
 			 "left behind: %s",
 		    agent, err.text);
+}
+
+/* A call that changes files, which is said before and after it to who saves
+ * them: nothing that comes between is missed. */
+static int
+change_files(struct api_call *c, struct sandbox_call *call, struct err *err)
+{
+	if (api_workspace(c, c->rq->param[0], &call->agent, err) < 0 ||
+	    store_files_mark(
+		c->app->store, c->arena, c->user, call->agent, err) < 0 ||
+	    api_sandbox(c, c->rq->param[0], call, err) < 0)
+		return -1;
+	return store_files_mark(
+	    c->app->store, c->arena, c->user, call->agent, err);
 }
 
 /* ---- the tree ---- */
@@ -326,7 +341,7 @@ files_put(void *arg, struct err *err)
 	call.members = m.data;
 	call.data = c->rq->body.data;
 	call.data_len = c->rq->body.len;
-	if (api_sandbox(c, c->rq->param[0], &call, err) < 0)
+	if (change_files(c, &call, err) < 0)
 		return -1;
 	c->rs->status = json_get_true(call.answer, "created") ? 201 : 204;
 	add_etag(c, call.answer);
@@ -341,7 +356,7 @@ files_delete(void *arg, struct err *err)
 	struct sandbox_call call = { .op = "fs.delete" };
 
 	call.members = m.data;
-	if (api_sandbox(c, c->rq->param[0], &call, err) < 0)
+	if (change_files(c, &call, err) < 0)
 		return -1;
 	c->rs->status = 204;
 	return 0;

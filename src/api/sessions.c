@@ -15,6 +15,7 @@
 #include "api/sessions_priv.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "keep/sync.h"
 #include "sandbox/stop_jobs.h"
 #include "session/session_id.h"
 
@@ -227,10 +228,22 @@ session_options(void *call, struct err *err)
 
 /* ---- the end of an environment, of a session in memory, of all of it ---- */
 
+/* Saves the workspace, for as long as one call of the sandbox may take. */
+static int
+save_files(struct api_call *c, struct keep_synced *got, struct err *err)
+{
+	const struct app *app = c->app;
+	struct keep keep = { app->conf, app->store, app->sandbox };
+
+	return keep_sync(&keep, c->arena, c->user, c->rq->param[0],
+	    app->conf->sandbox_timeout_ms, got, err);
+}
+
 /* What runs in it is interrupted, as when a human does so. */
 static int
 end_environment(struct api_call *c, struct err *err)
 {
+	struct keep_synced got;
 	struct err why;
 
 	if (api_stop(c, err) < 0)
@@ -238,6 +251,9 @@ end_environment(struct api_call *c, struct err *err)
 	if (sandbox_stop_jobs(
 		c->app->sandbox, c->arena, c->user, c->rq->param[0], &why) < 0)
 		log_warn("jobs of %s are left to run: %s", c->rq->param[0],
+		    why.text);
+	if (save_files(c, &got, &why) < 0) /* it is tried again */
+		log_warn("files of %s are not saved yet: %s", c->rq->param[0],
 		    why.text);
 	return store_session_env_end(
 	    c->app->store, c->arena, c->user, c->rq->param[0], err);
@@ -265,11 +281,12 @@ session_unload(void *call, struct err *err)
 	return succeed(c, id);
 }
 
-/* Whatever there is is in the store and in the workspace already. */
+/* All but files is in the store as soon as it is there. */
 int
 session_sync(void *call, struct err *err)
 {
 	struct api_call *c = call;
+	struct keep_synced got;
 	struct store_session s;
 	const char *id;
 
@@ -279,7 +296,17 @@ session_sync(void *call, struct err *err)
 	if (!s.loaded)
 		return session_refuse(
 		    c, 404, "Session not found", "SESSION_NOT_FOUND");
-	return succeed(c, id);
+	if (save_files(c, &got, err) < 0) {
+		if (err->code == ERR_OVERLOAD) /* it is the sandbox's */
+			err->code = ERR_INTERNAL;
+		return session_fail(
+		    c, err, "Failed to sync session", "SESSION_SYNC_FAILED");
+	}
+	begin_success(c, id);
+	if (got.unsaved > 0)
+		json_add_int(&c->rs->body, "filesNotSaved", got.unsaved);
+	json_close(&c->rs->body, '}');
+	return 0;
 }
 
 int

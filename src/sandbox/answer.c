@@ -25,6 +25,8 @@ static const struct need {
 	{ "fs.list", NULL, "files", JSON_ARRAY, 0 },
 	{ "fs.get", NULL, "size", JSON_NUMBER, 0 },
 	{ "fs.get", NULL, "etag", JSON_STRING, 0 },
+	{ "ws.read", NULL, "size", JSON_NUMBER, 0 },
+	{ "ws.read", NULL, "etag", JSON_STRING, 0 },
 	{ "fs.put", NULL, "etag", JSON_STRING, 0 },
 	{ "ws.trim", NULL, "files", JSON_NUMBER, 0 },
 	{ "ws.trim", NULL, "bytes", JSON_NUMBER, 0 },

@@ -157,6 +157,7 @@ fs_write(struct job *j, struct err *err)
 	json_add_str(&j->answer, "path", path);
 	json_add_int(&j->answer, "bytes", (int64_t)j->data_len);
 	json_add_int(&j->answer, "lines", lines_of(j->data, j->data_len));
+	job_etag(&j->answer, &t.st);
 	return 0;
 }
 
@@ -232,6 +233,7 @@ struct edit {
 	const char *path, *find, *put;
 	int all;
 	long long replacements, lines, bytes;
+	struct stat st; /* of the file then */
 };
 
 static size_t
@@ -319,6 +321,7 @@ edit_file(struct job *j, struct edit *e, struct err *err)
 	close(t.dir);
 	if (rc == 0)
 		workspace_saw(&j->ws, e->path, &t.st);
+	e->st = t.st;
 	return rc;
 }
 
@@ -372,6 +375,8 @@ fs_edit(struct job *j, struct err *err)
 		json_add_str(&j->answer, "status", status_of(why.code));
 		if (why.code != ERR_NONE)
 			json_add_str(&j->answer, "message", why.text);
+		else
+			job_etag(&j->answer, &e.st);
 		json_close(&j->answer, '}');
 	}
 	json_close(&j->answer, ']');

@@ -56,6 +56,7 @@ static const struct op ops[] = {
 	{ "ws.usage", ws_usage, WORKSPACE_LOOK },
 	{ "ws.trim", ws_trim, WORKSPACE_ALONE | WORKSPACE_LOOK },
 	{ "ws.scan", ws_scan, WORKSPACE_LOOK },
+	{ "ws.read", fs_get, WORKSPACE_LOOK },
 	{ "bash.run", bash_run, OP_NO_WORKSPACE | OP_LONG },
 	{ "pipe.open", pipe_open, OP_NO_WORKSPACE | OP_STAYS },
 	{ "pipe.write", pipe_write, OP_NO_WORKSPACE },

@@ -104,6 +104,8 @@ on_change(void *ctx, const char *path, const char *what, const struct stat *st)
 	json_add_str(b, "path", path);
 	json_add_str(b, "change", what);
 	json_add_int(b, "size", st == NULL ? 0 : st->st_size);
+	if (st != NULL)
+		job_etag(b, st);
 	json_close(b, '}');
 }
 

@@ -149,6 +149,27 @@ journal_op_purse(
 }
 
 void
+journal_op_files(struct journal_commit *c, const char *base, const char *call,
+    int64_t until_ms, int64_t due_ms, int64_t count)
+{
+	redis_args_add(&c->ops, "K", 1);
+	redis_args_add(&c->ops, base, strlen(base));
+	redis_args_add(&c->ops, call, strlen(call));
+	add_number(&c->ops, until_ms);
+	add_number(&c->ops, due_ms);
+	add_number(&c->ops, count);
+}
+
+void
+journal_op_changed(struct journal_commit *c, const char *path, const char *etag)
+{
+	char *named = arena_printf(c->arena, "=%s", path);
+
+	redis_args_add(&c->ops, etag, strlen(etag));
+	redis_args_add(&c->ops, named, strlen(named));
+}
+
+void
 journal_op_forget(struct journal_commit *c, const char *key)
 {
 	redis_args_add(&c->ops, "X", 1);

@@ -71,6 +71,17 @@ void journal_commit_init(struct journal_commit *c, struct arena *a);
 void journal_commit_event(
     struct journal_commit *c, enum event_kind kind, int step, const char *rest);
 
+/*
+ * Files of the workspace that is kept at base may change from now on, by a call
+ * that has surely ended at until_ms (wall); until_ms 0: it has ended. They are
+ * looked at by due_ms. Then journal_op_changed for each file that is told of,
+ * with its version ("": it is gone): count of them.
+ */
+void journal_op_files(struct journal_commit *c, const char *base,
+    const char *call, int64_t until_ms, int64_t due_ms, int64_t count);
+void journal_op_changed(
+    struct journal_commit *c, const char *path, const char *etag);
+
 /* Operations of commit.lua. The end, if it is one, comes last. */
 void journal_op_set(
     struct journal_commit *c, const char *field, const char *value);

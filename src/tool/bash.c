@@ -118,7 +118,7 @@ take_changes(struct tool_run *r, const struct json *list)
 	for (const struct json *v = json_first(list); v != NULL;
 	     v = json_next(v))
 		fs_note_change(r, json_get_str(v, "path"),
-		    json_get_str(v, "change"), json_get(v, "size"));
+		    json_get_str(v, "change"), json_get(v, "size"), v);
 }
 
 static void

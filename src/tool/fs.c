@@ -65,30 +65,46 @@ ask_edit(struct tool_run *r, struct sandbox_call *c, struct buf *b)
 
 void
 fs_note_change(struct tool_run *r, const char *path, const char *what,
-    const struct json *size)
+    const struct json *size, const struct json *told)
 {
 	struct tool_change *c = arena_new(r->arena, struct tool_change);
+	const char *etag = json_get_str(told, "etag");
 	struct tool_change **at = &r->changes;
 
 	while (*at != NULL)
 		at = &(*at)->next;
 	c->path = arena_strdup(r->arena, path);
 	c->what = what;
+	if (strcmp(what, "deleted") == 0)
+		c->etag = "";
+	else if (etag != NULL)
+		c->etag = arena_strdup(r->arena, etag);
 	json_int(size, &c->size);
 	*at = c;
 }
 
-/* The answer without what is the protocol's. */
+/* An object of the answer without what is the protocol's. */
+static void
+add_plain(struct buf *b, const struct json *it)
+{
+	static const char *const own[] = { "id", "ok", "etag" };
+	size_t i, n = sizeof(own) / sizeof(own[0]);
+
+	json_open(b, NULL, '{');
+	for (const struct json *v = json_first(it); v != NULL;
+	     v = json_next(v)) {
+		for (i = 0; i < n && strcmp(json_name(v), own[i]) != 0; i++)
+			;
+		if (i == n)
+			json_add_json(b, json_name(v), v);
+	}
+	json_close(b, '}');
+}
+
 static void
 take_plain(struct tool_run *r, const struct json *answer)
 {
-	json_open(&r->data, NULL, '{');
-	for (const struct json *v = json_first(answer); v != NULL;
-	     v = json_next(v))
-		if (strcmp(json_name(v), "id") != 0 &&
-		    strcmp(json_name(v), "ok") != 0)
-			json_add_json(&r->data, json_name(v), v);
-	json_close(&r->data, '}');
+	add_plain(&r->data, answer);
 	tool_run_end(r);
 }
 
@@ -97,7 +113,7 @@ take_write(struct tool_run *r, const struct json *answer)
 {
 	fs_note_change(r, json_get_str(answer, "path"),
 	    json_get_true(answer, "created") ? "created" : "modified",
-	    json_get(answer, "bytes"));
+	    json_get(answer, "bytes"), answer);
 	take_plain(r, answer);
 }
 
@@ -114,7 +130,7 @@ note_edits(struct tool_run *r, const struct json *results)
 	     v = json_next(v))
 		if (is_ok(v))
 			fs_note_change(r, json_get_str(v, "path"), "modified",
-			    json_get(v, "bytes"));
+			    json_get(v, "bytes"), v);
 }
 
 static void
@@ -151,7 +167,11 @@ take_multi_edit(struct tool_run *r, const struct json *answer)
 		all &= is_ok(v);
 	json_open(&r->data, NULL, '{');
 	json_add_bool(&r->data, "ok", all);
-	json_add_json(&r->data, "results", results);
+	json_open(&r->data, "results", '[');
+	for (const struct json *v = json_first(results); v != NULL;
+	     v = json_next(v))
+		add_plain(&r->data, v);
+	json_close(&r->data, ']');
 	json_close(&r->data, '}');
 	tool_run_end(r);
 }

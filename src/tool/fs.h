@@ -38,8 +38,9 @@ void fs_call_start(struct tool_run *r, struct sandbox_call *c);
 /* Ends a run whose call failed. */
 void fs_fail(struct tool_run *r, const struct err *err);
 
-/* A file that the run has changed; path is copied, what is not. */
+/* A file that the run has changed, as the sandbox tells of it; path is copied,
+ * what is not. */
 void fs_note_change(struct tool_run *r, const char *path, const char *what,
-    const struct json *size);
+    const struct json *size, const struct json *told);
 
 #endif

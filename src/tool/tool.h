@@ -44,6 +44,7 @@ struct tool_host {
 struct tool_change {
 	const char *path;
 	const char *what; /* created, modified, deleted */
+	const char *etag; /* then; "": it is gone, NULL: not known */
 	int64_t size;
 	struct tool_change *next;
 };
@@ -117,7 +118,6 @@ const char *tool_missing(const char *name);
 const struct tool *tool_at(size_t i);
 
 void tool_run_start(struct tool_run *r);
-
 /* Stops it, if it runs: it ends as aborted. */
 void tool_run_cancel(struct tool_run *r);
 /* Of a kind, when a run has ended: calls on_end. */

@@ -31,14 +31,15 @@
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/json.h"
-#include "base/lck.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "keep/sync.h"
 #include "sandbox/client.h"
 #include "sandbox/stop_jobs.h"
 #include "store/retain.h"
 #include "store/sessions.h"
 #include "worker/janitor.h"
+#include "worker/nap.h"
 
 #define PAUSE_MS 10         /* between two steps */
 #define LOOK_EVERY_MS 60000 /* whether a walk is due; or more often */
@@ -49,27 +50,10 @@
 struct janitor {
 	struct app *app;
 	pthread_t thread;
-	struct lck lck;
-	struct lck_cond wake;
-	int stop;
+	struct nap nap;
 	int retains; /* anything is ever to be dropped */
 	int64_t agents, events, calls, windows, retired, files; /* a walk's */
 };
-
-/* 1 when the worker stops. */
-static int
-pause_ms(struct janitor *j, int64_t ms)
-{
-	int64_t until = clk_mono_ms() + ms;
-	int stop;
-
-	lck_take(&j->lck);
-	while (!j->stop && clk_mono_ms() < until)
-		lck_cond_wait(&j->wake, &j->lck, until);
-	stop = j->stop;
-	lck_drop(&j->lck);
-	return stop;
-}
 
 static int
 ask_files(struct janitor *j, struct sandbox_call *call, const char *user,
@@ -142,7 +126,7 @@ look_at(struct janitor *j, struct arena *a, const char *agent,
 		if (d.user != NULL && d.idle)
 			return retire(
 			    j, a, d.user, agent, rules->agents_ms, err);
-	} while (d.more && ++times < TIMES_MAX && !pause_ms(j, PAUSE_MS));
+	} while (d.more && ++times < TIMES_MAX && !nap_ms(&j->nap, PAUSE_MS));
 	return d.user != NULL && d.files ? trim(j, a, d.user, agent, rules, err)
 					 : 0;
 }
@@ -186,7 +170,8 @@ walk(struct janitor *j)
 	do {
 		rc = step(j, a, cursor, &err);
 		arena_reset(a);
-	} while (rc == 0 && strcmp(cursor, "0") != 0 && !pause_ms(j, PAUSE_MS));
+	} while (
+	    rc == 0 && strcmp(cursor, "0") != 0 && !nap_ms(&j->nap, PAUSE_MS));
 	if (rc < 0)
 		log_warn("retention: %s; the next walk goes on", err.text);
 	if (j->events + j->calls + j->windows + j->retired + j->files > 0)
@@ -219,6 +204,21 @@ is_wanted(const struct janitor *j)
 
 /* ---- sessions ---- */
 
+/* What was made since it was looked at last. */
+static void
+save_files(
+    struct janitor *j, struct arena *a, const char *user, const char *agent)
+{
+	const struct conf *c = j->app->conf;
+	struct keep keep = { c, j->app->store, j->app->sandbox };
+	struct keep_synced got;
+	struct err err;
+
+	if (keep_sync(
+		&keep, a, user, agent, c->sandbox_timeout_ms, &got, &err) < 0)
+		log_warn("files of %s are not saved yet: %s", agent, err.text);
+}
+
 static int
 expire(struct janitor *j, struct arena *a, const char *base, int64_t before_ms,
     struct err *err)
@@ -230,6 +230,8 @@ expire(struct janitor *j, struct arena *a, const char *base, int64_t before_ms,
 	if (rc > 0 &&
 	    sandbox_stop_jobs(j->app->sandbox, a, user, agent, err) < 0)
 		log_warn("%s: jobs are left to run: %s", agent, err->text);
+	if (rc > 0)
+		save_files(j, a, user, agent);
 	return rc;
 }
 
@@ -253,7 +255,7 @@ expire_all(struct janitor *j)
 			unloaded += rc > 0;
 		}
 		arena_reset(a);
-	} while (rc >= 0 && count == IDLE_BATCH && !pause_ms(j, PAUSE_MS));
+	} while (rc >= 0 && count == IDLE_BATCH && !nap_ms(&j->nap, PAUSE_MS));
 	if (rc < 0)
 		log_warn("idle sessions: %s; the next look goes on", err.text);
 	if (unloaded > 0)
@@ -311,7 +313,7 @@ janitor_thread(void *arg)
 	if (idle_every > LOOK_EVERY_MS)
 		idle_every = LOOK_EVERY_MS;
 	every = look_every_ms(j, idle_every);
-	while (!pause_ms(j, every)) {
+	while (!nap_ms(&j->nap, every)) {
 		look(j, a, idle_every);
 		arena_reset(a);
 	}
@@ -332,8 +334,7 @@ janitor_start(struct app *app)
 		free(j);
 		return NULL;
 	}
-	lck_init(&j->lck, LCK_KEEPER);
-	lck_cond_init(&j->wake);
+	nap_init(&j->nap);
 	if (pthread_create(&j->thread, NULL, janitor_thread, j) != 0)
 		abort();
 	return j;
@@ -347,12 +348,8 @@ janitor_stop(struct janitor **j_p)
 	if (j == NULL)
 		return;
 	*j_p = NULL;
-	lck_take(&j->lck);
-	j->stop = 1;
-	lck_cond_signal(&j->wake);
-	lck_drop(&j->lck);
+	nap_stop(&j->nap);
 	pthread_join(j->thread, NULL);
-	lck_cond_fini(&j->wake);
-	lck_fini(&j->lck);
+	nap_fini(&j->nap);
 	free(j);
 }

@@ -7,6 +7,7 @@
  *   loop thread       turns, fetch, journal, hub, the two links to Redis
  *   keeper thread     keeper.c
  *   janitor thread    janitor.c, if anything is ever to be dropped, or unloaded
+ *   syncer thread     syncer.c, if workspaces of sessions are saved
  *   control thread    control.c, for agent-fpm ctl
  *   this thread       waits for a signal, or for the master to be gone
  *
@@ -66,6 +67,7 @@
 #include "worker/janitor.h"
 #include "worker/keeper.h"
 #include "worker/sample.h"
+#include "worker/syncer.h"
 #include "worker/worker.h"
 
 #define LOOK_EVERY_MS 20 /* whether the drain is over */
@@ -90,6 +92,7 @@ struct worker {
 	struct acceptor *acceptor;
 	struct keeper *keeper;
 	struct janitor *janitor; /* NULL: nothing is ever dropped */
+	struct syncer *syncer;   /* NULL: nothing is to be saved */
 	struct control *control; /* NULL: there is none */
 	struct loop_timer *beat;
 	struct sample sample;
@@ -443,6 +446,7 @@ worker_stop(struct worker *w, int sig)
 	keeper_stop(w->keeper);
 	control_stop(&w->control);
 	janitor_stop(&w->janitor);
+	syncer_stop(&w->syncer);
 	acceptor_stop(&w->acceptor);
 	runner_drain(app->runner);
 	if (sig == SIGQUIT)
@@ -508,6 +512,7 @@ worker_run(const struct conf *c, int slot)
 	w.acceptor = acceptor_start(
 	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
 	w.janitor = janitor_start(&w.app);
+	w.syncer = syncer_start(&w.app);
 	w.control = control_start(&w.app, ctl_fd);
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
 	log_info("ready");

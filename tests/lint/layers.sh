@@ -13,7 +13,7 @@ from pathlib import Path
 FLOORS = {"base": 0, "conf": 1, "http": 2, "net": 2, "master": 2, "sandbox": 3,
           "sandboxd": 4, "proxyd": 4,
           "store": 3, "model": 3, "mcp": 4, "tool": 5, "auth": 4, "stream": 4,
-          "session": 4, "agent": 6, "bridge": 8,
+          "session": 4, "keep": 4, "agent": 6, "bridge": 8,
           "api": 7, "worker": 8, "ctl": 8, "doctor": 8, "main": 9}
 # master stands on base and conf alone: it must not die.
 # session is pure: it reads what others fetch.

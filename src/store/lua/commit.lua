@@ -25,6 +25,11 @@
 --                   is a warning, before the events; ids are left for them
 --   H KEY FIELD VALUE
 --                   sets a field of the turn's purse
+--   K BASE CALL UNTIL DUE N ETAG =PATH ...
+--                   files of that agent's workspace may change by the call,
+--                   which has surely ended at UNTIL, 0: it has; they are looked
+--                   at when that is due. Of N files clients were told these
+--                   versions ('' gone), if it is a session
 --   X KEY           forgets a hash, unless the turn goes on after F
 --   I               messages that are for this turn go into its history, and
 --                   the reminders
@@ -297,6 +302,27 @@ local function new_window(segment, safe, at, count)
 	redis.call('HINCRBY', info, 'version', 1)
 end
 
+-- K, whose words are at a place.
+local function note_files(at, count)
+	local its = ARGV[at]
+	if not files_touched(its, ARGV[at + 3]) then
+		return
+	end
+	if ARGV[at + 2] ~= '0' then
+		redis.call('HSET', its .. ':working', ARGV[at + 1], ARGV[at + 2])
+	else
+		redis.call('HDEL', its .. ':working', ARGV[at + 1])
+	end
+	for k = at + 5, at + 3 + 2 * count, 2 do
+		local path = string.sub(ARGV[k + 1], 2)
+		if ARGV[k] == '' then
+			redis.call('HDEL', its .. ':told', path)
+		else
+			redis.call('HSET', its .. ':told', path, ARGV[k])
+		end
+	end
+end
+
 -- What somebody wants to say to the turn before it ends.
 local op_at_end, steering = final(), {}
 local waits, reminded, f = false, false
@@ -360,6 +386,10 @@ while i <= #ARGV do
 	elseif op == 'H' then
 		redis.call('HSET', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3])
 		i = i + 4
+	elseif op == 'K' then
+		local count = tonumber(ARGV[i + 5])
+		note_files(i + 1, count)
+		i = i + 6 + 2 * count
 	elseif op == 'X' then
 		if not (steered and op_at_end == 'F') then
 			redis.call('DEL', ARGV[i + 1])
