@@ -239,9 +239,13 @@ save_files(struct api_call *c, struct keep_synced *got, struct err *err)
 	    app->conf->sandbox_timeout_ms, got, err);
 }
 
-/* What runs in it is interrupted, as when a human does so. */
+/*
+ * Of a session that is said to have no environment, or to be unloaded: what
+ * runs in it is interrupted, as when a human does so. That was said first, as
+ * a turn that waited begins at once, and loads the session again.
+ */
 static int
-end_environment(struct api_call *c, struct err *err)
+end_work(struct api_call *c, struct err *err)
 {
 	struct keep_synced got;
 	struct err why;
@@ -255,8 +259,7 @@ end_environment(struct api_call *c, struct err *err)
 	if (save_files(c, &got, &why) < 0) /* it is tried again */
 		log_warn("files of %s are not saved yet: %s", c->rq->param[0],
 		    why.text);
-	return store_session_env_end(
-	    c->app->store, c->arena, c->user, c->rq->param[0], err);
+	return 0;
 }
 
 int
@@ -267,11 +270,11 @@ session_unload(void *call, struct err *err)
 	const char *id;
 	int rc = session_find(c, &id, &s, err);
 
-	if (rc == 0 && s.loaded)
-		rc = end_environment(c, err);
-	if (rc >= 0)
+	if (rc == 0)
 		rc = store_session_unload(
 		    c->app->store, c->arena, c->user, c->rq->param[0], err);
+	if (rc > 0 && end_work(c, err) < 0)
+		rc = -1;
 	if (rc < 0)
 		return session_fail(c, err, "Failed to destroy session",
 		    "SESSION_DESTROY_FAILED");
@@ -318,7 +321,10 @@ session_terminate(void *call, struct err *err)
 	int rc = session_find(c, &id, &s, err);
 
 	if (rc == 0)
-		rc = s.loaded ? end_environment(c, err) : 0;
+		rc = store_session_env_end(
+		    c->app->store, c->arena, c->user, c->rq->param[0], err);
+	if (rc > 0 && end_work(c, err) < 0)
+		rc = -1;
 	if (rc > 0)
 		rc = store_session_get(c->app->store, c->arena, c->user,
 			 c->rq->param[0], &s, err) == 0
