@@ -269,7 +269,7 @@ gateway_run(const struct conf *c, struct err *err)
 		return -1;
 	g.loop = loop_new();
 	g.asker = asker_new(g.loop, c->listen, &limits);
-	calls.ctx = g.sessions = sessions_new(c, g.asker);
+	calls.ctx = g.sessions = sessions_new(g.loop, c, g.asker);
 	g.sio = sio_new(g.loop, c, g.asker, &calls);
 	rc = open_web(&g, err);
 	if (rc == 0)

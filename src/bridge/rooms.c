@@ -16,10 +16,13 @@
 #include "bridge/sio.h"
 #include "conf/conf.h"
 
-static const char *const dialect_names[DIALECTS] = {
-	[DIALECT_W1] = "w1",
-	[DIALECT_S4] = "s4",
-	[DIALECT_W3] = "w3",
+static const struct {
+	const char *name;
+	unsigned bit;
+} dialects[] = {
+	{ "w1", SESSION_W1 },
+	{ "s4", SESSION_S4 },
+	{ "w3", SESSION_W3 },
 };
 
 struct seat {
@@ -35,24 +38,32 @@ struct room {
 	char session[];
 };
 
+/* All sockets of a user. */
+struct crowd {
+	UT_hash_handle hh;
+	struct member *members;
+	char user[];
+};
+
 struct member {
 	struct rooms *rooms;
 	struct sio_socket *socket;
 	struct seat *seats;
 	int64_t count;
-	struct member *next, **prev;
+	struct crowd *crowd;
+	struct member *next, **prev; /* of the crowd */
 };
 
 struct rooms {
 	const struct conf *conf;
 	struct rooms_calls calls;
 	struct room *all;
-	struct member *members;
-	int speaks[DIALECTS + 1];
+	struct crowd *crowds;
+	unsigned speaks;
 };
 
 static struct room *
-room_find(struct rooms *r, const char *session)
+room_find(const struct rooms *r, const char *session)
 {
 	struct room *room;
 
@@ -61,7 +72,7 @@ room_find(struct rooms *r, const char *session)
 }
 
 static struct room *
-room_open(struct rooms *r, const char *session, const char *user)
+room_open(struct rooms *r, const char *session)
 {
 	size_t len = strlen(session);
 	struct room *room = calloc(1, sizeof(*room) + len + 1);
@@ -70,8 +81,6 @@ room_open(struct rooms *r, const char *session, const char *user)
 		abort();
 	memcpy(room->session, session, len);
 	HASH_ADD_STR(r->all, session, room);
-	if (r->calls.on_opened != NULL)
-		r->calls.on_opened(r->calls.ctx, session, user);
 	return room;
 }
 
@@ -131,7 +140,7 @@ room_join(struct member *m, const char *session)
 		return 0;
 	room = room_find(m->rooms, session);
 	if (room == NULL)
-		room = room_open(m->rooms, session, sio_user(m->socket));
+		room = room_open(m->rooms, session);
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		abort();
@@ -157,6 +166,63 @@ room_leave(struct member *m, const char *session)
 		seat_free(at);
 }
 
+int
+room_is_open(const struct rooms *r, const char *session)
+{
+	return room_find(r, session) != NULL;
+}
+
+struct sio_socket *
+room_any(const struct rooms *r, const char *session)
+{
+	const struct room *room = room_find(r, session);
+
+	return room == NULL ? NULL : room->seats->member->socket;
+}
+
+/* ---- members ---- */
+
+static struct crowd *
+crowd_find(const struct rooms *r, const char *user)
+{
+	struct crowd *w;
+
+	HASH_FIND_STR(r->crowds, user, w);
+	return w;
+}
+
+static struct crowd *
+crowd_open(struct rooms *r, const char *user)
+{
+	size_t len = strlen(user);
+	struct crowd *w = calloc(1, sizeof(*w) + len + 1);
+
+	if (w == NULL)
+		abort();
+	memcpy(w->user, user, len);
+	HASH_ADD_STR(r->crowds, user, w);
+	if (r->calls.on_user != NULL)
+		r->calls.on_user(r->calls.ctx, user);
+	return w;
+}
+
+static void
+crowd_close(struct rooms *r, struct crowd *w)
+{
+	HASH_DEL(r->crowds, w);
+	if (r->calls.on_user_gone != NULL)
+		r->calls.on_user_gone(r->calls.ctx, w->user);
+	free(w);
+}
+
+struct sio_socket *
+user_any(const struct rooms *r, const char *user)
+{
+	const struct crowd *w = crowd_find(r, user);
+
+	return w == NULL ? NULL : w->members->socket;
+}
+
 struct member *
 member_new(struct rooms *r, struct sio_socket *s)
 {
@@ -166,11 +232,14 @@ member_new(struct rooms *r, struct sio_socket *s)
 		abort();
 	m->rooms = r;
 	m->socket = s;
-	m->next = r->members;
-	m->prev = &r->members;
+	m->crowd = crowd_find(r, sio_user(s));
+	if (m->crowd == NULL)
+		m->crowd = crowd_open(r, sio_user(s));
+	m->next = m->crowd->members;
+	m->prev = &m->crowd->members;
 	if (m->next != NULL)
 		m->next->prev = &m->next;
-	r->members = m;
+	m->crowd->members = m;
 	return m;
 }
 
@@ -187,6 +256,8 @@ member_free(struct member **m_p)
 	*m->prev = m->next;
 	if (m->next != NULL)
 		m->next->prev = m->prev;
+	if (m->crowd->members == NULL)
+		crowd_close(m->rooms, m->crowd);
 	free(m);
 }
 
@@ -194,83 +265,90 @@ member_free(struct member **m_p)
 
 /* NULL: nobody speaks it. */
 static struct web_frame *
-make_frame(const struct rooms *r, enum dialect d, const char *event,
-    const char *args, size_t len)
+make_frame(const struct rooms *r, const struct session_emit *e)
 {
 	struct web_frame *f;
 	struct buf b;
 
-	if (!r->speaks[d])
+	if ((r->speaks & e->dialects) == 0)
 		return NULL;
 	buf_init(&b, NULL);
-	sio_put_event(&b, event, args, len);
+	sio_put_event(&b, e->event, e->payload, e->len);
 	f = web_frame_new(b.data, b.len);
 	buf_fini(&b);
 	return f;
 }
 
 void
-room_emit(struct rooms *r, const char *session, enum dialect d,
-    const char *event, const char *args, size_t len)
+room_emit(struct rooms *r, const char *session, const struct session_emit *list)
 {
-	struct room *room = room_find(r, session);
-	struct web_frame *f =
-	    room == NULL ? NULL : make_frame(r, d, event, args, len);
-	struct seat *next;
+	const struct room *room = room_find(r, session);
+	struct web_frame *f;
 
-	if (f == NULL)
-		return;
-	/* Who is dropped leaves, and the last one takes the room along. */
-	for (struct seat *t = room->seats; t != NULL; t = next) {
-		next = t->room_next;
-		sio_send(t->member->socket, f);
+	for (; room != NULL && list != NULL; list = list->next) {
+		f = make_frame(r, list);
+		if (f == NULL)
+			continue;
+		for (struct seat *t = room->seats; t != NULL; t = t->room_next)
+			sio_send(t->member->socket, f);
+		web_frame_unref(&f);
 	}
-	web_frame_unref(&f);
 }
 
 void
-member_emit(struct member *m, enum dialect d, const char *event,
-    const char *args, size_t len)
+member_emit(struct member *m, const struct session_emit *list)
 {
-	struct web_frame *f = make_frame(m->rooms, d, event, args, len);
+	struct web_frame *f;
 
-	if (f == NULL)
-		return;
-	sio_send(m->socket, f);
-	web_frame_unref(&f);
+	for (; list != NULL; list = list->next) {
+		f = make_frame(m->rooms, list);
+		if (f == NULL)
+			continue;
+		sio_send(m->socket, f);
+		web_frame_unref(&f);
+	}
 }
 
 void
-user_emit(struct rooms *r, const char *user, enum dialect d, const char *event,
-    const char *args, size_t len)
+user_emit(struct rooms *r, const char *user, const struct session_emit *list)
 {
-	struct web_frame *f = make_frame(r, d, event, args, len);
-	struct member *next;
+	const struct crowd *w = crowd_find(r, user);
+	struct web_frame *f;
 
-	if (f == NULL)
-		return;
-	for (struct member *m = r->members; m != NULL; m = next) {
-		next = m->next;
-		if (strcmp(sio_user(m->socket), user) == 0)
+	for (; w != NULL && list != NULL; list = list->next) {
+		f = make_frame(r, list);
+		if (f == NULL)
+			continue;
+		for (struct member *m = w->members; m != NULL; m = m->next)
 			sio_send(m->socket, f);
+		web_frame_unref(&f);
 	}
-	web_frame_unref(&f);
 }
 
 struct rooms *
-rooms_new(const struct conf *c, const struct rooms_calls *calls)
+rooms_new(const struct conf *c)
 {
 	struct rooms *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		abort();
 	r->conf = c;
-	r->calls = *calls;
-	for (int i = 0; i < DIALECTS; i++)
-		r->speaks[i] = words_have(c->bridge_dialects, dialect_names[i]);
-	r->speaks[DIALECT_W1_S4] =
-	    r->speaks[DIALECT_W1] || r->speaks[DIALECT_S4];
+	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++)
+		if (words_have(c->bridge_dialects, dialects[i].name))
+			r->speaks |= dialects[i].bit;
 	return r;
+}
+
+void
+rooms_tell(struct rooms *r, const struct rooms_calls *calls)
+{
+	r->calls = *calls;
+}
+
+unsigned
+rooms_dialects(const struct rooms *r)
+{
+	return r->speaks;
 }
 
 void

@@ -4,9 +4,11 @@
  *
  * Each is an order. Orders of a socket are done one after the other, so that
  * what it says takes effect as it was said; each is one request to the pool or
- * two, on the routes that front ends use themselves. A status goes out before
- * the acknowledgement, and that only if it was asked for. A socket that leaves
- * takes its orders along; what the pool has begun it goes on with.
+ * two, on the routes that front ends use themselves. A socket enters a room
+ * when the room's feed is where the pool says that the session is. A status
+ * goes out before the acknowledgement, and that only if it was asked for. A
+ * socket that leaves takes its orders along; what the pool has begun it goes on
+ * with.
  */
 #include "config.h"
 
@@ -15,14 +17,13 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/clk.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "bridge/feed.h"
 #include "bridge/rooms.h"
 #include "bridge/sessions.h"
 #include "conf/conf.h"
 #include "http/ask.h"
-#include "session/block.h"
 
 #define ORDERS_MAX 64 /* of a socket, that wait */
 #define SESSION_MAX 64
@@ -31,6 +32,10 @@
 struct visitor;
 struct order;
 
+struct failure {
+	const char *message, *code; /* code NULL: there is none */
+};
+
 /* What an event asks for: a row for each. */
 struct verb {
 	const char *event;
@@ -38,6 +43,8 @@ struct verb {
 	void (*read)(struct order *o, const struct json *arg);
 	/* Does it, or asks and goes on later. */
 	void (*begin)(struct visitor *v, struct order *o);
+	/* Goes on when it has entered the session's room; or why not. */
+	void (*entered)(struct visitor *v, const struct failure *why);
 };
 
 struct order {
@@ -46,6 +53,7 @@ struct order {
 	int64_t ack;                   /* -1: none is wanted */
 	char session[SESSION_MAX + 1]; /* "" if that was none */
 	struct buf body;
+	struct buf result; /* what it is acknowledged with */
 };
 
 /* Somebody's socket. */
@@ -56,11 +64,13 @@ struct visitor {
 	struct order *first, **tail; /* the first is being done */
 	int count;
 	struct ask *ask;
+	struct feed_wait *wait;
 };
 
 struct sessions {
 	struct asker *asker;
 	struct rooms *rooms;
+	struct feeds *feeds;
 };
 
 static void next_order(struct visitor *v);
@@ -71,6 +81,7 @@ static void
 order_free(struct order *o)
 {
 	buf_fini(&o->body);
+	buf_fini(&o->result);
 	free(o);
 }
 
@@ -120,10 +131,6 @@ succeed(struct visitor *v)
 }
 
 /* ---- failures ---- */
-
-struct failure {
-	const char *message, *code; /* code NULL: there is none */
-};
 
 /* What an answer of the pool says; its texts are the arena's. */
 static struct failure
@@ -191,13 +198,14 @@ emit_error(struct visitor *v, const struct failure *f)
 
 static void
 ask(struct visitor *v, const char *method, const char *path, const char *tail,
-    ask_f *fn)
+    const char *query, ask_f *fn)
 {
 	const struct order *o = v->first;
 	int has_body = strcmp(method, "GET") != 0;
 	struct ask_spec spec = { .method = method,
 		.authorization = sio_authorization(v->socket),
 		.remote_addr = sio_address(v->socket),
+		.query = query,
 		.type = "application/json",
 		.body = has_body ? o->body.data : NULL,
 		.body_len = has_body ? o->body.len : 0 };
@@ -212,42 +220,96 @@ ask(struct visitor *v, const char *method, const char *path, const char *tail,
 
 /* ---- rooms ---- */
 
-/* To this socket alone, in the forms that have it. */
-static void
-tell_status(struct visitor *v, const char *session, const struct json *runtime)
-{
-	struct buf b;
+static const struct failure unavailable = { "Service unavailable",
+	"UNAVAILABLE" };
 
-	buf_init(&b, NULL);
-	buf_putc(&b, '{');
-	json_add_str(&b, "sessionId", session);
-	json_add_json(&b, "runtime", runtime);
-	buf_putc(&b, '}');
-	member_emit(v->member, DIALECT_W1_S4, "session:status", b.data, b.len);
-	buf_clear(&b);
-	buf_lit(&b, "{\"type\":\"status\",\"payload\":{");
-	json_add_json(&b, "runtime", runtime);
-	buf_lit(&b, "},\"context\":{");
-	json_add_str(&b, "sessionId", session);
-	json_add_str(&b, "source", "server");
-	block_add_time(&b, "timestamp", clk_wall_ms());
-	buf_lit(&b, "}}");
-	member_emit(v->member, DIALECT_W3, "session:event", b.data, b.len);
-	buf_fini(&b);
+static void
+entered(struct visitor *v, const struct failure *why)
+{
+	v->first->verb->entered(v, why);
 }
 
-/* Into the room of a session that the pool has answered with. 0, or -1: it is
- * in too many. */
-static int
-enter(struct visitor *v, const char *session, const struct json *body)
+static void
+on_ready(void *ctx, int ok)
 {
-	const struct json *runtime = json_get(body, "runtime");
+	static const struct failure full = { "Too many sessions are joined",
+		"TOO_MANY" };
+	struct visitor *v = ctx;
+	const char *session = v->first->session;
+	int knows = room_has(v->member, session);
 
-	if (!room_join(v->member, session))
+	v->wait = NULL;
+	if (!ok) {
+		entered(v, &unavailable);
+	} else if (!room_join(v->member, session)) {
+		entered(v, &full);
+	} else {
+		feed_greet(v->all->feeds, session, v->member, knows);
+		entered(v, NULL);
+	}
+}
+
+/* An event's id of an answer; 0, or -1. */
+static int
+read_id(const struct json *j, const char *name, struct event_id *out)
+{
+	const char *text = json_get_str(j, name);
+
+	return text == NULL ? -1 : event_id_parse(text, strlen(text), out);
+}
+
+/* What the pool has said of the session. 0, or -1: that is not what is to be
+ * said. */
+static int
+read_moment(const struct json *body, struct feed_moment *out)
+{
+	const char *session = json_get_str(body, "sessionId"),
+		   *agent = json_get_str(body, "agentId");
+	const struct json *events = json_get(body, "events");
+
+	if (session == NULL || strlen(session) >= sizeof(out->session) ||
+	    agent == NULL || !id_valid(agent, "agt_") ||
+	    read_id(events, "after", &out->after) < 0 ||
+	    read_id(events, "last", &out->last) < 0)
 		return -1;
-	if (runtime != NULL)
-		tell_status(v, session, runtime);
+	memcpy(out->session, session, strlen(session) + 1);
+	memcpy(out->agent, agent, strlen(agent) + 1);
+	session_runtime_read(json_get(body, "runtime"), &out->runtime);
 	return 0;
+}
+
+static void
+on_moment(void *ctx, const struct ask_answer *answer)
+{
+	struct visitor *v = ctx;
+	struct arena *a = arena_open(4096);
+	const struct json *body;
+	struct feed_moment m;
+	struct failure f;
+
+	v->ask = NULL;
+	body = answer->status == 200 ? json_parse(a, answer->body, answer->len,
+					   JSON_DEPTH_MAX, NULL)
+				     : NULL;
+	if (answer->status != 200) {
+		f = failure_of(a, answer);
+		entered(v, &f);
+	} else if (read_moment(body, &m) < 0 ||
+		   strcmp(m.session, v->first->session) != 0) {
+		log_warn("the pool does not say where a session is at");
+		entered(v, &unavailable);
+	} else {
+		v->wait = feed_wait(
+		    v->all->feeds, &m, sio_user(v->socket), on_ready, v);
+	}
+	arena_close(&a);
+}
+
+/* Into the room of the order's session, which is loaded by that. */
+static void
+enter(struct visitor *v)
+{
+	ask(v, "GET", "/api/sessions/", "", "view=live", on_moment);
 }
 
 /* ---- session:join ---- */
@@ -267,35 +329,21 @@ read_session(struct order *o, const struct json *arg)
 }
 
 static void
-on_joined(void *ctx, const struct ask_answer *answer)
+on_joined(struct visitor *v, const struct failure *why)
 {
-	struct visitor *v = ctx;
-	struct arena *a = arena_open(4096);
-	const struct json *body;
-
-	v->ask = NULL;
-	body = answer->status == 200 ? json_parse(a, answer->body, answer->len,
-					   JSON_DEPTH_MAX, NULL)
-				     : NULL;
-	if (answer->status == 404)
-		fail_join(v, NOT_FOUND);
-	else if (answer->status != 200)
-		fail_join(v, failure_of(a, answer).message);
-	else if (enter(v, v->first->session, body) < 0)
-		fail_join(v, "Too many sessions are joined");
+	if (why != NULL)
+		fail_join(v, why->message);
 	else
 		succeed(v);
-	arena_close(&a);
 }
 
-/* GET loads the session, as joining does. */
 static void
 begin_join(struct visitor *v, struct order *o)
 {
 	if (*o->session == '\0')
 		fail_join(v, NOT_FOUND);
 	else
-		ask(v, "GET", "/api/sessions/", "", on_joined);
+		enter(v);
 }
 
 /* ---- session:leave ---- */
@@ -316,32 +364,41 @@ read_create(struct order *o, const struct json *arg)
 		json_print(&o->body, arg);
 }
 
+/* It is made all the same if it cannot be joined. */
+static void
+on_created_entered(struct visitor *v, const struct failure *why)
+{
+	if (why != NULL)
+		log_info(
+		    "a session was made and is not joined: %s", why->message);
+	acknowledge(v, buf_str(&v->first->result), v->first->result.len);
+}
+
 static void
 on_created(void *ctx, const struct ask_answer *answer)
 {
 	struct visitor *v = ctx;
+	struct order *o = v->first;
 	struct arena *a = arena_open(4096);
 	struct failure f;
 	const struct json *body;
 	const char *id;
-	struct buf b;
 
 	v->ask = NULL;
 	body = answer->status == 201 ? json_parse(a, answer->body, answer->len,
 					   JSON_DEPTH_MAX, NULL)
 				     : NULL;
 	id = json_get_str(body, "sessionId");
-	if (id == NULL) {
+	if (id == NULL || strlen(id) > SESSION_MAX) {
 		f = failure_of(a, answer);
 		fail(v, &f);
 	} else {
-		enter(v, id, body); /* in too many: it is made all the same */
-		buf_init(&b, a);
-		json_add_bool(&b, "success", 1);
+		memcpy(o->session, id, strlen(id) + 1);
+		json_add_bool(&o->result, "success", 1);
 		for (const struct json *m = json_first(body); m != NULL;
 		     m = json_next(m))
-			json_add_json(&b, json_name(m), m);
-		acknowledge(v, b.data, b.len);
+			json_add_json(&o->result, json_name(m), m);
+		enter(v);
 	}
 	arena_close(&a);
 }
@@ -350,7 +407,7 @@ static void
 begin_create(struct visitor *v, struct order *o)
 {
 	(void)o;
-	ask(v, "POST", "/api/sessions", "", on_created);
+	ask(v, "POST", "/api/sessions", "", NULL, on_created);
 }
 
 /* ---- session:message ---- */
@@ -398,28 +455,17 @@ on_posted(void *ctx, const struct ask_answer *answer)
 static void
 post_message(struct visitor *v)
 {
-	ask(v, "POST", "/api/sessions/", "/messages", on_posted);
+	ask(v, "POST", "/api/sessions/", "/messages", NULL, on_posted);
 }
 
 /* Whoever says something hears the answer. */
 static void
-on_found(void *ctx, const struct ask_answer *answer)
+on_message_entered(struct visitor *v, const struct failure *why)
 {
-	struct visitor *v = ctx;
-	struct arena *a = arena_open(4096);
-	struct failure f;
-
-	v->ask = NULL;
-	if (answer->status == 200) {
-		enter(v, v->first->session,
-		    json_parse(
-			a, answer->body, answer->len, JSON_DEPTH_MAX, NULL));
+	if (why != NULL)
+		fail_message(v, why);
+	else
 		post_message(v);
-	} else {
-		f = failure_of(a, answer);
-		fail_message(v, &f);
-	}
-	arena_close(&a);
 }
 
 static void
@@ -432,16 +478,16 @@ begin_message(struct visitor *v, struct order *o)
 	else if (room_has(v->member, o->session))
 		post_message(v);
 	else
-		ask(v, "GET", "/api/sessions/", "", on_found);
+		enter(v);
 }
 
 /* ---- events ---- */
 
 static const struct verb verbs[] = {
-	{ "session:join", read_session, begin_join },
-	{ "session:leave", read_session, begin_leave },
-	{ "session:create", read_create, begin_create },
-	{ "session:message", read_message, begin_message },
+	{ "session:join", read_session, begin_join, on_joined },
+	{ "session:leave", read_session, begin_leave, NULL },
+	{ "session:create", read_create, begin_create, on_created_entered },
+	{ "session:message", read_message, begin_message, on_message_entered },
 };
 
 static const struct verb *
@@ -475,6 +521,7 @@ sessions_on_event(void *ctx, struct sio_socket *s, const struct sio_packet *p)
 	o->verb = verb;
 	o->ack = p->ack;
 	buf_init(&o->body, NULL);
+	buf_init(&o->result, NULL);
 	verb->read(o, json_next(json_first(p->data)));
 	*v->tail = o;
 	v->tail = &o->next;
@@ -504,6 +551,7 @@ sessions_on_gone(void *ctx, struct sio_socket *s)
 
 	(void)ctx;
 	ask_cancel(&v->ask);
+	feed_unwait(&v->wait);
 	while ((o = v->first) != NULL) {
 		v->first = o->next;
 		order_free(o);
@@ -514,15 +562,15 @@ sessions_on_gone(void *ctx, struct sio_socket *s)
 }
 
 struct sessions *
-sessions_new(const struct conf *c, struct asker *k)
+sessions_new(struct loop *l, const struct conf *c, struct asker *k)
 {
 	struct sessions *a = calloc(1, sizeof(*a));
-	const struct rooms_calls calls = { .ctx = a };
 
 	if (a == NULL)
 		abort();
 	a->asker = k;
-	a->rooms = rooms_new(c, &calls);
+	a->rooms = rooms_new(c);
+	a->feeds = feeds_new(l, c, k, a->rooms);
 	return a;
 }
 
@@ -534,6 +582,7 @@ sessions_free(struct sessions **a_p)
 	if (a == NULL)
 		return;
 	*a_p = NULL;
+	feeds_free(&a->feeds);
 	rooms_free(&a->rooms);
 	free(a);
 }

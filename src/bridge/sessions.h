@@ -6,6 +6,7 @@
 
 struct asker;
 struct conf;
+struct loop;
 
 /*
  * What clients do with sessions: session:join, leave, create and message. Each
@@ -14,7 +15,8 @@ struct conf;
  */
 struct sessions;
 
-struct sessions *sessions_new(const struct conf *c, struct asker *k);
+struct sessions *sessions_new(
+    struct loop *l, const struct conf *c, struct asker *k);
 void sessions_free(struct sessions **a_p); /* nobody is there any more */
 
 /* For struct sio_calls; ctx is a struct sessions. */

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/json.h"
@@ -51,4 +52,28 @@ session_runtime_write(
 		json_close(b, '}');
 	}
 	json_close(b, '}');
+}
+
+static enum session_env
+env_find(const char *status)
+{
+	for (size_t i = 1; i < sizeof(words) / sizeof(words[0]); i++)
+		if (status != NULL && strcmp(words[i].environment, status) == 0)
+			return (enum session_env)i;
+	return SESSION_ENV_NONE;
+}
+
+void
+session_runtime_read(const struct json *runtime, struct session_runtime *out)
+{
+	const struct json *env = json_get(runtime, "executionEnvironment");
+
+	*out = (struct session_runtime){ 0 };
+	out->loaded = json_get_true(runtime, "isLoaded");
+	out->env = env_find(json_get_str(env, "status"));
+	out->env_id = json_get_str(env, "id");
+	out->env_message = json_get_str(env, "statusMessage");
+	json_get_int(env, "lastHealthCheck", &out->env_checked_ms);
+	json_get_int(
+	    json_get(runtime, "activeQuery"), "startedAt", &out->query_ms);
 }

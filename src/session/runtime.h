@@ -28,6 +28,13 @@ struct session_runtime {
 	int64_t query_ms;        /* since when a turn runs; 0: none does */
 };
 
+struct json;
+
+/* What session_runtime_write wrote, whose texts stay; nothing of what is none.
+ */
+void session_runtime_read(
+    const struct json *runtime, struct session_runtime *out);
+
 /*
  * Appends it as an object, under a name unless that is NULL: the members of
  * both dialects, "sandbox" for the first and "executionEnvironment" and

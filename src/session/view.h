@@ -66,8 +66,9 @@ void session_view_gone(
 void session_view_status(
     const struct session_view *v, int64_t now_ms, struct session_out *out);
 
-/* And, for it alone, the begin of each block that streams now, with what it
- * has so far: without that it would see these only when they are whole. */
+/* And, for it alone, what the answer that is being made has said so far: its
+ * blocks that are complete, which no history has yet, and the begin of the one
+ * that streams, with what there is of it. */
 void session_view_catch_up(
     const struct session_view *v, struct session_out *out);
 

@@ -195,6 +195,27 @@ answer_forget(struct feed *f)
 	c->known = 0;
 }
 
+/* Those of the step that are complete, the first of them first. */
+static void
+tell_again(
+    const struct told *t, const struct emit_head *h, struct session_out *out)
+{
+	struct block k;
+
+	if (t == NULL)
+		return;
+	tell_again(t->next, h, out);
+	if (t->len == 0)
+		return;
+	k = block_make(t->type, t->id, h->time_ms);
+	emit_block_start(out, h, &k);
+	emit_block_delta(out, h, t->id, t->text, t->len);
+	k.text = t->text;
+	k.text_len = t->len;
+	emit_block_complete(out, h, &k);
+}
+
+/* In no history there is anything of a step whose answer is not over. */
 static void
 catch_up(const struct session_view *v, const struct conversation *c,
     struct session_out *out)
@@ -202,9 +223,12 @@ catch_up(const struct session_view *v, const struct conversation *c,
 	struct emit_head h = { v->session, c->id, c->block_ms };
 	struct block k = block_make(c->type, c->block, c->block_ms);
 
-	if (!c->open || c->again || c->text.len == 0)
+	tell_again(c->told, &h, out);
+	if (!c->open || c->again)
 		return;
 	emit_block_start(out, &h, &k);
+	if (c->text.len == 0)
+		return;
 	emit_block_delta(out, &h, c->block, buf_str(&c->text), c->text.len);
 }
 

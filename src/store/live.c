@@ -13,27 +13,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/clk.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "conf/conf.h"
-#include "store/live.h"
+#include "store/live_priv.h"
 #include "store/redis.h"
 #include "store/redis_link.h"
 #include "store/store_priv.h"
 
 #define PAGE 256
-#define CHANNEL_SIZE 256
-
-struct live {
-	struct redis_link *sub, *reader;
-	struct live_calls calls;
-	const char *prefix;
-	char orders[CHANNEL_SIZE];
-	char queue[CHANNEL_SIZE];
-	char all[CHANNEL_SIZE]; /* that all processes listen to */
-};
+#define SESSIONS ":sessions"
 
 static void
 channel_name(const struct live *v, const char *agent, char *out)
@@ -128,12 +120,56 @@ live_ask_revoked(struct live *v)
 	buf_fini(&pipe.out);
 }
 
+/* PREFIXuser:USER:sessions; 0 or -1. */
+static int
+channel_user(const struct live *v, const char *channel, char *user, size_t size)
+{
+	size_t prefix = strlen(v->prefix), n = strlen(channel);
+	unsigned byte;
+	char *at = user;
+
+	if (n < prefix + 5 + sizeof(SESSIONS) - 1 ||
+	    strncmp(channel + prefix, "user:", 5) != 0 ||
+	    strcmp(channel + n - (sizeof(SESSIONS) - 1), SESSIONS) != 0)
+		return -1;
+	n -= sizeof(SESSIONS) - 1;
+	for (size_t i = prefix + 5; i < n && at < user + size - 1; i++, at++) {
+		*at = channel[i];
+		if (channel[i] == '%' &&
+		    sscanf(channel + i + 1, "%2x", &byte) == 1) {
+			*at = (char)byte;
+			i += 2;
+		}
+	}
+	*at = '\0';
+	return 0;
+}
+
+/* 1 if it was one of a user's sessions. */
+static int
+sessions_push(struct live *v, const struct redis_push *push)
+{
+	char user[CHANNEL_SIZE];
+
+	if (channel_user(v, push->channel, user, sizeof(user)) < 0)
+		return 0;
+	if (v->calls.on_sessions == NULL)
+		return 1;
+	if (strcmp(push->kind, "message") == 0)
+		v->calls.on_sessions(v->calls.ctx, user, push->text, push->len);
+	else if (strcmp(push->kind, "subscribe") == 0)
+		v->calls.on_sessions(v->calls.ctx, user, NULL, 0);
+	return 1;
+}
+
 static void
 on_push(void *ctx, const struct redis_push *push)
 {
 	struct live *v = ctx;
 	char agent[64];
 
+	if (sessions_push(v, push))
+		return;
 	if (strcmp(push->channel, v->all) == 0 &&
 	    strcmp(push->kind, "message") != 0) {
 		/* What was said while nobody listened may have been that. */
@@ -165,9 +201,11 @@ on_sub_state(void *ctx, int up)
 		v->calls.on_lost(v->calls.ctx);
 		return;
 	}
-	redis_link_subscribe(v->sub, v->orders);
-	redis_link_subscribe(v->sub, v->queue);
-	redis_link_subscribe(v->sub, v->all);
+	if (*v->orders != '\0') {
+		redis_link_subscribe(v->sub, v->orders);
+		redis_link_subscribe(v->sub, v->queue);
+		redis_link_subscribe(v->sub, v->all);
+	}
 	v->calls.on_lost(v->calls.ctx); /* whoever watches says so again */
 }
 
@@ -190,10 +228,13 @@ live_new(struct loop *l, const struct conf *c, const struct store *st,
 	v->reader = reader;
 	v->calls = *calls;
 	v->prefix = c->store_prefix;
-	snprintf(v->orders, sizeof(v->orders), "%sctl:%s", c->store_prefix,
-	    store_holder(st));
-	snprintf(v->queue, sizeof(v->queue), "%s" STORE_QUEUE, c->store_prefix);
-	snprintf(v->all, sizeof(v->all), "%sctl", c->store_prefix);
+	if (st != NULL) {
+		snprintf(v->orders, sizeof(v->orders), "%sctl:%s",
+		    c->store_prefix, store_holder(st));
+		snprintf(v->queue, sizeof(v->queue), "%s" STORE_QUEUE,
+		    c->store_prefix);
+		snprintf(v->all, sizeof(v->all), "%sctl", c->store_prefix);
+	}
 	v->sub = redis_link_new(l, c, on_sub_state, v);
 	redis_link_on_push(v->sub, on_push);
 	loop_at_tick_end(l, "subscription", on_tick_end, v);
@@ -227,6 +268,34 @@ live_unwatch(struct live *v, const char *agent)
 	char channel[CHANNEL_SIZE];
 
 	channel_name(v, agent, channel);
+	redis_link_unsubscribe(v->sub, channel);
+}
+
+static void
+user_channel(const struct live *v, const char *user, char out[CHANNEL_SIZE])
+{
+	struct arena *a = arena_open(CHANNEL_SIZE);
+
+	snprintf(out, CHANNEL_SIZE, "%suser:%s" SESSIONS, v->prefix,
+	    store_user_part(a, user));
+	arena_close(&a);
+}
+
+void
+live_watch_user(struct live *v, const char *user)
+{
+	char channel[CHANNEL_SIZE];
+
+	user_channel(v, user, channel);
+	redis_link_subscribe(v->sub, channel);
+}
+
+void
+live_unwatch_user(struct live *v, const char *user)
+{
+	char channel[CHANNEL_SIZE];
+
+	user_channel(v, user, channel);
 	redis_link_unsubscribe(v->sub, channel);
 }
 

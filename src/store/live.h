@@ -37,9 +37,14 @@ struct live_calls {
 	void (*on_order)(void *ctx, const char *text);
 	void *order_ctx; /* on_order's */
 	void *ctx;       /* the others' */
+
+	/* What was said on the channel of a user's sessions. text NULL: they
+	 * are covered from now on; what was said before was missed. */
+	void (*on_sessions)(
+	    void *ctx, const char *user, const char *text, size_t len);
 };
 
-/* reader is the link for replays. */
+/* reader is the link for replays. st NULL: this process gets no orders. */
 struct live *live_new(struct loop *l, const struct conf *c,
     const struct store *st, struct redis_link *reader,
     const struct live_calls *calls);
@@ -52,6 +57,10 @@ void live_ask_revoked(struct live *v);
 
 void live_watch(struct live *v, const char *agent);
 void live_unwatch(struct live *v, const char *agent);
+
+/* Somebody's sessions. */
+void live_watch_user(struct live *v, const char *user);
+void live_unwatch_user(struct live *v, const char *user);
 
 /* A page of the log. */
 struct live_page {
@@ -68,5 +77,24 @@ typedef void live_page_f(void *ctx, const struct live_page *page);
 /* Reads the events after an id; fn is called once, never from within. */
 void live_replay(struct live *v, const char *agent, struct event_id after,
     live_page_f *fn, void *ctx);
+
+/* ---- live_read.c: what else is read; each as live_replay, but that fn is
+ * called from within while the reader is down ---- */
+
+/* The record of a tool call, JSON. failed: Redis is away. text NULL: there is
+ * none. */
+typedef void live_record_f(void *ctx, int failed, const char *text, size_t len);
+void live_record(struct live *v, const char *agent, const char *call,
+    live_record_f *fn, void *ctx);
+
+/* What becomes of a session beside its events. */
+struct live_session {
+	int failed; /* Redis is away */
+	int loaded, environment;
+};
+
+typedef void live_session_f(void *ctx, const struct live_session *s);
+void live_session(
+    struct live *v, const char *agent, live_session_f *fn, void *ctx);
 
 #endif

@@ -208,8 +208,12 @@ has_budgets(const struct app *app)
 static void
 worker_parts_new(struct worker *w, const struct conf *c)
 {
-	struct live_calls calls = { hub_covered, hub_events, hub_gone, hub_lost,
-		on_order, w, NULL };
+	struct live_calls calls = { .on_covered = hub_covered,
+		.on_events = hub_events,
+		.on_gone = hub_gone,
+		.on_lost = hub_lost,
+		.on_order = on_order,
+		.order_ctx = w };
 	struct runner_parts parts = {
 		.conf = c, .on_closed = on_log_closed, .ctx = w
 	};

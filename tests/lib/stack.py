@@ -686,11 +686,12 @@ class Bridge:
 
     def __init__(self, stack, number):
         self.stack, self.name, self.process = stack, f"bridge-{number}", None
+        self.conf = {}  # what is another in its configuration
         self.socket = stack.path(f"{self.name}.sock")
 
     def start(self):
         conf = self.stack.write(f"{self.name}.conf", "".join(
-            f"{k} = {v}\n" for k, v in {**self.stack.conf, "bridge.listen": self.socket}.items()))
+            f"{k} = {v}\n" for k, v in {**self.stack.conf, **self.conf, "bridge.listen": self.socket}.items()))
         binary = os.path.join(os.path.dirname(BINARY), "agent-fpm-bridge")
         self.process = self.stack._spawn(self.name, [binary, "-c", conf], env=self.stack.pool_env())
         self.stack._wait_up(self.process, self.name, self._answers)

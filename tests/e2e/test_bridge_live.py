@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""What clients of sessions are told as it happens, and that it is what REST has, once and in order, whatever dies."""
+
+import json
+import os
+import re
+import threading
+
+import pytest
+from conftest import close
+from front_end import FrontEnd
+from session_client import Viewer
+from stack import Agent, Stack, words
+from test_tools import LIST
+from waiting import ROOT, wait_for
+
+SCENARIOS = [
+    {"match": "^work$", "round": 0, "steps": [
+        {"thinking": "I look at it.", "signature": "c2ln"}, {"text": "Let me see. "}, {"call": "todo_read"},
+        {"call": "todo_write", "input": {"todos": LIST * 4}}, {"call": "no_such", "input": {"x": 1}}]},
+    {"match": "^work$", "steps": [{"text": words(20), "pace_ms": 5, "by": "word"}]},
+    {"match": "^ask$", "round": 0, "steps": [{"text": "I ask. "}, {"call": "task_run", "input": {"description": "count", "prompt": "child one"}}]},
+    {"match": "^ask$", "steps": [{"text": "They say two."}]},
+    {"match": "^child", "round": 0, "steps": [{"text": words(10), "pace_ms": 5, "by": "word"}, {"call": "todo_read"}]},
+    {"match": "^child", "steps": [{"text": "There are two."}]},
+    {"match": "^guarded$", "round": 0, "steps": [{"call": "todo_write", "input": {"todos": LIST}}]},
+    {"match": "^guarded$", "steps": [{"text": "It was allowed."}]},
+    {"match": "^fail$", "steps": [{"status": 401, "body": {"type": "error", "error": {"type": "authentication_error", "message": "no"}}}]},
+    {"match": "^slow$", "steps": [{"text": words(60), "pace_ms": 20, "by": "word"}]},
+]
+TEMPLATES = {"worker": {"tools": ["todo_read", "todo_write", "task_run"], "subagents": ["worker"]},
+             "careful": {"tools": ["todo_read", "todo_write"], "permission": {"mode": "auto", "requireApprovalTools": ["todo_write"]}}}
+CONF = {"store.sweep": "200ms", "store.lease": "1s"}
+
+
+@pytest.fixture(scope="module")
+def stack():
+    stack = Stack(workers=2, bridges=2, scenarios=SCENARIOS, templates=TEMPLATES, conf=CONF)
+    yield stack
+    close(stack)
+
+
+@pytest.fixture
+def front(stack):
+    return FrontEnd(stack)
+
+
+def agent_of(front):
+    return Agent(front.user, front.stack.redis().zrange(f"af:user:{front.user.name}:sessions", 0, -1)[-1].decode())
+
+
+def viewers(front, session):
+    return [Viewer(front, session, bridge) for bridge in front.stack.bridges]
+
+
+def finish(all_of_them):
+    wholes = [v.settled() for v in all_of_them]
+    assert all(w["blocks"] == wholes[0]["blocks"] for w in wholes)
+    for v in all_of_them:
+        v.close()
+    return wholes[0]
+
+
+@pytest.mark.parametrize("text", ["hello", "think about it", "work", "ask", "slow 10"])
+def test_a_turn(front, text):
+    """From two gateways the same, to a session that was made by REST: each block once, in order, and as REST has them."""
+    session = front.session(profile="worker")
+    both = viewers(front, session)
+    front.say(session, text)
+    whole = finish(both)
+    assert len(whole["blocks"]) >= 2 and whole["blocks"][0]["content"] == text
+    for v in both:
+        assert not v.view.late and v.view.runtime["sandbox"]["status"] == "ready" and "usage" in v.view.metadata
+    if text == "ask":
+        assert len(whole["subagents"]) == 1 and whole["subagents"][0]["blocks"]
+
+
+def test_a_worker_dies(front):
+    """In the middle of an answer: both see the same blocks, once."""
+    session = front.session(profile="worker")
+    both = viewers(front, session)
+    front.say(session, "slow")
+    for v in both:
+        v.has("w5")
+    front.stack.kill_worker_of(agent_of(front))
+    whole = finish(both)
+    assert whole["blocks"][-1]["content"].strip() == words(60).strip()
+    assert all(len(v.views) == 1 for v in both)
+
+
+def test_who_comes_later(front):
+    """Is told what streams, and nothing that REST had before."""
+    session = front.session(profile="worker")
+    first = Viewer(front, session)
+    front.say(session, "slow")
+    first.has("w9 ")
+    second = Viewer(front, session, front.stack.bridges[1])
+    third = Viewer(front, session)
+    second.has("w1 w2 w3 ")
+    third.has("w1 w2 w3 ")
+    finish([first, second, third])
+
+
+def test_several_at_once(front):
+    """Messages of two clients, one behind the other: turns do not mix."""
+    session = front.session(profile="worker")
+    both = viewers(front, session)
+    texts = [f"say {n}" for n in range(6)]
+    threads = [threading.Thread(target=front.say, args=(session, t)) for t in texts]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    whole = wait_for(lambda: (w := both[0]._whole()) and len(w["blocks"]) == 12 and w)
+    finish(both)
+    assert sorted(b["content"] for b in whole["blocks"] if b["type"] == "user_message") == texts
+
+
+def test_failure_and_interrupt(front):
+    """One error, and the session goes on; what was interrupted ends too."""
+    session = front.session(profile="worker")
+    with Viewer(front, session) as v:
+        front.say(session, "fail")
+        v.wait(lambda: v.view.errors)
+        error = v.view.errors[0]
+        assert error["sessionId"] == session and error["message"] and error["code"]
+        front.say(session, "slow")
+        v.has("w3")
+        agent_of(front).interrupt()
+        front.say(session, "hello")
+        v.has("echo: hello")
+        v.wait(lambda: v.view.queries == 0)
+        assert len(v.view.errors) == 1
+        v.view.is_idle()
+
+
+def test_approval(front):
+    """While a human is asked the call runs; the answer goes on from there, for one who came meanwhile too."""
+    session = front.session(profile="careful")
+    first = Viewer(front, session)
+    front.say(session, "guarded")
+    agent = agent_of(front)
+    call = agent.asked()[0]["id"]
+    second = Viewer(front, session, front.stack.bridges[1])
+    assert agent.decide(call).status == 200
+    finish([first, second])
+
+
+def test_state(front):
+    """Options, the end of the environment, unloading, loading; and the list, to all sockets of the user."""
+    session = front.session()
+    other = FrontEnd(front.stack)
+    with Viewer(front, session) as v, Viewer(other, other.session()) as stranger:
+        def listed(n):
+            return v.wait(lambda: v.view.lists >= n and n)
+
+        lists, theirs = v.view.lists, stranger.view.lists
+        front.patch(f"/api/sessions/{session}/options", {"sessionOptions": {"k": [1]}})
+        v.wait(lambda: v.view.options == {"k": [1]})
+        front.say(session, "hello")
+        v.wait(lambda: v.view.runtime["sandbox"] and v.view.runtime["sandbox"]["status"] == "ready")
+        v.settled()
+        front.post(f"/api/sessions/{session}/environment/terminate")
+        v.wait(lambda: v.view.runtime["sandbox"] is None and v.view.runtime["isLoaded"])
+        front.session()
+        listed(lists + 1)
+        front.delete(f"/api/sessions/{session}")
+        v.wait(lambda: v.view.runtime["isLoaded"] is False)
+        listed(lists + 2)
+        made = [p for e, p in v.view.told if e == "sessions:list"][-1]
+        assert made == front.sessions()
+        front.say(session, "again")
+        v.has("echo: again")
+        v.wait(lambda: v.view.runtime["isLoaded"])
+        v.settled()
+        front.delete(f"/sessions/{session}")
+        v.wait(lambda: v.view.runtime["isLoaded"] is False)
+        assert stranger.view.lists == theirs
+        assert not any(session in json.dumps(t) for t in stranger.view.told)
+
+
+def test_redis_and_gateways_restart(front):
+    """Clients come back by themselves, ask, and go on; nothing is told twice, nothing is missed."""
+    stack = front.stack
+    session = front.session(profile="worker")
+    both = viewers(front, session)
+    front.say(session, "slow")
+    for v in both:
+        v.has("w5")
+    stack.bridges[1].restart()
+    both[1].wait(lambda: len(both[1].views) == 2)
+    stack.restart_redis()
+    front_says = FrontEnd(stack, front.user)
+    wait_for(stack.is_ready)
+    wait_for(lambda: front_says.post(f"/api/sessions/{session}/messages", {"content": "hello"}).status == 200)
+    for v in both:
+        v.has("echo: hello")
+    finish(both)
+    assert len(both[0].views) == 1
+
+
+def test_redis_user(stack_factory):
+    """What docs/bridge.md gives a gateway of its own in Redis is enough, and no more than reading."""
+    stack = stack_factory(workers=1, bridges=2, scenarios=SCENARIOS, templates=TEMPLATES)
+    text = open(os.path.join(ROOT, "docs", "bridge.md"), encoding="utf-8").read()
+    rule = re.search(r"^ +user bridge on >PASSWORD (.*?)\n\n", text, re.M | re.S)[1].split()
+    stack.redis().execute_command("ACL", "SETUSER", "bridge", "on", ">secret", *rule)
+    bridge = stack.bridges[1]
+    bridge.conf = {"store.user": "bridge", "store.password_file": stack.write("bridge.password", "secret\n")}
+    bridge.restart()
+    front = FrontEnd(stack)
+    session = front.session(profile="worker")
+    v = Viewer(front, session, bridge)
+    front.say(session, "work")
+    front.say(session, "ask")
+    v.has("They say two.")
+    front.delete(f"/api/sessions/{session}")
+    v.wait(lambda: v.view.runtime["isLoaded"] is False)
+    v.settled()
+    front.get(f"/api/sessions/{session}")
+    v.wait(lambda: v.view.runtime["isLoaded"])
+    v.close()
+    assert stack.redis().acl_log() == []
