@@ -104,7 +104,7 @@ static const struct http_route routes[] = {
 	    API_PAGE | API_ANY | API_NEEDS(IDENTITY_CHAT) },
 	{ "GET", "/api/templates", templates_get, 0 },
 	{ "GET", "/api/usage", usage_get, 0 },
-	{ "GET", "/api/whoami", whoami_get, API_SESSION },
+	{ "GET", "/api/whoami", whoami_get, API_SESSION | API_TICKET },
 	{ "GET", "/health", health_get, API_OPEN },
 	{ "GET", "/ready", ready_get, API_OPEN },
 	{ "GET", "/live", live_get, API_OPEN },
@@ -445,7 +445,8 @@ static int
 authenticate(struct api_call *c, unsigned flags, struct err *err)
 {
 	if (flags & API_SESSION)
-		return api_authenticate_session(c, err);
+		return api_authenticate_session(
+		    c, (flags & API_TICKET) != 0, err);
 	if (flags & API_PAGE)
 		return api_authenticate_page(c, err);
 	return api_authenticate(c, (flags & API_TICKET) != 0, err);
@@ -492,7 +493,7 @@ dispatch(struct api_call *c, struct err *err)
 	}
 	r = http_route_find(routes, c->rq, allow, sizeof(allow), err);
 	if (r == NULL && session) { /* a stranger learns nothing of routes */
-		if (api_authenticate_session(c, err) == 0)
+		if (api_authenticate_session(c, 0, err) == 0)
 			err_set(err, ERR_NOT_FOUND, "there is no such route");
 		return -1;
 	}

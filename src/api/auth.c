@@ -200,10 +200,16 @@ api_authenticate_page(struct api_call *c, struct err *err)
 }
 
 int
-api_authenticate_session(struct api_call *c, struct err *err)
+api_authenticate_session(
+    struct api_call *c, int ticket_allowed, struct err *err)
 {
 	const char *h = http_header(c->rq, "HTTP_AUTHORIZATION");
+	const char *ticket =
+	    ticket_allowed ? http_query(c->rq, "ticket") : NULL;
 
+	if (h == NULL && ticket != NULL &&
+	    c->app->conf->bridge_auth != CONF_BRIDGE_OFF)
+		return check_ticket(c, ticket, err);
 	if (may_be_anonymous(c))
 		return be_anonymous(c);
 	if (h == NULL || *h == '\0')

@@ -33,6 +33,7 @@ struct command {
 	char name[sizeof(((struct hub_viewer *)0)->agent)]; /* of the viewer */
 	struct http_request rq;                             /* the id alone */
 	const char *headers; /* of the response */
+	int wants_code;      /* of a failure: ?code=true */
 };
 
 int
@@ -44,10 +45,10 @@ pages_path(const char *path)
 
 /* ---- answers ---- */
 
-/* {"error":TEXT} and, if there is one, a message. */
+/* {"error":TEXT} and, if there is one, a message, and its code. */
 static void
-refuse(struct http_response *rs, int status, const char *error,
-    const char *message)
+refuse_code(struct http_response *rs, int status, const char *error,
+    const char *message, const char *code)
 {
 	struct buf *b = &rs->body;
 
@@ -58,7 +59,16 @@ refuse(struct http_response *rs, int status, const char *error,
 	json_add_str(b, "error", error);
 	if (message != NULL)
 		json_add_str(b, "message", message);
+	if (code != NULL)
+		json_add_str(b, "code", code);
 	json_close(b, '}');
+}
+
+static void
+refuse(struct http_response *rs, int status, const char *error,
+    const char *message)
+{
+	refuse_code(rs, status, error, message, NULL);
 }
 
 /* 1 if the header has a word behind its scheme, whatever that is. */
@@ -86,22 +96,28 @@ static const struct {
 	int status;
 	const char *error;
 	int has_message;
+	const char *code;
 } failures[] = {
-	[PAGE_FAILED] = { 500, "Command failed", 1 },
-	[PAGE_UNKNOWN] = { 404, "Client not found", 0 },
-	[PAGE_UNSENT] = { 500, "Failed to send command", 1 },
-	[PAGE_LEFT] = { 500, "Command failed", 1 },
-	[PAGE_LATE] = { 500, "Command failed", 1 },
-	[PAGE_CANCELLED] = { 500, "Command failed", 1 },
+	[PAGE_FAILED] = { 500, "Command failed", 1, NULL },
+	[PAGE_UNKNOWN] = { 404, "Client not found", 0, "NOT_FOUND" },
+	[PAGE_UNSENT] = { 500, "Failed to send command", 1, "SEND_FAILED" },
+	[PAGE_LEFT] = { 500, "Command failed", 1, "CLIENT_GONE" },
+	[PAGE_LATE] = { 500, "Command failed", 1, "TIMEOUT" },
+	[PAGE_CANCELLED] = { 500, "Command failed", 1, "CANCELLED" },
 };
 
 static void
-add_failure(struct http_response *rs, enum page_end end, const char *message)
+add_failure(struct http_response *rs, const struct command *s,
+    enum page_end end, const char *message)
 {
+	const char *code =
+	    end == PAGE_FAILED ? s->call.code : failures[end].code;
+
 	if (message == NULL)
 		message = "Command failed";
-	refuse(rs, failures[end].status, failures[end].error,
-	    failures[end].has_message ? message : NULL);
+	refuse_code(rs, failures[end].status, failures[end].error,
+	    failures[end].has_message ? message : NULL,
+	    s->wants_code ? code : NULL);
 }
 
 /* The whole response to a command that has ended; to be freed. */
@@ -115,7 +131,7 @@ answer_text(const struct command *s, enum page_end end, const char *message)
 	http_header_add(&rs, "Cache-Control", "no-store");
 	rs.type = JSON_TYPE;
 	if (end != PAGE_ANSWERED)
-		add_failure(&rs, end, message);
+		add_failure(&rs, s, end, message);
 	else if (s->call.only_send)
 		buf_lit(&rs.body, "{\"success\":true,"
 				  "\"message\":\"Command sent to client\"}");
@@ -181,6 +197,7 @@ command_new(struct api_call *c, const char *client, const struct json *command)
 	struct arena *a = arena_open(8192);
 	struct command *s = arena_new(a, struct command);
 	const char *wait = http_query(c->rq, "wait");
+	const char *code = http_query(c->rq, "code");
 	int64_t ms = c->app->conf->page_timeout_ms;
 	struct buf text;
 
@@ -188,6 +205,7 @@ command_new(struct api_call *c, const char *client, const struct json *command)
 	json_print(&text, command);
 	*s = (struct command){ .arena = a, .app = c->app };
 	s->rq.id = arena_strdup(a, c->rq->id);
+	s->wants_code = code != NULL && strcmp(code, "true") == 0;
 	s->headers = arena_strdup(a, buf_str(&c->rs->headers));
 	s->call = (struct page_call){ .arena = a,
 		.user = arena_strdup(a, c->user),

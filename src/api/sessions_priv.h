@@ -16,7 +16,8 @@ struct agent_template;
 
 /* The same for routes of sessions: the token may stand alone in the header, or
  * be not needed (bridge.auth). */
-int api_authenticate_session(struct api_call *c, struct err *err);
+int api_authenticate_session(
+    struct api_call *c, int ticket_allowed, struct err *err);
 
 /*
  * Says a text to this request's agent, as POST messages does with onBusy

@@ -110,3 +110,20 @@ id_number(const char *s, const char *prefix, unsigned __int128 *number_r)
 			    (unsigned)(strchr(alphabet, s[i]) - alphabet);
 	return 1;
 }
+
+void
+id_make_uuid(char out[ID_UUID_SIZE])
+{
+	unsigned char byte[16];
+
+	id_random(byte, sizeof(byte));
+	byte[6] = (byte[6] & 0x0f) | 0x40;
+	byte[8] = (byte[8] & 0x3f) | 0x80;
+	for (int i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*out++ = '-';
+		*out++ = "0123456789abcdef"[byte[i] >> 4];
+		*out++ = "0123456789abcdef"[byte[i] & 15];
+	}
+	*out = '\0';
+}

@@ -30,6 +30,10 @@ int id_valid(const char *s, const char *prefix);
 void id_print(char out[ID_SIZE], const char *prefix, unsigned __int128 number);
 int id_number(const char *s, const char *prefix, unsigned __int128 *number_r);
 
+/* A new UUIDv4 (RFC 9562), in lower case. */
+#define ID_UUID_SIZE 37
+void id_make_uuid(char out[ID_UUID_SIZE]);
+
 /* len random bytes; aborts if there are none to be had. */
 void id_random(void *out, unsigned len);
 

@@ -9,6 +9,7 @@
 
 struct conf;
 struct loop;
+struct tally;
 
 /*
  * Engine.IO 4: connections that are a WebSocket, or requests that poll, or
@@ -28,9 +29,9 @@ struct eio_calls {
 	void *ctx;
 };
 
-/* c must outlive it. */
-struct eio *eio_new(
-    struct loop *l, const struct conf *c, const struct eio_calls *calls);
+/* c must outlive it, and the count of connections by address. */
+struct eio *eio_new(struct loop *l, const struct conf *c,
+    struct tally *addresses, const struct eio_calls *calls);
 
 /* Ends all, at the end of this tick, without a word: they come back. */
 void eio_close_all(struct eio *e);

@@ -52,7 +52,7 @@ struct eio {
 	const struct conf *conf;
 	struct eio_calls calls;
 	struct eio_socket *sockets;
-	struct tally addresses;
+	struct tally *addresses;
 	struct loop_timer *rounds; /* over polls that are held */
 };
 

@@ -176,7 +176,7 @@ end(struct eio_socket *s, const char *packet, int tell)
 	s->dead = 1;
 	HASH_DEL(e->sockets, s);
 	if (*s->peer.address != '\0')
-		tally_drop(&e->addresses, s->peer.address);
+		tally_drop(e->addresses, s->peer.address);
 	loop_timer_stop(s->heart);
 	if (s->other != NULL)
 		loop_timer_stop(s->other);
@@ -367,7 +367,7 @@ eio_socket_new(struct eio *e, const struct web_request *rq, int upgrades)
 	struct eio_socket *s;
 
 	if (*rq->address != '\0' &&
-	    !tally_take(&e->addresses, rq->address,
+	    !tally_take(e->addresses, rq->address,
 		e->conf->bridge_connections_per_address))
 		return NULL;
 	s = socket_alloc(rq);
@@ -425,7 +425,8 @@ on_round(void *arg)
 }
 
 struct eio *
-eio_new(struct loop *l, const struct conf *c, const struct eio_calls *calls)
+eio_new(struct loop *l, const struct conf *c, struct tally *addresses,
+    const struct eio_calls *calls)
 {
 	struct eio *e = calloc(1, sizeof(*e));
 
@@ -433,6 +434,7 @@ eio_new(struct loop *l, const struct conf *c, const struct eio_calls *calls)
 		abort();
 	e->loop = l;
 	e->conf = c;
+	e->addresses = addresses;
 	e->calls = *calls;
 	e->rounds = loop_timer_new(l, "polls", on_round, e);
 	loop_timer_start(e->rounds, ROUND_MS, ROUND_MS);
@@ -465,6 +467,5 @@ eio_free(struct eio **e_p)
 		return;
 	*e_p = NULL;
 	loop_timer_free(&e->rounds);
-	tally_fini(&e->addresses);
 	free(e);
 }

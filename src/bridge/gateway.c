@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,13 +21,18 @@
 #include "base/loop.h"
 #include "base/notify.h"
 #include "base/process.h"
+#include "base/words.h"
 #include "bridge/eio.h"
 #include "bridge/gateway.h"
+#include "bridge/page_hub.h"
 #include "bridge/sessions.h"
 #include "bridge/sio.h"
+#include "bridge/tally.h"
 #include "bridge/web.h"
 #include "conf/conf.h"
 #include "http/ask.h"
+#include "store/script.h"
+#include "store/store.h"
 
 #define ACCEPT_AT_ONCE 64
 #define ASK_TIMEOUT_MS 30000
@@ -42,6 +48,9 @@ struct gateway {
 	struct loop_timer *pause;
 	struct loop_deferred stop;
 	struct asker *asker;
+	struct store *store;
+	struct tallies tallies;
+	struct page_hub *pages;
 	struct sessions *sessions;
 	struct sio *sio;
 	struct web *web;
@@ -71,13 +80,39 @@ on_request(void *ctx, const struct web_request *rq)
 					 .len = 13 });
 }
 
+/* The site's own pages, and those of bridge.cors_origins. */
+static int
+is_origin_allowed(const struct conf *c, const struct web_request *rq)
+{
+	const char *list = c->bridge_cors_origins;
+	const char *host = strstr(rq->origin, "://");
+
+	return *rq->origin == '\0' || words_have(list, "*") ||
+	       words_have(list, rq->origin) ||
+	       (host != NULL && strcasecmp(host + 3, rq->host) == 0);
+}
+
+/* A browser opens WebSockets for the pages of any site. Where a token is
+ * needed the page has to know it; else its origin is all that there is. */
+static int
+is_welcome(const struct conf *c, const struct web_request *rq)
+{
+	return c->bridge_auth == CONF_BRIDGE_REQUIRED ||
+	       is_origin_allowed(c, rq);
+}
+
 static int
 on_upgrade(void *ctx, const struct web_request *rq, struct web_answer *no)
 {
 	struct gateway *g = ctx;
 
+	no->status = 403;
+	if (!is_welcome(g->conf, rq))
+		return 0;
 	if (is_engine_io(rq))
 		return eio_upgrade(sio_eio(g->sio), rq, no);
+	if (page_hub_path(rq->path))
+		return page_hub_upgrade(g->pages, rq, no);
 	no->status = 404;
 	return 0;
 }
@@ -171,12 +206,14 @@ on_signal(void *arg, int events)
 	struct gateway *g = arg;
 
 	(void)events;
-	log_info("stopping; %d connections", eio_count(sio_eio(g->sio)));
+	log_info("stopping; %d connections, %d pages",
+	    eio_count(sio_eio(g->sio)), page_hub_count(g->pages));
 	notify_send("STOPPING=1");
 	loop_io_want(g->signal_io, 0);
 	loop_io_want(g->listen_io, 0);
 	loop_timer_stop(g->pause);
 	eio_close_all(sio_eio(g->sio));
+	page_hub_close_all(g->pages);
 	web_close_all(g->web);
 	loop_defer(g->loop, &g->stop, "stop", on_stop, g);
 }
@@ -265,19 +302,26 @@ gateway_run(const struct conf *c, struct err *err)
 	umask(0077);
 	process_raise_descriptors();
 	notify_init();
+	script_init();
 	if (open_gate(&g, err) < 0)
 		return -1;
 	g.loop = loop_new();
 	g.asker = asker_new(g.loop, c->listen, &limits);
+	g.store = store_new(c);
+	g.pages = page_hub_new(g.loop, c, g.store, g.asker, &g.tallies);
 	calls.ctx = g.sessions = sessions_new(g.loop, c, g.asker);
-	g.sio = sio_new(g.loop, c, g.asker, &calls);
+	g.sio = sio_new(g.loop, c, g.asker, &g.tallies, &calls);
 	rc = open_web(&g, err);
 	if (rc == 0)
 		serve(&g);
 	gate_close(&g.gate);
 	sio_free(&g.sio);
 	sessions_free(&g.sessions);
+	page_hub_free(&g.pages);
 	asker_free(&g.asker);
+	tally_fini(&g.tallies.users);
+	tally_fini(&g.tallies.addresses);
+	store_free(&g.store);
 	loop_free(&g.loop);
 	web_free(&g.web);
 	return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * agent-fpm-bridge: the gateway for front ends that speak Socket.IO. It knows
- * no key and verifies no token: the pool does.
+ * agent-fpm-bridge: the gateway for front ends that speak Socket.IO or
+ * AgentBridge. It knows no key and verifies no token: the pool does.
  */
 #include "config.h"
 

@@ -13,28 +13,24 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/arena.h"
 #include "base/b64.h"
 #include "base/buf.h"
-#include "base/clk.h"
-#include "base/err.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "bridge/eio.h"
 #include "bridge/eio_packet.h"
+#include "bridge/pace.h"
 #include "bridge/sio.h"
 #include "bridge/tally.h"
+#include "bridge/who.h"
 #include "conf/conf.h"
-#include "http/ask.h"
 
 #define CONNECT_MS 45000 /* to join the namespace */
 #define SID_RANDOM_BYTES 15
-#define CREDENTIAL_BYTES 8192
-#define WHOAMI_DEPTH 8
 #define REFUSED "Invalid API key"
 
 enum state { SIO_NEW, SIO_ASKING, SIO_IN };
@@ -46,7 +42,7 @@ struct sio_socket {
 	enum state state;
 	char *user;          /* "" until somebody was let in */
 	char *authorization; /* or NULL */
-	struct ask *ask;
+	struct who *who;
 	struct loop_timer *timer; /* to connect, then to expire */
 	int attachments;          /* binary packets that are still to come */
 	int64_t paid_us; /* messages: when all so far will have drained */
@@ -58,7 +54,7 @@ struct sio {
 	struct asker *asker;
 	struct eio *eio;
 	struct sio_calls calls;
-	struct tally users;
+	struct tallies *tallies;
 };
 
 /* ---- the end ---- */
@@ -74,14 +70,14 @@ leave(struct sio_socket *s)
 	if (o->calls.on_gone != NULL)
 		o->calls.on_gone(o->calls.ctx, s);
 	if (*s->user != '\0')
-		tally_drop(&o->users, s->user);
+		tally_drop(&o->tallies->users, s->user);
 }
 
 static void
 socket_free(struct sio_socket *s)
 {
 	leave(s);
-	ask_cancel(&s->ask);
+	who_cancel(&s->who);
 	loop_timer_free(&s->timer);
 	free(s->user);
 	free(s->authorization);
@@ -172,35 +168,6 @@ refuse(struct sio_socket *s, const char *nsp, const char *why)
 
 /* ---- authentication ---- */
 
-/* A credential that can stand in a header. */
-static int
-is_credential(const char *text)
-{
-	size_t n = text == NULL ? 0 : strlen(text);
-
-	if (n == 0 || n > CREDENTIAL_BYTES)
-		return 0;
-	for (const char *p = text; *p != '\0'; p++)
-		if (*p < 0x21 || *p > 0x7e)
-			return 0;
-	return 1;
-}
-
-/* "Bearer X" or "X", as the header Authorization; NULL: it is none. */
-static char *
-as_header(const char *text)
-{
-	struct buf b;
-
-	if (text != NULL && strncasecmp(text, "Bearer ", 7) == 0)
-		text += 7;
-	if (!is_credential(text))
-		return NULL;
-	buf_init(&b, NULL);
-	buf_printf(&b, "Bearer %s", text);
-	return b.data;
-}
-
 static const char *
 of_object(const struct json *j)
 {
@@ -237,14 +204,13 @@ static void
 start_expiry(struct sio_socket *s, int64_t expires_s)
 {
 	struct sio *o = s->sio;
-	int64_t left_ms =
-	    expires_s * 1000 + o->conf->jwt_leeway_ms - clk_wall_ms();
+	int64_t left_ms;
 
 	loop_timer_free(&s->timer);
-	if (expires_s <= 0)
+	if (!who_stays(o->conf, expires_s, &left_ms))
 		return;
 	s->timer = loop_timer_new(o->loop, "expiry", on_expired, s);
-	loop_timer_start(s->timer, left_ms > 0 ? left_ms : 1, 0);
+	loop_timer_start(s->timer, left_ms, 0);
 }
 
 static void
@@ -254,7 +220,7 @@ let_in(struct sio_socket *s, const char *user, int64_t expires_s)
 	char sid[32];
 	struct buf b;
 
-	if (*user != '\0' && !tally_take(&o->users, user,
+	if (*user != '\0' && !tally_take(&o->tallies->users, user,
 				 o->conf->bridge_connections_per_user)) {
 		s->state = SIO_NEW;
 		refuse(s, "/", "Too many connections");
@@ -278,30 +244,23 @@ let_in(struct sio_socket *s, const char *user, int64_t expires_s)
 }
 
 static void
-on_whoami(void *ctx, const struct ask_answer *answer)
+on_who(void *ctx, enum who_verdict verdict, const char *user, int64_t expires_s)
 {
 	struct sio_socket *s = ctx;
-	struct arena *a = arena_open(1024);
-	const struct json *j =
-	    answer->status != 200
-		? NULL
-		: json_parse(a, answer->body, answer->len, WHOAMI_DEPTH, NULL);
-	const char *user = json_get_str(j, "user");
-	int64_t expires_s = 0;
 
-	s->ask = NULL;
-	json_get_int(j, "expires", &expires_s);
-	if (user != NULL) {
+	s->who = NULL;
+	switch (verdict) {
+	case WHO_KNOWN:
 		let_in(s, user, expires_s);
-	} else if (answer->status == 401 || answer->status == 403) {
+		break;
+	case WHO_REFUSED:
 		s->state = SIO_NEW;
 		refuse(s, "/", REFUSED);
-	} else {
-		log_warn("the pool does not say who a client is: %d %s",
-		    answer->status, answer->err.text);
+		break;
+	case WHO_UNSAID:
 		sio_drop(s);
+		break;
 	}
-	arena_close(&a);
 }
 
 static void
@@ -309,12 +268,10 @@ connect_socket(struct sio_socket *s, const struct json *auth)
 {
 	struct sio *o = s->sio;
 	const char *credential = shown(s, auth);
-	struct ask_spec spec = { .method = "GET",
-		.path = "/api/whoami",
-		.remote_addr = sio_address(s) };
+	struct who_spec spec = { .address = sio_address(s) };
 
 	free(s->authorization);
-	s->authorization = as_header(credential);
+	s->authorization = who_header(credential);
 	if (s->authorization == NULL &&
 	    (*credential != '\0' ||
 		o->conf->bridge_auth == CONF_BRIDGE_REQUIRED)) {
@@ -323,7 +280,7 @@ connect_socket(struct sio_socket *s, const struct json *auth)
 	}
 	spec.authorization = s->authorization;
 	s->state = SIO_ASKING;
-	s->ask = ask_start(o->asker, &spec, on_whoami, s);
+	s->who = who_ask(o->asker, &spec, on_who, s);
 }
 
 /* ---- packets ---- */
@@ -343,24 +300,6 @@ wait_for_connect(struct sio_socket *s)
 	loop_timer_free(&s->timer);
 	s->timer = loop_timer_new(s->sio->loop, "connect", on_not_connected, s);
 	loop_timer_start(s->timer, CONNECT_MS, 0);
-}
-
-/* 1 if a message more is within bridge.messages (GCRA). */
-static int
-pays(struct sio_socket *s)
-{
-	const struct conf_rate *rate = &s->sio->conf->bridge_messages;
-	int64_t now_us = clk_mono_us(), each_us;
-
-	if (rate->count == 0)
-		return 1;
-	each_us = rate->period_ms * 1000 / rate->count;
-	if (s->paid_us < now_us)
-		s->paid_us = now_us;
-	if (s->paid_us - now_us > each_us * (rate->burst - 1))
-		return 0;
-	s->paid_us += each_us;
-	return 1;
 }
 
 static void
@@ -421,7 +360,8 @@ on_message(
 	if (s == NULL)
 		return;
 	/* Attachments come right behind their packet, and nowhere else. */
-	if (binary != (s->attachments > 0) || !pays(s)) {
+	if (binary != (s->attachments > 0) ||
+	    !pace_take(&s->paid_us, &s->sio->conf->bridge_messages)) {
 		sio_drop(s);
 		return;
 	}
@@ -488,7 +428,7 @@ sio_get(const struct sio_socket *s)
 
 struct sio *
 sio_new(struct loop *l, const struct conf *c, struct asker *k,
-    const struct sio_calls *calls)
+    struct tallies *t, const struct sio_calls *calls)
 {
 	struct sio *o = calloc(1, sizeof(*o));
 	const struct eio_calls mine = { on_open, on_message, on_close, o };
@@ -498,8 +438,9 @@ sio_new(struct loop *l, const struct conf *c, struct asker *k,
 	o->loop = l;
 	o->conf = c;
 	o->asker = k;
+	o->tallies = t;
 	o->calls = *calls;
-	o->eio = eio_new(l, c, &mine);
+	o->eio = eio_new(l, c, &t->addresses, &mine);
 	return o;
 }
 
@@ -518,6 +459,5 @@ sio_free(struct sio **o_p)
 		return;
 	*o_p = NULL;
 	eio_free(&o->eio);
-	tally_fini(&o->users);
 	free(o);
 }

@@ -12,6 +12,7 @@ struct asker;
 struct conf;
 struct eio;
 struct loop;
+struct tallies;
 
 /*
  * Socket.IO 5 on Engine.IO: the one namespace /, and who is at the other end,
@@ -31,9 +32,9 @@ struct sio_calls {
 	void *ctx;
 };
 
-/* Members of calls may be NULL. c and k must outlive it. */
+/* Members of calls may be NULL. c, k and t must outlive it. */
 struct sio *sio_new(struct loop *l, const struct conf *c, struct asker *k,
-    const struct sio_calls *calls);
+    struct tallies *t, const struct sio_calls *calls);
 void sio_free(struct sio **o_p);
 struct eio *sio_eio(struct sio *o);
 

@@ -9,6 +9,11 @@ struct tally {
 	struct tally_row *rows;
 };
 
+/* Of all connections of a gateway, whatever they speak. */
+struct tallies {
+	struct tally users, addresses;
+};
+
 /* One more of a name, which is copied. 1, or 0: there are max; 0 is no bound.
  */
 int tally_take(struct tally *t, const char *name, int64_t max);

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libwebsockets.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,6 +31,7 @@
 #define RX_BYTES 1024      /* each WebSocket has such a buffer */
 #define CLOSE_WAIT_S 5     /* for the other side's half of a close */
 #define IDLE_S 20          /* of a request that does not go on */
+#define REASON_MAX 123     /* of a close frame, RFC 6455 section 5.5 */
 
 struct queued {
 	struct queued *next;
@@ -38,6 +40,7 @@ struct queued {
 
 struct web_conn {
 	struct web *web;
+	const struct web_calls *calls;
 	struct lws *wsi;
 	void *data;
 	struct buf in;  /* a body, or a message in pieces */
@@ -54,7 +57,9 @@ struct web_conn {
 	unsigned close_sent : 1;
 	unsigned hung_up : 1; /* it is not worth a word any more */
 	unsigned too_large : 1;
+	unsigned ping_due : 1;
 	int close_code;
+	char close_reason[REASON_MAX + 1];
 };
 
 struct web {
@@ -109,6 +114,7 @@ conn_new(struct web *w)
 	if (c == NULL)
 		abort();
 	c->web = w;
+	c->calls = &w->calls;
 	c->tail = &c->queue;
 	return c;
 }
@@ -139,7 +145,7 @@ static void
 conn_free(struct web_conn *c)
 {
 	if (c->met)
-		c->web->calls.on_gone(c->web->calls.ctx, c);
+		c->calls->on_gone(c->calls->ctx, c);
 	queue_drop(c);
 	request_drop(c);
 	buf_fini(&c->in);
@@ -157,6 +163,12 @@ void *
 web_conn_get(const struct web_conn *c)
 {
 	return c->data;
+}
+
+void
+web_conn_use(struct web_conn *c, const struct web_calls *calls)
+{
+	c->calls = calls;
 }
 
 void
@@ -219,6 +231,7 @@ request_read(struct web_conn *c, struct lws *wsi)
 		.method = method_name(method),
 		.path =
 		    method < 0 ? "" : arena_memdup(c->arena, uri, (size_t)len),
+		.host = header(c, wsi, WSI_TOKEN_HOST),
 		.origin = header(c, wsi, WSI_TOKEN_ORIGIN),
 		.authorization = header(c, wsi, WSI_TOKEN_HTTP_AUTHORIZATION),
 		.type = header(c, wsi, WSI_TOKEN_HTTP_CONTENT_TYPE),
@@ -424,7 +437,7 @@ on_open(struct web_conn *c, struct lws *wsi)
 {
 	c->wsi = wsi;
 	c->websocket = 1;
-	c->web->calls.on_open(c->web->calls.ctx, c);
+	c->calls->on_open(c->calls->ctx, c);
 	return 0;
 }
 
@@ -432,8 +445,8 @@ static void
 deliver(struct web_conn *c, struct lws *wsi, const char *data, size_t len)
 {
 	if (!c->closing)
-		c->web->calls.on_message(
-		    c->web->calls.ctx, c, lws_frame_is_binary(wsi), data, len);
+		c->calls->on_message(
+		    c->calls->ctx, c, lws_frame_is_binary(wsi), data, len);
 }
 
 /* A piece of a message; most are whole, and not copied. */
@@ -478,9 +491,9 @@ web_send(struct web_conn *c, struct web_frame *f)
 	c->queued_bytes += f->len;
 	if (c->queued_bytes > c->web->limits.backlog_bytes) {
 		/* It does not read: no close frame would reach it either. */
-		queue_drop(c);
-		c->closing = c->hung_up = 1;
-		c->web->calls.on_slow(c->web->calls.ctx, c);
+		web_drop(c);
+		c->calls->on_slow(c->calls->ctx, c);
+		return;
 	}
 	lws_callback_on_writable(c->wsi);
 }
@@ -488,11 +501,47 @@ web_send(struct web_conn *c, struct web_frame *f)
 void
 web_close(struct web_conn *c, int code)
 {
+	web_close_saying(c, code, "");
+}
+
+void
+web_close_saying(struct web_conn *c, int code, const char *reason)
+{
 	if (c->closing)
 		return;
 	c->closing = 1;
 	c->close_code = code;
+	snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);
 	lws_callback_on_writable(c->wsi);
+}
+
+void
+web_ping(struct web_conn *c)
+{
+	if (!c->websocket || c->closing)
+		return;
+	c->ping_due = 1;
+	lws_callback_on_writable(c->wsi);
+}
+
+void
+web_drop(struct web_conn *c)
+{
+	queue_drop(c);
+	c->closing = c->hung_up = 1;
+	/* Who does not read is never writable: so it becomes readable, with
+	 * the end. */
+	shutdown(lws_get_socket_fd(c->wsi), SHUT_RDWR);
+}
+
+static int
+send_ping(struct web_conn *c, struct lws *wsi)
+{
+	/* Answers without a payload are not told of. */
+	unsigned char room[LWS_PRE + 1] = { 0 };
+
+	c->ping_due = 0;
+	return lws_write(wsi, room + LWS_PRE, 1, LWS_WRITE_PING) < 0 ? -1 : 0;
 }
 
 /* A close frame with a code or none, as its bytes: libwebsockets' own always
@@ -500,15 +549,17 @@ web_close(struct web_conn *c, int code)
 static int
 send_close(struct web_conn *c, struct lws *wsi)
 {
+	size_t len = strlen(c->close_reason);
 	struct buf b;
 	int rc;
 
 	buf_init(&b, NULL);
 	buf_putc(&b, (char)0x88);
-	buf_putc(&b, c->close_code == 0 ? 0 : 2);
+	buf_putc(&b, c->close_code == 0 ? 0 : (char)(2 + len));
 	if (c->close_code != 0) {
 		buf_putc(&b, (char)(c->close_code >> 8));
 		buf_putc(&b, (char)c->close_code);
+		buf_add(&b, c->close_reason, len);
 	}
 	c->close_sent = 1;
 	/* What is unread when a socket is closed would take this back. */
@@ -527,6 +578,8 @@ on_writable(struct web_conn *c, struct lws *wsi)
 		return -1;
 	if (c->close_sent)
 		return 0; /* the other half, or the timeout, comes */
+	if (c->ping_due && send_ping(c, wsi) < 0)
+		return -1;
 	while ((q = c->queue) != NULL && !lws_send_pipe_choked(wsi)) {
 		c->queue = q->next;
 		if (c->queue == NULL)
@@ -574,6 +627,10 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return on_open(c, wsi);
 	case LWS_CALLBACK_RECEIVE:
 		return on_piece(c, wsi, in, len);
+	case LWS_CALLBACK_RECEIVE_PONG:
+		if (c->calls->on_pong != NULL)
+			c->calls->on_pong(c->calls->ctx, c);
+		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return on_writable(c, wsi);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:

@@ -20,8 +20,9 @@ struct web_conn;
 struct web_request {
 	struct web_conn *conn;
 	const char *method,
-	    *path;          /* the path as libwebsockets has it: decoded */
-	const char *origin; /* headers: "" if they are not there */
+	    *path;        /* the path as libwebsockets has it: decoded */
+	const char *host; /* headers: "" if they are not there */
+	const char *origin;
 	const char *authorization;
 	const char *type;    /* Content-Type */
 	const char *address; /* X-Forwarded-For, which is nginx's alone */
@@ -56,7 +57,10 @@ struct web_calls {
 	void (*on_message)(void *ctx, struct web_conn *c, int binary,
 	    const char *data, size_t len);
 
-	/* It has sent more than web_limits allow: after this it is closed. */
+	/* The answer to a ping; may be NULL. */
+	void (*on_pong)(void *ctx, struct web_conn *c);
+
+	/* It has not read what web_limits allow: after this it is gone. */
 	void (*on_slow)(void *ctx, struct web_conn *c);
 
 	/* Gone, and no more to be used. Not if there was no request. */
@@ -88,6 +92,10 @@ void web_adopt(struct web *w, int fd);
 /* What the caller has of a connection; NULL at first. */
 void web_conn_set(struct web_conn *c, void *data);
 void *web_conn_get(const struct web_conn *c);
+
+/* From within on_upgrade: what becomes of this connection is told to others;
+ * calls must stay. */
+void web_conn_use(struct web_conn *c, const struct web_calls *calls);
 
 /* Answers the request of a connection, once. */
 void web_answer(struct web_conn *c, const struct web_answer *a);
@@ -121,5 +129,15 @@ void web_send(struct web_conn *c, struct web_frame *f);
 /* After what was sent: a close frame with this code, or with none if that is 0,
  * and the end. Messages that still come are dropped. */
 void web_close(struct web_conn *c, int code);
+
+/* The same with a reason, of at most 123 bytes. */
+void web_close_saying(struct web_conn *c, int code, const char *reason);
+
+/* Asks whether the other side is there: on_pong, if it is. */
+void web_ping(struct web_conn *c);
+
+/* Ends it at once, without a close frame. on_gone follows, but not from
+ * within. */
+void web_drop(struct web_conn *c);
 
 #endif

@@ -184,6 +184,8 @@ struct conf {
 	int64_t bridge_max_payload, bridge_backlog_bytes;
 	int64_t bridge_connections_per_user, bridge_connections_per_address;
 	int64_t bridge_rooms;
+	int64_t bridge_page_heartbeat_ms, bridge_page_commands;
+	int64_t bridge_page_capabilities, bridge_page_bytes;
 	struct conf_rate bridge_messages;
 	int64_t compact_keep_turns;
 	char *compact_model, *compact_prompt;

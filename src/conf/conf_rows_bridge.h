@@ -40,3 +40,17 @@
 	    "Messages of a connection. One that sends more is closed."),
 	NUMBER("bridge.rooms", SETTING_INT, bridge_rooms, "100", 1, 1 << 20,
 	    "Sessions that a connection may have joined at once."),
+	NUMBER("bridge.page_heartbeat", SETTING_TIME, bridge_page_heartbeat_ms,
+	    "30s", 100, HOUR_MS,
+	    "How often a page of AgentBridge is asked whether it is there. One "
+	    "that has not answered by the next time is dropped; those of a "
+	    "gateway that died are forgotten after three times that."),
+	NUMBER("bridge.page_commands", SETTING_INT, bridge_page_commands, "64",
+	    1, 1 << 20,
+	    "Commands that may wait for the answers of one page."),
+	NUMBER("bridge.page_capabilities", SETTING_INT,
+	    bridge_page_capabilities, "256", 1, 4096,
+	    "Functions and components that one page may have."),
+	NUMBER("bridge.page_bytes", SETTING_BYTES, bridge_page_bytes, "256k",
+	    1024, 2 * MIB,
+	    "Bytes of what one page says of them."),

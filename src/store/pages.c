@@ -50,10 +50,9 @@ struct pages {
 	int closing;
 };
 
-/* af:user:USER, whole however long the name is: it is all that keeps users
- * apart. */
-static char *
-user_base(const struct store *st, struct arena *a, const char *user)
+/* Whole however long the name is: it is all that keeps users apart. */
+char *
+store_user_base(const struct store *st, struct arena *a, const char *user)
 {
 	return arena_printf(
 	    a, "%s%s", store_key(st, a, "user:"), store_user_part(a, user));
@@ -82,7 +81,7 @@ store_pages(struct store *st, struct arena *a, const char *user,
 
 	redis_pipe_init(&p, a);
 	redis_script(&p, SCRIPT_PAGES, 1, 2);
-	redis_arg(&p, user_base(st, a, user));
+	redis_arg(&p, store_user_base(st, a, user));
 	redis_argi(&p, PAGES_MAX);
 	redis_argi(&p, PAGES_BYTES);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
@@ -246,7 +245,7 @@ ask_send(struct page_ask *k)
 	message_build(&b, k, a);
 	redis_pipe_init(&pipe, a);
 	redis_script(&pipe, SCRIPT_PAGE_ASK, 1, 3);
-	redis_arg(&pipe, user_base(p->store, a, k->call->user));
+	redis_arg(&pipe, store_user_base(p->store, a, k->call->user));
 	redis_arg(&pipe, k->call->client);
 	redis_arg(&pipe, store_key(p->store, a, "bridge:"));
 	redis_argn(&pipe, b.data, b.len);

@@ -33,6 +33,10 @@ struct store {
 /* A user's name as part of a key: what could be mistaken is %-escaped. */
 const char *store_user_part(struct arena *a, const char *user);
 
+/* af:user:USER, before the keys of a user's pages. */
+char *store_user_base(
+    const struct store *st, struct arena *a, const char *user);
+
 /* The SHA-256 of a name, as 64 hexadecimal digits. */
 const char *store_hash(struct arena *a, const char *name);
 

@@ -111,7 +111,8 @@ def test_old_protocol_by_websocket(stack):
 
 def test_other_paths(stack):
     assert stack.http("GET", "/ws", plain=True).status == 404
-    assert WebSocket(stack, "/agent-bridge").status == 404
+    assert stack.http("GET", "/agent-bridge", plain=True).status == 404
+    assert WebSocket(stack, "/agent-bridge").status == 101
 
 
 def test_cors(stack):
