@@ -7,7 +7,9 @@ import re
 import threading
 
 import pytest
+from agentbridge import Page
 from conftest import close
+from fake_gateway import function
 from front_end import FrontEnd
 from session_client import Viewer
 from stack import Agent, Stack, words
@@ -200,7 +202,7 @@ def test_redis_and_gateways_restart(front):
 
 
 def test_redis_user(stack_factory):
-    """What docs/bridge.md gives a gateway of its own in Redis is enough, and no more than reading."""
+    """What docs/bridge.md gives a gateway of its own in Redis is enough."""
     stack = stack_factory(workers=1, bridges=2, scenarios=SCENARIOS, templates=TEMPLATES)
     text = open(os.path.join(ROOT, "docs", "bridge.md"), encoding="utf-8").read()
     rule = re.search(r"^ +user bridge on >PASSWORD (.*?)\n\n", text, re.M | re.S)[1].split()
@@ -220,4 +222,10 @@ def test_redis_user(stack_factory):
     front.get(f"/api/sessions/{session}")
     v.wait(lambda: v.view.runtime["isLoaded"])
     v.close()
+    user = stack.user()
+    with Page(stack, user, [function("add")], lambda c: 7, gateway=bridge) as page:
+        assert user.get("/api/capabilities").json.keys() == {page.id}
+        got = user.post("/api/command", {"clientId": page.id, "command": {"target": "add", "action": "call", "parameters": {}}})
+        assert (got.status, got.json) == (200, 7)
+    wait_for(lambda: user.get("/api/capabilities").json == {})
     assert stack.redis().acl_log() == []
