@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -32,6 +33,9 @@
 #define CLOSE_WAIT_S 5     /* for the other side's half of a close */
 #define IDLE_S 20          /* of a request that does not go on */
 #define REASON_MAX 123     /* of a close frame, RFC 6455 section 5.5 */
+#define LATE_MS 1000
+#define CLOSE_MS 5000 /* for what waits to be read before it */
+#define IDLE_S 20     /* of a request that does not go on */
 
 struct queued {
 	struct queued *next;
@@ -60,6 +64,8 @@ struct web_conn {
 	unsigned ping_due : 1;
 	int close_code;
 	char close_reason[REASON_MAX + 1];
+	int64_t close_until_ms;
+	struct web_conn *prev, *next; /* of web->closing; or NULL */
 };
 
 struct web {
@@ -69,6 +75,8 @@ struct web {
 	struct web_limits limits;
 	struct web_calls calls;
 	void *loops[1];
+	struct web_conn *closing; /* WebSockets that end, in that order */
+	struct loop_timer *late;
 };
 
 /* ---- frames ---- */
@@ -142,10 +150,48 @@ request_drop(struct web_conn *c)
 }
 
 static void
+closing_add(struct web_conn *c)
+{
+	struct web *w = c->web;
+
+	c->close_until_ms = loop_now_ms(w->loop) + CLOSE_MS;
+	DL_APPEND(w->closing, c);
+	if (w->late != NULL && w->closing == c)
+		loop_timer_start(w->late, LATE_MS, LATE_MS);
+}
+
+static void
+closing_drop(struct web_conn *c)
+{
+	if (c->prev != NULL)
+		DL_DELETE(c->web->closing, c);
+}
+
+/*
+ * Who does not read what waits never becomes writable; shut down, it becomes
+ * readable, with the end. libwebsockets' own timers are late on a foreign loop
+ * that has nothing else to do.
+ */
+static void
+on_late(void *arg)
+{
+	struct web *w = arg;
+	int64_t now_ms = loop_now_ms(w->loop);
+
+	for (struct web_conn *c = w->closing; c != NULL; c = c->next)
+		if (now_ms >= c->close_until_ms)
+			shutdown(lws_get_socket_fd(c->wsi), SHUT_RDWR);
+	if (w->closing == NULL)
+		loop_timer_stop(w->late);
+}
+
+static void
 conn_free(struct web_conn *c)
 {
 	if (c->met)
 		c->calls->on_gone(c->calls->ctx, c);
+	c->web->calls.on_gone(c->web->calls.ctx, c);
+	closing_drop(c);
 	queue_drop(c);
 	request_drop(c);
 	buf_fini(&c->in);
@@ -521,6 +567,8 @@ web_ping(struct web_conn *c)
 	if (!c->websocket || c->closing)
 		return;
 	c->ping_due = 1;
+	if (c->websocket)
+		closing_add(c);
 	lws_callback_on_writable(c->wsi);
 }
 
@@ -693,6 +741,7 @@ web_new(struct loop *l, const struct web_limits *limits,
 	w->loop = l;
 	w->limits = *limits;
 	w->calls = *calls;
+	w->late = loop_timer_new(l, "closes", on_late, w);
 	w->loops[0] = loop_native(l);
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
 	info.port = CONTEXT_PORT_NO_LISTEN;
@@ -713,6 +762,7 @@ web_new(struct loop *l, const struct web_limits *limits,
 	err_set(err, ERR_CONFIG,
 	    "libwebsockets cannot run on libuv: install its plugin for that "
 	    "(libwebsockets-evlib-uv)");
+	loop_timer_free(&w->late);
 	free(w);
 	return NULL;
 }
@@ -722,6 +772,7 @@ web_close_all(struct web *w)
 {
 	if (w->context != NULL)
 		lws_context_destroy(w->context);
+	loop_timer_free(&w->late);
 }
 
 void

@@ -126,8 +126,9 @@ void web_frame_unref(struct web_frame **f_p);
 /* Sends it when there is room. */
 void web_send(struct web_conn *c, struct web_frame *f);
 
-/* After what was sent: a close frame with this code, or with none if that is 0,
- * and the end. Messages that still come are dropped. */
+/* After what was sent, if it is read within some seconds: a close frame with
+ * this code, or with none if that is 0, and the end. Messages that still come
+ * are dropped. */
 void web_close(struct web_conn *c, int code);
 
 /* The same with a reason, of at most 123 bytes. */

@@ -3,6 +3,7 @@
 other, heartbeats, bounds, every refusal byte for byte, and who is let in."""
 
 import json
+import os
 import re
 import signal
 import time
@@ -325,6 +326,25 @@ def test_heartbeat(fast):
         started = time.monotonic()
         assert ws.closed() == b""
         assert 0.3 < time.monotonic() - started < scaled(5)
+
+
+def test_who_is_ended_and_does_not_read(fast):
+    """Its connection goes all the same, with what waits for it: nobody counts it any more."""
+    bridge = fast.bridges[0].restart()
+
+    def open_files():
+        return len(os.listdir(f"/proc/{bridge.pid}/fd"))
+
+    socks = [bridge.connect() for _ in range(3)]
+    for sock in socks:
+        ws = WebSocket(fast, sock=sock)
+        ws.text()
+        for _ in range(190):  # each is answered: more than a socket takes
+            ws.send(f"40/{'x' * 120},")
+    all_there = open_files()
+    wait_for(lambda: open_files() <= all_there - 3, 15, "they are still there")
+    for sock in socks:
+        sock.close()
 
 
 def test_heartbeat_by_polling(fast):
