@@ -13,7 +13,8 @@ struct buf;
  * between them.
  */
 #define EIO_SEPARATOR 0x1e
-#define EIO_PROTOCOL "4" /* the query's EIO */
+#define EIO_PROTOCOL "4"   /* the query's EIO */
+#define EIO_PACKETS_MAX 16 /* of a body: python-engineio takes no more */
 
 enum eio_type {
 	EIO_OPEN,

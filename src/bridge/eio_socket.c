@@ -25,17 +25,23 @@
 #define CLOSE_MS 30000 /* for a poll that gets the close */
 
 static void
+queue_pop(struct eio_socket *s)
+{
+	struct eio_queued *q = s->queue;
+
+	s->queue = q->next;
+	if (s->queue == NULL)
+		s->tail = &s->queue;
+	s->queued_bytes -= q->frame->len;
+	web_frame_unref(&q->frame);
+	free(q);
+}
+
+static void
 queue_drop(struct eio_socket *s)
 {
-	struct eio_queued *q;
-
-	while ((q = s->queue) != NULL) {
-		s->queue = q->next;
-		web_frame_unref(&q->frame);
-		free(q);
-	}
-	s->tail = &s->queue;
-	s->queued_bytes = 0;
+	while (s->queue != NULL)
+		queue_pop(s);
 }
 
 static void
@@ -85,17 +91,17 @@ eio_socket_flush(struct eio_socket *s)
 		return;
 	}
 	buf_init(&b, NULL);
-	for (struct eio_queued *q = s->queue; q != NULL; q = q->next) {
+	for (int i = 0; i < EIO_PACKETS_MAX && s->queue != NULL; i++) {
 		if (b.len > 0)
 			buf_putc(&b, EIO_SEPARATOR);
-		buf_add(&b, q->frame->data, q->frame->len);
+		buf_add(&b, s->queue->frame->data, s->queue->frame->len);
+		queue_pop(s);
 	}
-	queue_drop(s);
 	s->poll = NULL;
 	web_conn_set(rq->conn, NULL);
 	eio_answer(s->eio, rq, 200, "text/plain; charset=UTF-8", b.data, b.len);
 	buf_fini(&b);
-	if (s->closing)
+	if (s->closing && s->queue == NULL)
 		eio_socket_end(s, NULL);
 }
 

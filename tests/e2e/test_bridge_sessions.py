@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 import socketio
-from engine import joined, opened
+from engine import Polling, joined, opened
 from stack import Stack
 from waiting import ROOT, scaled
 
@@ -92,6 +92,20 @@ def test_order(stack):
             head, data = packet(ws)
             acks += [(head, data[0]["success"])] if head.startswith("43") else []
         assert acks == [(f"43{n}", bool(n % 2)) for n in range(6)]
+
+
+def test_few_packets_in_a_poll(stack):
+    """python-engineio takes 16 packets of one body and hangs up if there are more."""
+    user = stack.user()
+    polling = Polling(stack)
+    polling.join({"token": user.token})
+    polling.post("\x1e".join(f'42{n}["session:join","nope"]' for n in range(40)))
+    got, sizes = [], []
+    while len(got) < 40:
+        packets = polling.packets()
+        sizes.append(len(packets))
+        got += packets
+    assert got == [f'43{n}[{{"success":false,"error":"Session not found"}}]' for n in range(40)] and max(sizes) <= 16
 
 
 def test_too_many_rooms(stack):
