@@ -31,7 +31,6 @@
 #define HEADER_BYTES 16384 /* of one request, all of them; nginx has bounds */
 #define RX_BYTES 1024      /* each WebSocket has such a buffer */
 #define CLOSE_WAIT_S 5     /* for the other side's half of a close */
-#define IDLE_S 20          /* of a request that does not go on */
 #define REASON_MAX 123     /* of a close frame, RFC 6455 section 5.5 */
 #define LATE_MS 1000
 #define CLOSE_MS 5000 /* for what waits to be read before it */

@@ -4,17 +4,20 @@
 import json
 import os
 import re
+import subprocess
 import threading
 
 import pytest
+import socketio
 from agentbridge import Page
 from conftest import close
 from fake_gateway import function
 from front_end import FrontEnd
-from session_client import Viewer
+from session_client import View, Viewer
 from stack import Agent, Stack, words
+from test_bridge_sessions import npm  # pylint: disable=unused-import
 from test_tools import LIST
-from waiting import ROOT, wait_for
+from waiting import ROOT, scaled, wait_for
 
 SCENARIOS = [
     {"match": "^work$", "round": 0, "steps": [
@@ -229,3 +232,135 @@ def test_redis_user(stack_factory):
         assert (got.status, got.json) == (200, 7)
     wait_for(lambda: user.get("/api/capabilities").json == {})
     assert stack.redis().acl_log() == []
+
+
+# ---- real clients
+
+def python_client(stack, user, session, seen, transports):
+    client = socketio.Client(reconnection_delay=0.05, reconnection_delay_max=0.1)
+    client.on("*", lambda event, *args: seen.append((event, args[0])))
+    joined = []
+    client.on("connect", lambda: client.emit("session:join", session, callback=joined.append))
+    client.connect(stack.plain, auth={"token": user.token}, transports=transports, wait_timeout=scaled(10))
+    wait_for(lambda: joined)
+    assert joined == [{"success": True}]
+    return client
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
+def test_python_client(front, transports):
+    """python-socketio, both ways in, told the same as the others."""
+    session, seen = front.session(profile="worker"), []
+    client = python_client(front.stack, front.user, session, seen, transports)
+    try:
+        client.emit("session:message", {"sessionId": session, "content": "work"})
+        wait_for(lambda: any(e == "session:event" and p["type"] == "query:completed" for e, p in list(seen)), 20)
+        wait_for(lambda: seen[-1][0] == "session:event" and seen[-1][1]["type"] == "session:idle")
+        view = View(session)
+        for event, payload in seen:
+            view.take(event, payload)
+        view.agrees(front.get(f"/api/sessions/{session}").json)
+    finally:
+        client.disconnect()
+
+
+SCRIPT = r"""
+const { io } = require("socket.io-client");
+const [url, token, session, transports] = [process.argv[1], process.argv[2], process.argv[3], process.argv[4].split(" ")];
+const say = (...what) => console.log(JSON.stringify(what));
+const socket = io(url, { transports, reconnectionDelay: 50, reconnectionDelayMax: 100, auth: { token } });
+socket.on("disconnect", () => say("disconnect"));
+socket.onAny((event, ...args) => say(event, args[0]));
+socket.on("connect", async () => {
+  const answer = await socket.timeout(10000).emitWithAck("session:join", session);
+  say("joined", answer.success);
+});
+process.stdin.on("data", (text) => socket.emit("session:message", { sessionId: session, content: text.toString().trim() }));
+process.stdin.on("end", () => { socket.disconnect(); process.exit(0); });
+"""
+
+
+@pytest.mark.parametrize("transports", ["websocket", "polling websocket"])
+def test_npm_client(front, npm, transports):
+    """socket.io-client: a turn; the gateway goes and comes back in the middle of the next, and it joins by itself and goes on."""
+    session = front.session(profile="worker")
+    client = subprocess.Popen(["node", "-e", SCRIPT, front.stack.plain, front.user.token, session, transports], cwd=npm, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    said = []
+
+    def until(condition, count=1):
+        while True:
+            line = client.stdout.readline()
+            assert line, said[-5:]
+            said.append(tuple(json.loads(line)))
+            count -= bool(condition(*said[-1]))
+            if count == 0:
+                return
+
+    def say(text):
+        client.stdin.write(text + "\n")
+        client.stdin.flush()
+
+    def idle(event, p):
+        return event == "session:event" and p["type"] == "session:idle"
+
+    try:
+        until(lambda event, _: event == "joined")
+        say("work")
+        until(idle)
+        view = View(session)
+        for event, payload in said:
+            if event != "joined":
+                view.take(event, payload)
+        view.agrees(front.get(f"/api/sessions/{session}").json)
+        say("slow")
+        until(lambda event, p=None: event == "session:block:delta" and "w5" in p["delta"])
+        had = {b["id"] for b in front.get(f"/api/sessions/{session}").json["blocks"]}
+        front.stack.bridges[0].restart()
+        until(lambda event, *_: event == "disconnect")
+        said.clear()
+        until(lambda event, _: event == "joined")
+        until(idle)
+        view = View(session, had, late=True)
+        for event, payload in said:
+            if event != "joined":
+                view.take(event, payload)
+        view.agrees(front.get(f"/api/sessions/{session}").json)
+        assert any(b["content"].strip() == words(60).strip() for b in view.blocks())
+        client.stdin.close()
+        assert client.wait(scaled(10)) == 0
+    finally:
+        client.kill()
+        client.wait()
+        client.stdin.close()
+        client.stdout.close()
+
+
+# ---- files
+
+def test_files():
+    """Written by a tool, changed, deleted: told with what is in them, as REST has them."""
+    stack = Stack(workers=1, bridges=1, sandbox=True, scenarios=[
+        {"match": "^files$", "round": 0, "steps": [{"call": "fs_write", "input": {"path": "a b/é.txt", "content": "hé\n"}}]},
+        {"match": "^files$", "round": 1, "steps": [{"call": "fs_write", "input": {"path": "x.txt", "content": "one"}}]},
+        {"match": "^files$", "round": 2, "steps": [{"call": "fs_edit", "input": {"path": "x.txt", "old_string": "one", "new_string": "two"}}]},
+        {"match": "^files$", "steps": [{"text": "Written."}]}])
+    try:
+        front = FrontEnd(stack)
+        session = front.session()
+        v = Viewer(front, session)
+        front.say(session, "files")
+        v.wait(lambda: v.view.files == {"a b/é.txt": "hé\n", "x.txt": "two"})
+        whole = v.settled()
+        assert {f["path"]: f["content"] for f in whole["workspaceFiles"]} == v.view.files
+        told = [e for e, p in v.view.told if e.startswith("session:file:") and p["file"]["path"] == "x.txt"]
+        assert told[0] == "session:file:created" and set(told[1:]) <= {"session:file:modified"}
+        agent = agent_of(front)
+        assert front.user.http("PUT", f"{agent.path}/files/x.txt", body=b"three").status in (200, 204)
+        # As the sync of workspaces says it of what a command has changed.
+        for change, path in (("modified", "x.txt"), ("created", "none.txt"), ("deleted", "a b/é.txt")):
+            stack.redis().publish(f"af:user:{front.user.name}:sessions", json.dumps({"type": "file", "agent": agent.id, "change": change, "path": path}))
+        v.wait(lambda: v.view.files == {"x.txt": "three"})
+        v.close()
+    finally:
+        close(stack)

@@ -186,10 +186,17 @@ test_ids(void **state)
 static void
 expect_runtime(const struct session_runtime *r, const char *text)
 {
+	struct session_runtime again;
 	struct buf b;
 
 	buf_init(&b, arena);
 	session_runtime_write(&b, NULL, r);
+	assert_string_equal(buf_str(&b), text);
+	/* And read again it is the same. */
+	session_runtime_read(
+	    json_parse(arena, b.data, b.len, JSON_DEPTH_MAX, NULL), &again);
+	buf_init(&b, arena);
+	session_runtime_write(&b, NULL, &again);
 	assert_string_equal(buf_str(&b), text);
 }
 

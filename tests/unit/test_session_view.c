@@ -891,7 +891,7 @@ test_gap(void **state)
 	session_view_free(&r.view);
 }
 
-/* A client that joins while a block streams sees all of it. */
+/* A client that joins while an answer is made sees all that it has said. */
 static void
 test_catch_up(void **state)
 {
@@ -906,12 +906,15 @@ test_catch_up(void **state)
 	session_out_init(&out, arena, SESSION_ALL);
 	session_view_catch_up(r.view, &out);
 	assert_null(out.first);
+	say(&r, "think_chunk", 1, "Hm.");
 	say(&r, "text_chunk", 1, "Hel");
 	say(&r, "text_chunk", 1, "lo");
 	session_view_catch_up(r.view, &out);
 	client_take(late[0], &out);
 	client_take(late[1], &out);
 	assert_string_equal(client_trace(late[0]),
+	    "start t-1-thinking-0\ndelta t-1-thinking-0 Hm.\n"
+	    "complete t-1-thinking-0\n"
 	    "start t-1-text-0\ndelta t-1-text-0 Hello\n");
 	r.w1 = late[0];
 	r.w3 = late[1];
@@ -919,7 +922,7 @@ test_catch_up(void **state)
 	ev(&r, AGENT, "step_complete", 1, "");
 	for (int i = 0; i < 2; i++)
 		assert_non_null(strstr(
-		    client_blocks(late[i], "main", &n)[0], "\"Hello!\""));
+		    client_blocks(late[i], "main", &n)[1], "\"Hello!\""));
 	session_view_free(&r.view);
 }
 
