@@ -250,7 +250,7 @@ class Meter(threading.Thread):
 
 def bounds(options):
     """Settings: caches so small that they are full when the warming up is over, and short times."""
-    return {"store.cache": "4m", "store.lease": "2s", "store.sweep": "500ms", "store.timeout": "2s", "store.command_timeout": "500ms",
+    return {"store.cache": "4m", "retention.cache": "3m", "store.lease": "2s", "store.sweep": "500ms", "store.timeout": "2s", "store.command_timeout": "500ms",
             "model.idle_timeout": "10s", "model.first_byte_timeout": "10s", "model.connect_timeout": "1s", "model.breaker_time": "500ms",
             "limits.turns_per_user": 0, "limits.agents_per_user": 0, "limits.viewers_per_user": 0, "workers": options.workers}
 

@@ -189,7 +189,6 @@ conn_free(struct web_conn *c)
 {
 	if (c->met)
 		c->calls->on_gone(c->calls->ctx, c);
-	c->web->calls.on_gone(c->web->calls.ctx, c);
 	closing_drop(c);
 	queue_drop(c);
 	request_drop(c);
@@ -557,6 +556,8 @@ web_close_saying(struct web_conn *c, int code, const char *reason)
 	c->closing = 1;
 	c->close_code = code;
 	snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);
+	if (c->websocket)
+		closing_add(c);
 	lws_callback_on_writable(c->wsi);
 }
 
@@ -566,8 +567,6 @@ web_ping(struct web_conn *c)
 	if (!c->websocket || c->closing)
 		return;
 	c->ping_due = 1;
-	if (c->websocket)
-		closing_add(c);
 	lws_callback_on_writable(c->wsi);
 }
 
