@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "bridge/page_priv.h"
+#include "conf/conf.h"
 #include "http/ask.h"
 
 #define REQUESTS_MAX 32 /* of a connection, at once */
@@ -262,7 +263,8 @@ page_agent_ask(struct page *p, const struct page_message *m)
 	if (m->says == PAGE_CALL && json_get_str(m->doc, "clientId") == NULL)
 		page_send_error(p, id, "missing_client_id",
 		    "Command message is missing a target client ID");
-	else if (p->ticket != NULL)
+	else if (p->ticket != NULL &&
+		 p->all->conf->bridge_auth != CONF_BRIDGE_OFF)
 		/* It was good once; without it the request would be from
 		 * somebody else, or nobody. */
 		page_send_error(p, id, "forbidden",

@@ -24,6 +24,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "bridge/web.h"
@@ -324,6 +325,8 @@ reason_phrase(int status)
 		return "Not Found";
 	case 413:
 		return "Payload Too Large";
+	case 426:
+		return "Upgrade Required";
 	case 429:
 		return "Too Many Requests";
 	default:
@@ -452,6 +455,18 @@ on_body_end(struct web_conn *c, struct lws *wsi)
 	return 0;
 }
 
+/* 13 is RFC 6455's; 8, of a draft that has the same frames, is what some old
+ * clients say. */
+static int
+is_version_known(const char *version, struct web_answer *refusal)
+{
+	if (strcmp(version, "13") == 0 || strcmp(version, "8") == 0)
+		return 1;
+	refusal->status = 426;
+	refusal->headers = "Connection: close\r\nSec-WebSocket-Version: 13\r\n";
+	return 0;
+}
+
 /* 0 it may become a WebSocket, 1 it was answered. */
 static int
 on_upgrade(struct web_conn *c, struct lws *wsi)
@@ -463,7 +478,8 @@ on_upgrade(struct web_conn *c, struct lws *wsi)
 
 	request_read(c, wsi);
 	c->request->upgrade = 1;
-	rc = w->calls.on_upgrade(w->calls.ctx, c->request, &no);
+	rc = is_version_known(header(c, wsi, WSI_TOKEN_VERSION), &no) &&
+	     w->calls.on_upgrade(w->calls.ctx, c->request, &no);
 	if (rc == 0) {
 		answer_put(&c->out, &no);
 		rc = write_bytes(wsi, &c->out, LWS_WRITE_HTTP_FINAL);
@@ -485,12 +501,25 @@ on_open(struct web_conn *c, struct lws *wsi)
 	return 0;
 }
 
+/* Texts are looked at here: libwebsockets' own look takes the payload of a pong
+ * for a part of the next one. */
+static int
+is_text(const char *data, size_t len)
+{
+	return json_utf8_whole(data, len) == len;
+}
+
 static void
 deliver(struct web_conn *c, struct lws *wsi, const char *data, size_t len)
 {
-	if (!c->closing)
-		c->calls->on_message(
-		    c->calls->ctx, c, lws_frame_is_binary(wsi), data, len);
+	int binary = lws_frame_is_binary(wsi);
+
+	if (c->closing)
+		return;
+	if (binary || is_text(data, len))
+		c->calls->on_message(c->calls->ctx, c, binary, data, len);
+	else
+		web_close(c, LWS_CLOSE_STATUS_INVALID_PAYLOAD);
 }
 
 /* A piece of a message; most are whole, and not copied. */
@@ -644,6 +673,34 @@ on_writable(struct web_conn *c, struct lws *wsi)
 	return c->queue == NULL && c->closing ? send_close(c, wsi) : 0;
 }
 
+/* What is wrong with the payload of a close frame; 0: nothing, or that
+ * libwebsockets puts another code in its place. */
+static int
+close_fault(const char *payload, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)payload;
+
+	if (len == 1 || (len > 1 && p[0] * 256 + p[1] >= 5000))
+		return LWS_CLOSE_STATUS_PROTOCOL_ERR;
+	if (len > 2 && !is_text(payload + 2, len - 2))
+		return LWS_CLOSE_STATUS_INVALID_PAYLOAD;
+	return 0;
+}
+
+/* The other side closes. 0: it is answered with what it said. */
+static int
+on_peer_close(
+    struct web_conn *c, struct lws *wsi, const char *payload, size_t len)
+{
+	if (c->close_sent)
+		return -1;
+	c->close_code = close_fault(payload, len);
+	if (c->close_code == 0)
+		return 0;
+	send_close(c, wsi);
+	return -1;
+}
+
 /* ---- libwebsockets ---- */
 
 static int
@@ -680,7 +737,7 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return on_writable(c, wsi);
 	case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-		return c->close_sent ? -1 : 0; /* 0: it is answered */
+		return on_peer_close(c, wsi, in, len);
 	case LWS_CALLBACK_WSI_DESTROY:
 		lws_set_opaque_user_data(wsi, NULL);
 		conn_free(c);
@@ -744,9 +801,8 @@ web_new(struct loop *l, const struct web_limits *limits,
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_log);
 	info.port = CONTEXT_PORT_NO_LISTEN;
 	info.protocols = protocols;
-	info.options = LWS_SERVER_OPTION_LIBUV |
-		       LWS_SERVER_OPTION_VALIDATE_UTF8 |
-		       LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+	info.options =
+	    LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
 	info.foreign_loops = w->loops;
 	info.max_http_header_data = HEADER_BYTES;
 	info.gid = info.uid = -1;
