@@ -69,6 +69,9 @@ struct conversation {
 	char block[BLOCK_ID_SIZE];
 	int64_t block_ms;
 	struct buf text;
+	char
+	    hanging[BLOCK_ID_SIZE]; /* begun, taken back and not complete; "" */
+	enum block_type hanging_type;
 
 	/* The record that is wanted, and what came since. */
 	char wants[VIEW_NAME_SIZE];
@@ -78,6 +81,7 @@ struct conversation {
 	/* Of a sub-agent. */
 	int done;   /* its own turn is over */
 	int closed; /* its call is over */
+	int passed; /* turns that began since where it was made */
 	int failed;
 	int64_t duration_ms;
 	struct buf report; /* JSON, a text; empty: none */

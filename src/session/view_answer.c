@@ -90,9 +90,12 @@ block_end(struct feed *f, const char *model)
 	k.model = c->type == BLOCK_ASSISTANT_TEXT ? model : NULL;
 	if (k.text_len == 0) {
 		emit_block_void(f->out, &h, &k); /* it began again, and not */
+		memcpy(c->hanging, c->block, sizeof(c->hanging));
+		c->hanging_type = c->type;
 		return;
 	}
 	emit_block_complete(f->out, &h, &k);
+	c->hanging[0] = '\0';
 	told_add(c);
 }
 
@@ -109,6 +112,8 @@ block_begin(struct feed *f, enum block_type type)
 	if (c->open && c->text.len == 0 && strcmp(id, c->block) == 0)
 		return;
 	block_end(f, NULL);
+	if (strcmp(id, c->hanging) == 0)
+		c->hanging[0] = '\0';
 	memcpy(c->block, id, sizeof(id));
 	c->type = type;
 	c->block_ms = f->time_ms;
@@ -163,12 +168,27 @@ answer_reset(struct feed *f)
 	}
 }
 
+/* A block that began again and got nothing is complete all the same, if no
+ * other was since: clients take it for one that streams until then. */
+static void
+hanging_end(struct feed *f)
+{
+	struct conversation *c = f->c;
+	struct emit_head h = feed_head(f);
+	struct block k = block_make(c->hanging_type, c->hanging, f->time_ms);
+
+	if (c->hanging[0] != '\0')
+		emit_block_old(f->out, &h, &k);
+	c->hanging[0] = '\0';
+}
+
 void
 answer_end(struct feed *f, const char *model)
 {
 	struct conversation *c = f->c;
 
 	block_end(f, model);
+	hanging_end(f);
 	for (struct told *t = c->told; t != NULL; t = t->next)
 		if (!t->again && t->len > 0)
 			told_update(f, t, "", 0);

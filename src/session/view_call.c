@@ -249,6 +249,19 @@ subagent_start(struct feed *f)
 	return 0;
 }
 
+/* It is over, whatever of its log is still to come. */
+static void
+child_cut(struct feed *f, struct conversation *c)
+{
+	struct feed its = *f;
+
+	its.c = c;
+	its.turn = c->turn;
+	answer_end(&its, NULL);
+	c->done = c->closed = 1;
+	subagent_close(f, c);
+}
+
 /* Those that it has made end with it. */
 static void
 close_its_own(struct feed *f, const struct conversation *parent)
@@ -260,8 +273,7 @@ close_its_own(struct feed *f, const struct conversation *parent)
 			c = c->next;
 			continue;
 		}
-		c->done = c->closed = 1;
-		subagent_close(f, c);
+		child_cut(f, c);
 		c = f->view->children; /* others may have gone with it */
 	}
 }
@@ -295,9 +307,8 @@ subagents_close(struct feed *f)
 	struct conversation *c = f->view->children;
 
 	while (c != NULL) {
-		if (c->parent == f->c && c->closed) {
-			c->done = 1;
-			subagent_close(f, c);
+		if (c->parent == f->c && c->closed && c->passed++ > 0) {
+			child_cut(f, c);
 			c = f->view->children;
 		} else {
 			c = c->next;

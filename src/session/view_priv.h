@@ -73,8 +73,10 @@ int subagent_start(struct feed *f);
  * drops its conversation. 1 if it is gone. */
 int subagent_close(struct feed *f, struct conversation *c);
 
-/* The same for those of the feed's conversation whose call is over, whatever
- * their own turn is at: their end was never told. */
+/* A turn of the feed's conversation begins. The same for those that it has made
+ * whose call was over before the last one, whatever their own turn is at: their
+ * end was never told. One that was interrupted with its maker may end after the
+ * next turn has begun. */
 void subagents_close(struct feed *f);
 
 /* ---- view.c ---- */

@@ -670,6 +670,32 @@ test_reset(void **state)
 			   "delta t-1-text-0 whole\ncomplete t-1-text-0\n");
 }
 
+/* It begins again and is interrupted before it says anything: clients are not
+ * left with a block that streams. */
+static void
+test_reset_and_end(void **state)
+{
+	struct room r;
+
+	(void)state;
+	begin(&r);
+	say(&r, "text_chunk", 1, "par");
+	ev(&r, AGENT, "stream_reset", 1, "");
+	end(&r, ",\"reason\":\"interrupted\"");
+	expect_trace(r.w1, "start t-1-text-0\ndelta t-1-text-0 par\n"
+			   "start t-1-text-0\ncomplete t-1-text-0\n");
+	begin(&r);
+	say(&r, "think_chunk", 1, "T");
+	say(&r, "text_chunk", 1, "par");
+	ev(&r, AGENT, "stream_reset", 1, "");
+	say(&r, "think_chunk", 1, "T");
+	end(&r, ",\"reason\":\"interrupted\"");
+	expect_trace(r.w1,
+	    "start t-1-thinking-0\ndelta t-1-thinking-0 T\n"
+	    "complete t-1-thinking-0\nstart t-1-text-0\ndelta t-1-text-0 "
+	    "par\nstart t-1-text-0\ncomplete t-1-text-0\n");
+}
+
 /* What was thought is not thought again, and something else is said. */
 static void
 test_reset_differs(void **state)
@@ -867,6 +893,68 @@ test_subagents(void **state)
 	    "complete u-1-text-0\nended completed\ncomplete t-2-text-0\n");
 }
 
+static void
+next_turn(struct room *r, int n)
+{
+	room_feed(r, AGENT,
+	    arena_printf(arena,
+		"{\"channel\":\"progress\",\"kind\":\"message_accepted\","
+		"\"id\":\"%d-0\",\"turn\":\"t%d\",\"step\":0,\"time\":2000,"
+		"\"messageId\":\"n%d\",\"content\":[]}",
+		n, n, n),
+	    0);
+	room_feed(r, AGENT,
+	    arena_printf(arena,
+		"{\"channel\":\"progress\",\"kind\":\"done\",\"id\":\"%d-1\","
+		"\"turn\":\"t%d\",\"step\":1,\"time\":2001" DONE "}",
+		n, n),
+	    0);
+}
+
+/* One that was interrupted with its maker may end when the next turn has begun.
+ * If its end never comes, what streams there is complete before it is over. */
+static void
+test_late_subagent(void **state)
+{
+	static const char *const ends[] = {
+		"delta u-1-text-0 2\ncomplete u-1-text-0\nended failed\n",
+		"complete u-1-text-0\nended failed\n",
+	};
+	struct room r;
+
+	(void)state;
+	for (int lost = 0; lost < 2; lost++) {
+		begin(&r);
+		ev(&r, AGENT, "tool:start", 1,
+		    CALL("a", "EXECUTING",
+			",\"inputPreview\":\"{\\\"prompt\\\":\\\"go\\\"}\""));
+		ev(&r, AGENT, "subagent:start", 1,
+		    ",\"agent\":\"" CHILD "\"" CALL("a", "EXECUTING", ""));
+		ev(&r, CHILD, "message_accepted", 0, ",\"messageId\":\"q\"");
+		ev(&r, CHILD, "text_chunk", 1, ",\"text\":\"1\"");
+		ev(&r, AGENT, "tool:complete", 1,
+		    CALL("a", "SEALED", ",\"result\":{\"ok\":false}"));
+		ev(&r, AGENT, "done", 1, ",\"reason\":\"interrupted\"");
+		next_turn(&r, 2);
+		if (!lost) {
+			ev(&r, CHILD, "text_chunk", 1, ",\"text\":\"2\"");
+			ev(&r, CHILD, "done", 1, ",\"reason\":\"interrupted\"");
+		}
+		next_turn(&r, 3);
+		assert_int_equal(r.left, 1);
+		client_is_idle(r.w1);
+		client_is_idle(r.w3);
+		session_view_free(&r.view);
+		expect_trace(r.w1, arena_printf(arena,
+				       "start a\ncomplete a\ndiscovered\n"
+				       "start u-1-text-0\ndelta u-1-text-0 1\n"
+				       "update a error\ncomplete a-result\n"
+				       "complete subagent-block-a\nstart n2\n"
+				       "complete n2\n%sstart n3\ncomplete n3\n",
+				       ends[lost]));
+	}
+}
+
 /* What was missed is not told; what comes after it is. */
 static void
 test_gap(void **state)
@@ -1007,11 +1095,13 @@ main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_turn),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_reset_and_end),
 		cmocka_unit_test(test_reset_differs),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_no_record),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_subagents),
+		cmocka_unit_test(test_late_subagent),
 		cmocka_unit_test(test_gap),
 		cmocka_unit_test(test_catch_up),
 		cmocka_unit_test(test_runtime),
