@@ -209,7 +209,7 @@ get_members(struct api_call *c, const char *path, int64_t bytes)
 static size_t
 add_content(struct api_call *c, struct buf *b, const char *path, int64_t size)
 {
-	struct sandbox_call call = { .op = "fs.get" };
+	struct sandbox_call call = { .op = "fs.get", .as_it_is = 1 };
 	struct err err;
 
 	call.members = get_members(c, path, size);
@@ -251,7 +251,7 @@ static void
 add_workspace(struct whole *w, struct buf *b)
 {
 	struct api_call *c = w->c;
-	struct sandbox_call call = { .op = "fs.list" };
+	struct sandbox_call call = { .op = "fs.list", .as_it_is = 1 };
 	struct err err;
 
 	json_open(b, "workspaceFiles", '[');

@@ -26,6 +26,7 @@
 #include "base/clk.h"
 #include "base/json.h"
 #include "ctl/ctl_priv.h"
+#include "keep/restore.h"
 #include "sandbox/client.h"
 #include "store/portable.h"
 #include "store/records.h"
@@ -36,6 +37,7 @@
 
 struct out {
 	struct means *means;
+	const struct conf *conf;
 	const char *user, *dir;
 	struct arena *arena;
 	int64_t agents, archives;
@@ -128,6 +130,23 @@ export_part(struct out *o, struct sandbox_call *call, struct buf *after,
 	return next != NULL;
 }
 
+/* A workspace that is not there, of which files are saved, is put back. */
+static int
+restore_files(struct out *o, struct arena *a, const char *id, struct err *err)
+{
+	struct keep keep = { o->conf, means_store(o->means),
+		means_sandbox(o->means) };
+	struct sandbox_call usage = {
+		.op = "ws.usage", .arena = a, .user = o->user, .agent = id
+	};
+
+	if (sandbox_ask(keep.sandbox, &usage, err) == 0)
+		return 0;
+	if (err->code != ERR_NOT_FOUND)
+		return -1;
+	return keep_restore(&keep, a, o->user, id, err) < 0 ? -1 : 0;
+}
+
 /* Its own workspace: a sub-agent has its maker's. */
 static int
 export_files(struct out *o, const char *id, struct err *err)
@@ -135,8 +154,13 @@ export_files(struct out *o, const char *id, struct err *err)
 	struct arena *a = arena_open(8192);
 	struct buf after;
 	FILE *f = NULL;
-	int rc;
+	int rc = restore_files(o, a, id, err);
 
+	arena_reset(a);
+	if (rc < 0) {
+		arena_close(&a);
+		return -1;
+	}
 	buf_init(&after, NULL);
 	do {
 		struct sandbox_call call = {
@@ -251,7 +275,9 @@ make_folders(const struct out *o, struct err *err)
 int
 ctl_export(struct ctl *ctl, struct err *err)
 {
-	struct out o = { .user = ctl->argument, .dir = ctl->folder };
+	struct out o = {
+		.conf = ctl->conf, .user = ctl->argument, .dir = ctl->folder
+	};
 	int rc;
 
 	if (*o.user == '\0')

@@ -5,18 +5,9 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "keep/keep.h"
 
 struct arena;
-struct conf;
-struct sandbox;
-struct store;
-
-/* What workspaces of sessions are kept with. */
-struct keep {
-	const struct conf *conf;
-	struct store *store;
-	struct sandbox *sandbox; /* NULL: there are no workspaces */
-};
 
 /* What came of a look at one. */
 struct keep_synced {

@@ -35,6 +35,7 @@ static const struct need {
 	{ "ws.scan", "files", "size", JSON_NUMBER, 0 },
 	{ "ws.scan", "files", "mode", JSON_NUMBER, 0 },
 	{ "ws.scan", "files", "etag", JSON_STRING, 0 },
+	{ "ws.restore", NULL, "restored", JSON_BOOL, 0 },
 	{ "bash.run", NULL, "code", JSON_NUMBER, 0 },
 	{ "bash.run", NULL, "end", JSON_STRING, 0 },
 	{ "bash.run", NULL, "changes", JSON_ARRAY, 0 },

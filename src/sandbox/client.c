@@ -70,7 +70,7 @@ call_stop(struct sandbox *s, struct sandbox_call *c, enum err_code code,
 {
 	call_unlink(s, c);
 	err_set(&c->err, code, "%s", text);
-	if (c->sent)
+	if (c->sent && !c->waits)
 		s->transport->cancel(s, c);
 	c->on_end(c->ctx, c);
 }
@@ -96,6 +96,8 @@ sandbox_call_write(const struct sandbox_call *c, struct buf *out)
 	json_add_str(&json, "op", c->op);
 	json_add_str(&json, "user", c->user);
 	json_add_str(&json, "agent", c->agent);
+	if (c->there)
+		json_add_bool(&json, "there", 1);
 	if (c->members != NULL)
 		buf_puts(&json, c->members);
 	json_close(&json, '}');
@@ -163,14 +165,14 @@ sandbox_answer_take(struct sandbox *s, struct sandbox_call *c,
 	else if ((lacks = sandbox_answer_lacks(c->op, c->answer)) != NULL)
 		err_set(&c->err, ERR_UNCERTAIN,
 		    "the sandbox's answer lacks \"%s\"", lacks);
-	call_end(s, c);
+	if (c->err.code != ERR_NOT_FOUND || !sandbox_call_park(s, c))
+		call_end(s, c);
 }
 
 /* ---- when ---- */
 
-/* Sends what was not sent, if there is somebody to send it to. */
-static void
-calls_send(struct sandbox *s)
+void
+sandbox_calls_send(struct sandbox *s)
 {
 	if (s->transport->open(s) < 0)
 		return;
@@ -214,7 +216,7 @@ on_check(void *arg)
 	for (c = s->calls; c != NULL; c = c->next)
 		waits |= !c->sent;
 	if (waits)
-		calls_send(s);
+		sandbox_calls_send(s);
 }
 
 /* ---- for the others ---- */
@@ -268,7 +270,7 @@ sandbox_free(struct sandbox **s_p)
 }
 
 void
-sandbox_start(struct sandbox *s, struct sandbox_call *c)
+sandbox_call_again(struct sandbox *s, struct sandbox_call *c)
 {
 	c->id = ++s->last_id;
 	c->sent = 0;
@@ -278,8 +280,16 @@ sandbox_start(struct sandbox *s, struct sandbox_call *c)
 	c->deadline_ms =
 	    loop_now_ms(s->loop) +
 	    (c->timeout_ms > 0 ? c->timeout_ms : s->conf->sandbox_timeout_ms);
+}
+
+void
+sandbox_start(struct sandbox *s, struct sandbox_call *c)
+{
+	sandbox_call_again(s, c);
+	c->waits = 0;
+	c->there = sandbox_call_wants_there(s, c);
 	call_link(s, c);
-	calls_send(s);
+	sandbox_calls_send(s);
 }
 
 void

@@ -32,6 +32,7 @@ struct sandbox_call {
 	const char *data;
 	size_t data_len;
 	int64_t timeout_ms; /* 0: sandbox.timeout */
+	int as_it_is;       /* a workspace that is not there is not restored */
 	void (*on_end)(void *ctx, struct sandbox_call *c);
 	/* Some of the data before that, if the operation gives it; or NULL. */
 	void (*on_more)(void *ctx, const char *p, size_t len);
@@ -45,7 +46,7 @@ struct sandbox_call {
 	/* The client's. */
 	uint64_t id;
 	int64_t deadline_ms, connect_ms;
-	int sent;
+	int sent, there, waits;
 	void *way; /* the transport's */
 	struct sandbox_call *next, **prev;
 };
@@ -63,6 +64,20 @@ int sandbox_new(struct loop *l, struct fetcher *f, const struct conf *c,
 
 /* Ends what still runs, as cancelled. */
 void sandbox_free(struct sandbox **s_p);
+
+/*
+ * Whom calls wait for whose workspace is not there, though it may be saved: fn
+ * is called on the loop's thread, for each of them, and sees to it that
+ * sandbox_settle is called, later and on that thread too. NULL: nobody; then
+ * they go on without.
+ */
+typedef void sandbox_missing_f(void *ctx, const char *user, const char *agent);
+void sandbox_on_missing(struct sandbox *s, sandbox_missing_f *fn, void *ctx);
+
+/* It is there now, or nothing of it is saved: the calls go on. Or why it cannot
+ * be told or restored: they fail with that. */
+void sandbox_settle(struct sandbox *s, const char *user, const char *agent,
+    const struct err *why);
 
 /* on_end comes once, perhaps before this returns. The loop's thread. */
 void sandbox_start(struct sandbox *s, struct sandbox_call *c);

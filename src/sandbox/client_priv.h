@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "sandbox/channel.h"
+#include "sandbox/client.h"
 
 struct arena;
 struct conf;
@@ -56,6 +57,8 @@ struct sandbox {
 	uint64_t last_id;
 	struct sandbox_call *calls;
 	char refused[200]; /* why the last try to reach it failed */
+	sandbox_missing_f *on_missing;
+	void *missing_ctx;
 
 	struct channel channel; /* the unix socket's */
 
@@ -72,6 +75,19 @@ void sandbox_call_write(const struct sandbox_call *c, struct buf *out);
 /* Ends it. */
 void sandbox_call_fail(struct sandbox *s, struct sandbox_call *c,
     enum err_code code, const char *text);
+
+/* Sends what was not sent, if there is somebody to send it to. */
+void sandbox_calls_send(struct sandbox *s);
+
+/* A call that was answered is to be sent once more, with all its time. */
+void sandbox_call_again(struct sandbox *s, struct sandbox_call *c);
+
+/* 1 if the call is to be carried out only where the workspace is there. */
+int sandbox_call_wants_there(
+    const struct sandbox *s, const struct sandbox_call *c);
+
+/* 1 its answer says that it is not, and it waits until that is settled. */
+int sandbox_call_park(struct sandbox *s, struct sandbox_call *c);
 
 /* An answer, or with more a part of one. */
 struct sandbox_answer {

@@ -35,7 +35,7 @@ connection_drop(struct sandbox *s, const char *why)
 	refuse(s, why);
 	do {
 		for (c = s->calls; c != NULL; c = c->next)
-			if (c->sent && c->id <= last)
+			if (c->sent && !c->waits && c->id <= last)
 				break;
 		if (c != NULL)
 			sandbox_call_fail(s, c, ERR_UNCERTAIN,

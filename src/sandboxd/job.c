@@ -57,6 +57,7 @@ static const struct op ops[] = {
 	{ "ws.trim", ws_trim, WORKSPACE_ALONE | WORKSPACE_LOOK },
 	{ "ws.scan", ws_scan, WORKSPACE_LOOK },
 	{ "ws.read", fs_get, WORKSPACE_LOOK },
+	{ "ws.restore", ws_restore, OP_NO_WORKSPACE },
 	{ "bash.run", bash_run, OP_NO_WORKSPACE | OP_LONG },
 	{ "pipe.open", pipe_open, OP_NO_WORKSPACE | OP_STAYS },
 	{ "pipe.write", pipe_write, OP_NO_WORKSPACE },
@@ -90,6 +91,12 @@ job_run(struct job *j)
 {
 	int enters = (j->op->flags & OP_NO_WORKSPACE) == 0, rc;
 
+	if (json_get_true(j->rq, "there") &&
+	    workspace_is_missing(j->workspaces, j->user, j->agent)) {
+		j->missing = 1;
+		err_set(&j->err, ERR_NOT_FOUND, "the agent has no files yet");
+		return;
+	}
 	if (enters && workspace_enter(j->workspaces, j->user, j->agent,
 			  j->op->flags, &j->ws, &j->err) < 0)
 		return;

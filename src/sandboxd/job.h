@@ -39,6 +39,7 @@ struct job {
 	struct buf answer; /* the object, open: operations add members */
 	struct buf answer_data;
 	struct err err;
+	int missing; /* it failed as there is no workspace, which it wants */
 
 	/*
 	 * Sends some of the data before the answer, if the request has
@@ -94,9 +95,8 @@ op_f fs_list;
 op_f fs_glob;
 op_f fs_grep;
 
-/* ---- trim.c, scan.c ---- */
-op_f ws_trim;
-op_f ws_scan;
+/* ---- trim.c, scan.c, restore.c ---- */
+op_f ws_trim, ws_scan, ws_restore;
 
 /* ---- ping.c ---- */
 op_f ping;

@@ -156,6 +156,8 @@ answer_failure(struct job *j)
 	json_add_str(&j->answer, "error", j->err.text);
 	if (j->err.limit[0] != '\0')
 		json_add_str(&j->answer, "limit", j->err.limit);
+	if (j->missing)
+		json_add_bool(&j->answer, "missing", 1);
 }
 
 static void

@@ -320,6 +320,93 @@ workspace_copy(struct workspaces *w, const char *user, const char *from,
 	return rc;
 }
 
+/* ---- one that was saved ---- */
+
+#define INCOMING "incoming" /* beside the files, until it is whole */
+
+int
+workspace_is_missing(struct workspaces *w, const char *user, const char *agent)
+{
+	struct workspace_entry *e;
+	struct err why = { 0 };
+	char key[WORKSPACE_KEY_SIZE];
+	int fd, deleted;
+
+	if (workspace_name(user, agent, key, &why) < 0)
+		return 0;
+	lck_take(&w->lck);
+	HASH_FIND_STR(w->entries, key, e);
+	deleted = e != NULL && e->deleted;
+	lck_drop(&w->lck);
+	if (deleted)
+		return 0;
+	fd = dir_open(w->root, key, "files", 0, &why);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && why.code == ERR_NOT_FOUND;
+}
+
+/* Makes the directory of what comes, without what an attempt before has left
+ * there. */
+static int
+incoming_open(struct workspaces *w, const char *key, struct err *err)
+{
+	int fd = dir_open(w->root, key, INCOMING, 1, err);
+
+	if (fd >= 0 && tree_remove(fd, err) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int
+install_locked(struct workspaces *w, const char *key,
+    int (*fill)(void *ctx, int dir, struct err *err), void *ctx,
+    struct err *err)
+{
+	int dir, fd = dir_open(w->root, key, "files", 0, NULL), rc;
+
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	fd = incoming_open(w, key, err);
+	if (fd < 0)
+		return -1;
+	rc = fill(ctx, fd, err);
+	if (rc < 0)
+		tree_remove(fd, NULL);
+	close(fd);
+	dir = rc < 0 ? -1 : dir_open(w->root, key, "", 0, err);
+	if (dir < 0)
+		return -1;
+	if (renameat(dir, INCOMING, dir, "files") < 0 || fsync(dir) < 0)
+		rc = path_error("the workspace", errno, err);
+	close(dir);
+	return rc < 0 ? -1 : 1;
+}
+
+int
+workspace_install(struct workspaces *w, const char *user, const char *agent,
+    int (*fill)(void *ctx, int dir, struct err *err), void *ctx,
+    struct err *err)
+{
+	struct workspace ws = { .exclusive = 1 };
+	char key[WORKSPACE_KEY_SIZE];
+	int rc;
+
+	if (workspace_name(user, agent, key, err) < 0)
+		return -1;
+	entry_enter(w, key, &ws);
+	if (ws.entry->deleted)
+		rc = err_set(err, ERR_NOT_FOUND, "the agent was deleted");
+	else
+		rc = install_locked(w, key, fill, ctx, err);
+	entry_leave(w, &ws, 1);
+	return rc;
+}
+
 /* ---- how much there is ---- */
 
 int

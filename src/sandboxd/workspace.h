@@ -65,6 +65,19 @@ int workspace_delete(
 int workspace_copy(struct workspaces *w, const char *user, const char *from,
     const char *to, struct err *err);
 
+/* 1 if there is none, and one may be made. */
+int workspace_is_missing(
+    struct workspaces *w, const char *user, const char *agent);
+
+/*
+ * Makes one with what fill puts into the directory that it is given, and which
+ * is the workspace when fill has returned 0. 1; 0 there is one already; -1, and
+ * there is none. ERR_NOT_FOUND if the agent was deleted.
+ */
+int workspace_install(struct workspaces *w, const char *user, const char *agent,
+    int (*fill)(void *ctx, int dir, struct err *err), void *ctx,
+    struct err *err);
+
 /* Where its files are, below sandbox.workspaces; and its name among all. */
 struct buf;
 void workspace_path(const struct workspace *ws, struct buf *out);

@@ -7,6 +7,7 @@
  *   loop thread       turns, fetch, journal, hub, the two links to Redis
  *   keeper thread     keeper.c
  *   janitor thread    janitor.c, if anything is ever to be dropped, or unloaded
+ *   restorer thread   src/keep/restore.c, if there is a sandbox
  *   syncer thread     syncer.c, if workspaces of sessions are saved
  *   control thread    control.c, for agent-fpm ctl
  *   this thread       waits for a signal, or for the master to be gone
@@ -45,6 +46,7 @@
 #include "base/scoreboard.h"
 #include "conf/conf.h"
 #include "http/accept.h"
+#include "keep/restore.h"
 #include "master/pool.h"
 #include "mcp/mcp.h"
 #include "model/call.h"
@@ -91,9 +93,10 @@ struct worker {
 	struct models *models;
 	struct acceptor *acceptor;
 	struct keeper *keeper;
-	struct janitor *janitor; /* NULL: nothing is ever dropped */
-	struct syncer *syncer;   /* NULL: nothing is to be saved */
-	struct control *control; /* NULL: there is none */
+	struct janitor *janitor;   /* NULL: nothing is ever dropped */
+	struct restorer *restorer; /* NULL: there is no sandbox */
+	struct syncer *syncer;     /* NULL: nothing is to be saved */
+	struct control *control;   /* NULL: there is none */
 	struct loop_timer *beat;
 	struct sample sample;
 	int signal_fd;
@@ -458,6 +461,7 @@ worker_stop(struct worker *w, int sig)
 	if (!abandon(w))
 		_exit(0); /* a turn is stuck in a call of the store */
 	flush_traces(w);
+	restorer_stop(&w->restorer);
 	loop_post(w->loop, "stop", on_close_parts, w);
 	pthread_join(w->loop_thread, NULL);
 	worker_free(w);
@@ -507,6 +511,8 @@ worker_run(const struct conf *c, int slot)
 		worker_free(&w);
 		return err_info(err.code)->exit_code;
 	}
+	w.restorer = restorer_start(
+	    &(struct keep){ c, w.app.store, w.app.sandbox }, w.loop);
 	if (pthread_create(&w.loop_thread, NULL, loop_thread, w.loop) != 0)
 		abort();
 	keeper_start(w.keeper);

@@ -419,6 +419,39 @@ def test_scan(box):
         box.fails("invalid", "ws.scan", **members)
 
 
+def restore(box, files, **members):
+    return box("ws.restore", b"".join(content for _, _, content in files),
+               files=[{"path": path, "size": len(content), "mode": mode} for path, mode, content in files], **members)
+
+
+def test_restore(sandbox):
+    """Whole, and never in the place of what is there; what an attempt before has left is gone."""
+    box = Box(sandbox)
+    box.fails("not_found", "fs.put", data=b"x", path="x", there=True)
+    assert box.files is None
+    with pytest.raises(Failed) as e:
+        box("fs.list", there=True)
+    assert e.value.answer["missing"] is True
+    for bad in ([("a", 0o644, b"x"), ("../b", 0o644, b"x")], [("a", 0o644, b"x"), ("a/b", 0o644, b"x")], [("a", 0o644, b"x"), ("a", 0o644, b"y")],
+                [(f"f{i}", 0o644, b"") for i in range(70)]):
+        with pytest.raises(Failed):
+            restore(box, bad)
+    box.fails("invalid", "ws.restore", data=b"xy", files=[{"path": "a", "size": 1, "mode": 0}])
+    box.fails("invalid", "ws.restore", data=b"x", files=[{"path": "a", "size": 2, "mode": 0}])
+    box.fails("invalid", "ws.restore", files={})
+    assert box.files is None
+    assert restore(box, [("d/a", 0o755, b"one"), ("b", 0o600, b""), ("c", 0, b"\0" * 300_000)])["restored"] is True
+    assert box.read("d/a") == "one" and os.stat(os.path.join(box.files, "d/a")).st_mode & 0o777 == 0o755
+    assert sorted(f["path"] for f in box("ws.scan")["files"]) == ["b", "c", "d/a"]
+    assert restore(box, [("z", 0o644, b"z")])["restored"] is False and box("ws.scan", there=True)["files"][0]["path"] == "b"
+    assert sorted(os.listdir(os.path.dirname(box.files))) == ["files", "seen"]
+    box("ws.delete")
+    with pytest.raises(Failed) as e:
+        restore(box, [("z", 0o644, b"z")])
+    assert e.value.code == "not_found" and "missing" not in e.value.answer and box.files is None
+    box.fails("not_found", "fs.list", there=True)
+
+
 def test_what_is_hard_to_delete(box):
     """Deep trees, directories without rights."""
     box.write("x", "x")

@@ -4,16 +4,20 @@
 import hashlib
 import json
 import os
+import shutil
+import signal
+import subprocess
+import threading
 import time
 
 import pytest
 from front_end import FrontEnd
-from stack import Agent
+from stack import BINARY, Agent
 from test_bash import bash
 from test_sandbox_commands import skip_without_commands
 from test_tasks import task
 from test_tools import calls
-from waiting import wait_for
+from waiting import scaled, wait_for
 
 OFTEN, NEVER = {"bridge.sync_interval": "400ms"}, {"bridge.sync_interval": "1h"}
 
@@ -301,3 +305,132 @@ def test_the_sandbox_is_away(stack_factory):
     assert s.redis.zcard("af:unsynced") == 1 and s.saved() == {"a": b"text"}
     stack.sandbox.start()
     s.settled()
+
+
+# ---- put back ----
+
+def lose(stack):
+    """The sandbox is killed, and its disk is another one when it comes back."""
+    stack.sandbox.stop(9)
+    shutil.rmtree(stack.sandbox.workspaces)
+    stack.sandbox.start()
+
+
+@pytest.fixture(params=["unix", "http"])
+def saved(request, stack_factory):
+    """A session whose files are saved, and a sandbox that has them no more."""
+    stack = stack_factory(workers=2, sandbox=request.param, conf=NEVER, scenarios=SCENARIOS, templates=PROFILE)
+    s = Session(stack)
+    s.put("f", "one")
+    s.put("d/e/empty", "")
+    s.put("bin", bytes(range(256)) * 100)
+    os.chmod(os.path.join(stack.sandbox.files(s.agent.id), "d/e/empty"), 0o755)
+    s.sync()
+    s.put("late", "not saved")
+    lose(stack)
+    return s
+
+
+def test_put_back_for_the_site(saved):
+    """All of it before the first file is read, with its modes; no event says that anything changed, but of what was lost."""
+    assert saved.stack.sandbox.files(saved.agent.id) is None
+    got = saved.front.user.get(f"{saved.agent.path}/files").json["files"]
+    assert sorted(f["path"] for f in got if f["type"] == "file") == ["bin", "d/e/empty", "f"]
+    assert saved.get("f") == b"one" and saved.get("bin") == bytes(range(256)) * 100
+    assert os.stat(os.path.join(saved.stack.sandbox.files(saved.agent.id), "d/e/empty")).st_mode & 0o777 == 0o755
+    before = list(saved.hear())
+    saved.sync()
+    saved.sync()
+    assert saved.hear() == before and saved.saved() == {"f": b"one", "d/e/empty": b"", "bin": bytes(range(256)) * 100}
+    assert "3 saved files of" in saved.stack.log()
+
+
+def test_put_back_for_a_tool(saved):
+    """Before the first call of a turn; and never a second time: what was deleted meanwhile stays so."""
+    saved.say("edit")
+    assert saved.get("f") == b"two" and saved.get("bin") is not None
+    assert saved.front.user.http("DELETE", f"{saved.agent.path}/files/bin").status == 204
+    saved.say("write g text")
+    assert saved.get("bin") is None and saved.get("g") == b"text"
+    assert saved.stack.log().count("saved files of") == 1
+
+
+def test_put_back_by_many_at_once(saved):
+    """Requests of both workers, and a turn: once, and each sees all."""
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(saved.get("f"))) for _ in range(8)]
+    for t in threads:
+        t.start()
+    saved.front.say(saved.id, "write g text")
+    for t in threads:
+        t.join()
+    saved.agent.wait_idle()
+    assert results == [b"one"] * 8 and saved.get("g") == b"text" and saved.get("d/e/empty") == b""
+
+
+def test_put_back_for_a_sub_agent_and_a_fork(saved):
+    """A sub-agent works in the session's; a fork gets a copy."""
+    fork = Agent(saved.front.user, saved.front.user.post(f"{saved.agent.path}/fork", {}).json["agentId"])
+    got = saved.front.user.get(f"{fork.path}/files/f")
+    assert got.status == 200 and got.body == b"one"
+    lose(saved.stack)
+    saved.say("delegate")
+    assert saved.get("inner.txt") == b"text" and saved.get("f") == b"one"
+
+
+def test_a_look_or_an_end_puts_nothing_back(saved):
+    """Listing, syncing, unloading and deleting need no files."""
+    saved.sync()
+    assert saved.saved().keys() == {"f", "d/e/empty", "bin"}
+    assert saved.front.post(f"{saved.path}/environment/terminate").status == 200
+    assert saved.front.user.get(f"{saved.agent.path}?storage").json["storage"]["workspaceBytes"] == 0
+    assert saved.front.delete(saved.path).status == 200
+    assert saved.stack.sandbox.files(saved.agent.id) is None and len(saved.saved()) == 3
+    assert saved.front.delete(f"/sessions/{saved.id}").status == 200
+    assert list(saved.redis.scan_iter(f"af:{{{saved.agent.id[4:10]}}}:*")) == []
+
+
+def test_what_cannot_be_put_back(saved):
+    """A clear error, and no half of a workspace: later it is tried again."""
+    blob = f"af:{{{saved.agent.id[4:10]}}}:blob:{hashlib.sha256(b'one').hexdigest()}"
+    saved.redis.rename(blob, "elsewhere")
+    got = saved.front.user.get(f"{saved.agent.path}/files/bin")
+    assert got.status == 503 and "the saved files are not put back" in got.json["detail"], got
+    saved.say("write g text")
+    result = [b for m in saved.agent.history() for b in m["content"] if b["type"] == "tool_result"][-1]
+    assert result["is_error"] and "the saved files are not put back" in result["content"]
+    assert saved.stack.sandbox.files(saved.agent.id) is None
+    saved.redis.rename("elsewhere", blob)
+    assert saved.get("bin") is not None and saved.get("f") == b"one" and saved.get("g") is None
+
+
+def test_taken_along(saved, tmp_path):
+    """An export puts them back too; where they are taken in they are saved anew."""
+    def ctl(*words):
+        subprocess.run([BINARY, "-c", saved.stack.path("agent-fpm.conf"), "ctl", *words], check=True, capture_output=True, timeout=scaled(30))
+    ctl("export", saved.front.user.name, str(tmp_path / "out"))
+    ctl("delete-user", saved.front.user.name)
+    assert [k for k in saved.redis.scan_iter("af:{*") if not k.startswith(b"af:{limits}")] == []
+    lose(saved.stack)  # as it makes no workspace again that was deleted
+    ctl("import", str(tmp_path / "out"))
+    assert saved.get("f") == b"one" and saved.saved() == {}
+    assert saved.redis.zcard("af:unsynced") == 1
+
+
+def test_another_host(stack_factory):
+    """Its own sandbox, the same Redis: it goes on with what was saved when the first host was lost; no more than the interval is missing."""
+    first = stack_factory(workers=2, sandbox=True, conf={**OFTEN, "store.lease": "1s", "store.sweep": "200ms"}, scenarios=SCENARIOS, templates=PROFILE)
+    other = stack_factory(workers=2, sandbox=True, start=False, scenarios=SCENARIOS, templates=PROFILE, conf={
+        **OFTEN, "store.lease": "1s", "store.sweep": "200ms", "store.address": first.conf["store.address"], "jwt.secret_file": first.conf["jwt.secret_file"]})
+    s = Session(first)
+    s.say("write f one and more")
+    wait_for(lambda: s.saved() == {"f": b"one and more"}, 10, s.saved)
+    s.settled()
+    other.start_all()
+    first.sandbox.stop(9)
+    shutil.rmtree(first.sandbox.workspaces)
+    first.stop_pool(signal.SIGKILL)
+    s.front.stack = s.front.user.stack = s.agent.stack = other
+    s.say("edit")
+    assert s.get("f") == b"two and more"
+    wait_for(lambda: s.saved() == {"f": b"two and more"}, 10, s.saved)
