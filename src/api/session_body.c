@@ -29,13 +29,25 @@ type_name(const struct json *j)
 	return j == NULL ? "undefined" : names[json_type(j)];
 }
 
-/* The end of an issue: where, and in words. name NULL: the body itself. */
+/* A place in the body: the body itself, a member, an element of that, or a
+ * member of one. */
+struct place {
+	const char *name; /* or NULL */
+	int64_t element;  /* or -1 */
+	const char *member;
+};
+
+/* The end of an issue: where, and in words. */
 static void
-add_place(struct buf *b, const char *name, const char *message)
+add_place(struct buf *b, const struct place *p, const char *message)
 {
 	json_open(b, "path", '[');
-	if (name != NULL)
-		json_add_str(b, NULL, name);
+	if (p->name != NULL)
+		json_add_str(b, NULL, p->name);
+	if (p->element >= 0)
+		json_add_int(b, NULL, p->element);
+	if (p->member != NULL)
+		json_add_str(b, NULL, p->member);
 	json_close(b, ']');
 	json_add_str(b, "message", message);
 	json_close(b, '}');
@@ -51,18 +63,18 @@ wrong_type(struct api_call *c, const char *expected, const struct json *j)
 
 static void
 add_type_issue(struct api_call *c, struct buf *b, const char *expected,
-    const char *name, const struct json *j)
+    const struct place *at, const struct json *j)
 {
 	json_open(b, NULL, '{');
 	json_add_str(b, "code", "invalid_type");
 	json_add_str(b, "expected", expected);
 	json_add_str(b, "received", type_name(j));
-	add_place(b, name, wrong_type(c, expected, j));
+	add_place(b, at, wrong_type(c, expected, j));
 }
 
 static void
-add_enum_issue(
-    struct api_call *c, struct buf *b, const char *name, const struct json *j)
+add_enum_issue(struct api_call *c, struct buf *b, const struct place *at,
+    const struct json *j)
 {
 	const char *value = json_str(j);
 
@@ -71,7 +83,7 @@ add_enum_issue(
 		json_add_str(b, "expected", ACCEPTED);
 		json_add_str(b, "received", type_name(j));
 		json_add_str(b, "code", "invalid_type");
-		add_place(b, name, wrong_type(c, ACCEPTED, j));
+		add_place(b, at, wrong_type(c, ACCEPTED, j));
 		return;
 	}
 	json_add_str(b, "received", value);
@@ -81,27 +93,65 @@ add_enum_issue(
 	json_add_str(b, NULL, "claude-sdk");
 	json_add_str(b, NULL, "opencode");
 	json_close(b, ']');
-	add_place(b, name,
+	add_place(b, at,
 	    arena_printf(c->arena,
 		"Invalid enum value. Expected " ACCEPTED ", received '%s'",
 		value));
 }
 
 static void
+check_file(
+    struct api_call *c, struct buf *b, struct place at, const struct json *j)
+{
+	const struct json *path = json_get(j, "path");
+	const struct json *content = json_get(j, "content");
+
+	if (!json_is(j, JSON_OBJECT)) {
+		add_type_issue(c, b, "object", &at, j);
+		return;
+	}
+	at.member = "path";
+	if (!json_is(path, JSON_STRING))
+		add_type_issue(c, b, "string", &at, path);
+	at.member = "content";
+	if (content != NULL && !json_is(content, JSON_STRING))
+		add_type_issue(c, b, "string", &at, content);
+}
+
+static void
+check_files(
+    struct api_call *c, struct buf *b, struct place at, const struct json *list)
+{
+	if (!json_is(list, JSON_ARRAY)) {
+		add_type_issue(c, b, "array", &at, list);
+		return;
+	}
+	for (const struct json *j = json_first(list); j != NULL;
+	     j = json_next(j)) {
+		at.element++;
+		check_file(c, b, at, j);
+	}
+}
+
+static void
 check_member(struct api_call *c, struct buf *b, const struct session_member *m)
 {
 	const struct json *j = json_get(c->body, m->name);
+	struct place at = { m->name, -1, NULL };
 
 	if (j == NULL && m->optional)
 		return;
 	if (m->type == MEMBER_ARCHITECTURE) {
 		if (json_str(j) == NULL || session_kind_find(json_str(j)) < 0)
-			add_enum_issue(c, b, m->name, j);
+			add_enum_issue(c, b, &at, j);
 		return;
 	}
-	if (!json_is(j, m->type == MEMBER_STRING ? JSON_STRING : JSON_OBJECT))
+	if (m->type == MEMBER_FILES)
+		check_files(c, b, at, j);
+	else if (!json_is(
+		     j, m->type == MEMBER_STRING ? JSON_STRING : JSON_OBJECT))
 		add_type_issue(c, b,
-		    m->type == MEMBER_STRING ? "string" : "object", m->name, j);
+		    m->type == MEMBER_STRING ? "string" : "object", &at, j);
 }
 
 /* 1 if the header says JSON: application/json or application/...+json. */
@@ -139,7 +189,8 @@ session_body(struct api_call *c, const struct session_member *members)
 	json_open(b, "error", '{');
 	json_open(b, "issues", '[');
 	if (!json_is(c->body, JSON_OBJECT))
-		add_type_issue(c, b, "object", NULL, c->body);
+		add_type_issue(
+		    c, b, "object", &(struct place){ NULL, -1, NULL }, c->body);
 	else
 		for (; members->name != NULL; members++)
 			check_member(c, b, members);

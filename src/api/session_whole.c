@@ -4,17 +4,14 @@
  *
  * Nothing is stored for it. Blocks are made of the history, of the windows that
  * compaction left and of the records of tool calls, the files are read in the
- * workspace. What is read is bounded; where the oldest windows are left out for
- * that, the answer has the member truncated.
+ * workspace, or are those that are saved. What is read is bounded; where the
+ * oldest windows are left out for that, the answer has the member truncated.
  */
 #include "config.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "api/sessions_priv.h"
-#include "base/log.h"
-#include "sandbox/client.h"
 #include "session/transcript.h"
 #include "store/records.h"
 
@@ -24,10 +21,6 @@
 #define CHILDREN_MAX 200 /* conversations of sub-agents */
 #define DEPTH_MAX 16     /* of sub-agents: task.depth's */
 #define TIMES_MAX 3      /* that it is read anew */
-#define FILES_MAX 1000
-#define CONTENTS_MAX 100 /* files that are given with what is in them */
-#define CONTENT_MAX_BYTES (256 * 1024)
-#define CONTENTS_MAX_BYTES (2 * 1024 * 1024)
 
 /* What is read for one answer. */
 struct whole {
@@ -179,124 +172,6 @@ read_session(struct whole *w, struct transcript **t_r, struct err *err)
 	return 0;
 }
 
-/* ---- files ---- */
-
-/* Text that can stand in JSON. */
-static int
-is_text(const struct sandbox_call *call)
-{
-	const struct buf *b = &call->answer_data;
-
-	return json_get_true(call->answer, "text") &&
-	       json_utf8_whole(buf_str(b), b->len) == b->len &&
-	       memchr(buf_str(b), '\0', b->len) == NULL;
-}
-
-/* The members of fs.get for the first bytes of a file. */
-static char *
-get_members(struct api_call *c, const char *path, int64_t bytes)
-{
-	struct buf m;
-
-	buf_init(&m, c->arena);
-	buf_lit(&m, ",\"path\":");
-	json_add_str(&m, NULL, path);
-	buf_printf(&m, ",\"from\":0,\"to\":%" PRId64, bytes);
-	return m.data;
-}
-
-/* The member content, if the file is one to be read. Returns its bytes. */
-static size_t
-add_content(struct api_call *c, struct buf *b, const char *path, int64_t size)
-{
-	struct sandbox_call call = { .op = "fs.get", .as_it_is = 1 };
-	struct err err;
-
-	call.members = get_members(c, path, size);
-	/* One that changes or goes meanwhile has no content. */
-	if (api_sandbox(c, c->rq->param[0], &call, &err) < 0 || !is_text(&call))
-		return 0;
-	json_add_strn(
-	    b, "content", buf_str(&call.answer_data), call.answer_data.len);
-	return call.answer_data.len;
-}
-
-static void
-add_files(struct whole *w, struct buf *b, const struct json *files)
-{
-	size_t bytes = 0;
-	int contents = 0;
-
-	for (const struct json *j = json_first(files); j != NULL;
-	     j = json_next(j)) {
-		const char *path = json_get_str(j, "path");
-		const char *type = json_get_str(j, "type");
-		int64_t size = -1;
-
-		if (path == NULL || type == NULL || strcmp(type, "file") != 0)
-			continue;
-		json_get_int(j, "size", &size);
-		json_open(b, NULL, '{');
-		json_add_str(b, "path", path);
-		if (size >= 0 && size <= CONTENT_MAX_BYTES &&
-		    bytes + (size_t)size <= CONTENTS_MAX_BYTES &&
-		    contents++ < CONTENTS_MAX)
-			bytes += add_content(w->c, b, path, size);
-		json_close(b, '}');
-	}
-}
-
-/* The member workspaceFiles. A sandbox that is away has none to show. */
-static void
-add_workspace(struct whole *w, struct buf *b)
-{
-	struct api_call *c = w->c;
-	struct sandbox_call call = { .op = "fs.list", .as_it_is = 1 };
-	struct err err;
-
-	json_open(b, "workspaceFiles", '[');
-	call.members = arena_printf(c->arena, ",\"limit\":%d", FILES_MAX);
-	if (c->app->sandbox == NULL)
-		call.answer = NULL;
-	else if (api_sandbox(c, c->rq->param[0], &call, &err) == 0)
-		add_files(w, b, json_get(call.answer, "files"));
-	else if (err.code != ERR_NOT_FOUND) /* it has no workspace yet */
-		log_warn("files of %s: %s", c->rq->param[0], err.text);
-	json_close(b, ']');
-}
-
-/* One file, with what is in it if that can be shown. */
-int
-session_file(void *call, struct err *err)
-{
-	struct api_call *c = call;
-	struct sandbox_call get = { .op = "fs.get" };
-	struct buf *b = &c->rs->body;
-	struct store_session s;
-	const char *id;
-	int64_t size = 0;
-
-	if (session_find(c, &id, &s, err) < 0)
-		return session_fail(
-		    c, err, "Failed to get file", "FILE_GET_FAILED");
-	get.members = get_members(c, c->rq->param[1], CONTENT_MAX_BYTES);
-	if (api_sandbox(c, c->rq->param[0], &get, err) < 0)
-		return err->code == ERR_NOT_FOUND || err->code == ERR_INVALID
-			   ? session_refuse(
-				 c, 404, "File not found", "FILE_NOT_FOUND")
-			   : session_fail(c, err, "Failed to get file",
-				 "FILE_GET_FAILED");
-	json_get_int(get.answer, "size", &size);
-	http_json(c->rs, 200);
-	json_open(b, NULL, '{');
-	json_add_str(b, "path", c->rq->param[1]);
-	if (size <= CONTENT_MAX_BYTES && is_text(&get))
-		json_add_strn(b, "content", buf_str(&get.answer_data),
-		    get.answer_data.len);
-	json_close(b, '}');
-	return 0;
-}
-
 static int
 is_live(const struct api_call *c)
 {
@@ -329,7 +204,7 @@ session_get(void *call, struct err *err)
 	session_add_item(b, &s);
 	transcript_add_blocks(b, t, BLOCK_W1);
 	transcript_add_subagents(b, t, BLOCK_W1);
-	add_workspace(&w, b);
+	session_add_files(c, b);
 	transcript_add_state(b, t);
 	if (w.truncated)
 		json_add_bool(b, "truncated", 1);

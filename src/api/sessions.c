@@ -87,9 +87,21 @@ body_options(struct api_call *c, const char **out_r)
 
 /* ---- create and list ---- */
 
+/* One that did not get what it was to be made with. */
+static void
+drop(struct api_call *c, const char *agent)
+{
+	struct err why;
+
+	if (store_agent_delete(c->app->store, c->arena, c->user, agent, &why) <
+	    0)
+		log_warn("%s has not all of its files, and is left: %s", agent,
+		    why.text);
+}
+
 static int
-create(struct api_call *c, const char *options, struct store_session *s,
-    struct err *err)
+create(struct api_call *c, const char *options,
+    const struct session_files *files, struct store_session *s, struct err *err)
 {
 	const char *ref = json_get_str(c->body, "agentProfileRef");
 	const char *type = json_get_str(c->body, "architecture"), *key;
@@ -119,6 +131,11 @@ create(struct api_call *c, const char *options, struct store_session *s,
 	if (store_agent_create(
 		c->app->store, c->arena, c->user, &ag, key, err) < 0)
 		return -1;
+	if (session_save_files(c, ag.id, files, err) < 0) {
+		if (*key == '\0') /* else it may be one of an earlier call */
+			drop(c, ag.id);
+		return -1;
+	}
 	c->made = arena_strdup(c->arena, ag.id);
 	return store_session_get(
 	    c->app->store, c->arena, c->user, ag.id, s, err);
@@ -131,17 +148,20 @@ sessions_create(void *call, struct err *err)
 		{ "agentProfileRef", MEMBER_STRING, 0 },
 		{ "architecture", MEMBER_ARCHITECTURE, 0 },
 		{ "sessionOptions", MEMBER_OBJECT, 1 },
+		{ "defaultWorkspaceFiles", MEMBER_FILES, 1 },
 		{ NULL, MEMBER_STRING, 0 },
 	};
 	struct api_call *c = call;
 	struct buf *b = &c->rs->body;
+	struct session_files files;
 	struct store_session s;
 	char id[SESSION_ID_SIZE] = "";
 	const char *options;
 
-	if (!session_body(c, members) || !body_options(c, &options))
+	if (!session_body(c, members) || !body_options(c, &options) ||
+	    !session_body_files(c, &files))
 		return 0;
-	if (create(c, options, &s, err) < 0)
+	if (create(c, options, &files, &s, err) < 0)
 		return session_fail(c, err, "Failed to create session",
 		    "SESSION_CREATE_FAILED");
 	session_id_of_agent(s.id, id);

@@ -72,7 +72,12 @@ int session_fail(
 /* A member that a body has, or may have. */
 struct session_member {
 	const char *name;
-	enum { MEMBER_STRING, MEMBER_OBJECT, MEMBER_ARCHITECTURE } type;
+	enum {
+		MEMBER_STRING,
+		MEMBER_OBJECT,
+		MEMBER_ARCHITECTURE,
+		MEMBER_FILES /* a list of {path, content?} */
+	} type;
 	int optional;
 };
 
@@ -94,6 +99,31 @@ int session_take_id(struct api_call *c, struct err *err);
  */
 int session_find(struct api_call *c, const char **id_r, struct store_session *s,
     struct err *err);
+
+/* ---- session_files.c ---- */
+
+struct session_file {
+	const char *path, *content;
+	size_t len;
+};
+
+/* In the order of their paths. */
+struct session_files {
+	struct session_file *files;
+	size_t count;
+};
+
+/* The member defaultWorkspaceFiles of a body that session_body has taken: 1. 0:
+ * it was answered, as they cannot be files of a workspace, or are too large. */
+int session_body_files(struct api_call *c, struct session_files *out);
+
+/* Saves them for a session that was just made; the caller's arena. 0 or -1. */
+int session_save_files(struct api_call *c, const char *agent,
+    const struct session_files *files, struct err *err);
+
+/* Appends the member workspaceFiles of the session of the path: of its
+ * workspace, or if that is not there, what is saved. */
+void session_add_files(struct api_call *c, struct buf *b);
 
 /* ---- session_profiles.c ---- */
 

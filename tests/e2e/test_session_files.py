@@ -434,3 +434,102 @@ def test_another_host(stack_factory):
     s.say("edit")
     assert s.get("f") == b"two and more"
     wait_for(lambda: s.saved() == {"f": b"two and more"}, 10, s.saved)
+
+
+# ---- that it is made with, and that it shows ----
+
+FILES = [{"path": "README.md", "content": "# Hello \u00e9\n"}, {"path": "src/a/main.c", "content": "int x;"}, {"path": "empty"}]
+CONTENTS = {"README.md": "# Hello \u00e9\n".encode(), "src/a/main.c": b"int x;", "empty": b""}
+
+
+def shown(s):
+    got = s.front.get(s.path)
+    assert got.status == 200, got
+    return {f["path"]: f.get("content") for f in got.json["workspaceFiles"]}
+
+
+@pytest.mark.parametrize("conf", [NEVER, {"bridge.sync_interval": "0"}], ids=["saved", "never"])
+def test_made_with_files(stack_factory, conf):
+    """They are there from the first, whoever wants them first; nobody is told that they came."""
+    stack = stack_factory(workers=2, sandbox=True, conf=conf, scenarios=SCENARIOS, templates=PROFILE)
+    s = Session(stack, defaultWorkspaceFiles=FILES)
+    assert s.saved() == CONTENTS and stack.sandbox.files(s.agent.id) is None
+    assert shown(s) == {p: c.decode() for p, c in CONTENTS.items()} and stack.sandbox.files(s.agent.id) is None
+    s.say("write f one")
+    assert s.get("README.md") == CONTENTS["README.md"] and s.get("src/a/main.c") == b"int x;" and s.get("empty") == b"" and s.get("f") == b"one"
+    s.sync()
+    s.sync()
+    assert s.hear() == []
+    s.put("README.md", "other")
+    s.sync()
+    if conf is NEVER:
+        assert s.hear() == [("modified", "README.md")] and s.saved() == {**CONTENTS, "README.md": b"other", "f": b"one"}
+
+
+def test_shown_without_a_workspace(stack_factory):
+    """What is saved: of an unloaded session whose sandbox was lost, or is away; what is no text has no content."""
+    stack = stack_factory(workers=1, sandbox=True, conf=NEVER, scenarios=SCENARIOS, templates=PROFILE)
+    s = Session(stack)
+    s.put("d/f", "text")
+    s.put("bin", b"\0\xff")
+    assert shown(s) == {"d/f": "text", "bin": None}
+    assert s.front.delete(s.path).status == 200
+    stack.sandbox.stop(9)
+    assert shown(s) == {"d/f": "text", "bin": None}
+    shutil.rmtree(stack.sandbox.workspaces)
+    stack.sandbox.start()
+    assert shown(s) == {"d/f": "text", "bin": None} and stack.sandbox.files(s.agent.id) is None
+    assert s.get("d/f") == b"text"
+    s.put("new", "x")
+    assert shown(s) == {"d/f": "text", "bin": None, "new": "x"}
+
+
+def test_a_repeated_create_has_them_once(often):
+    front, key = FrontEnd(often), {"Idempotency-Key": "k1"}
+    body = {"agentProfileRef": "worker", "architecture": "opencode", "defaultWorkspaceFiles": FILES}
+    made = [front.post("/api/sessions", body, headers=key) for _ in range(2)]
+    assert made[0].status == made[1].status == 201 and made[0].json == made[1].json
+    files = front.get(f"/api/sessions/{made[0].json['sessionId']}").json["workspaceFiles"]
+    assert sorted(f["path"] for f in files) == sorted(CONTENTS)
+
+
+@pytest.mark.parametrize("files, issues", [
+    ("x", [{"code": "invalid_type", "expected": "array", "received": "string", "path": ["defaultWorkspaceFiles"], "message": "Expected array, received string"}]),
+    (None, [{"code": "invalid_type", "expected": "array", "received": "null", "path": ["defaultWorkspaceFiles"], "message": "Expected array, received null"}]),
+    (["x", {"path": 1, "content": 2}, {}], [
+        {"code": "invalid_type", "expected": "object", "received": "string", "path": ["defaultWorkspaceFiles", 0], "message": "Expected object, received string"},
+        {"code": "invalid_type", "expected": "string", "received": "number", "path": ["defaultWorkspaceFiles", 1, "path"],
+         "message": "Expected string, received number"},
+        {"code": "invalid_type", "expected": "string", "received": "number", "path": ["defaultWorkspaceFiles", 1, "content"],
+         "message": "Expected string, received number"},
+        {"code": "invalid_type", "expected": "string", "received": "undefined", "path": ["defaultWorkspaceFiles", 2, "path"], "message": "Required"}])])
+def test_files_of_another_form(often, files, issues):
+    front = FrontEnd(often)
+    got = front.post("/api/sessions", {"agentProfileRef": "worker", "architecture": "opencode", "defaultWorkspaceFiles": files})
+    assert got.status == 400 and got.json == {"success": False, "error": {"issues": issues, "name": "ZodError"}}
+    assert front.sessions() == []
+
+
+@pytest.mark.parametrize("paths", [[""], ["/etc/passwd"], ["a/../b"], ["./a"], ["a//b"], ["a/"], [".."], ["x" * 256], ["x/" * 600 + "x"], ["a", "a"],
+                                   ["a", "a-", "a/b"], ["a/b/c", "a/b"]])
+def test_paths_that_cannot_be(often, paths):
+    front = FrontEnd(often)
+    got = front.post("/api/sessions", {"agentProfileRef": "worker", "architecture": "opencode",
+                                       "defaultWorkspaceFiles": [{"path": p, "content": "x"} for p in paths]})
+    assert got.status == 400 and got.json["code"] == "INVALID" and "defaultWorkspaceFiles: " in got.json["error"], got
+    assert front.sessions() == []
+
+
+def test_too_many_files_or_too_large(stack_factory):
+    conf = {**NEVER, "bridge.sync_files": "3", "bridge.sync_file_size": "1k", "bridge.sync_size": "2k"}
+    stack = stack_factory(workers=1, sandbox=True, conf=conf, templates=PROFILE)
+    front = FrontEnd(stack)
+    for sizes, setting in (([1] * 4, "sync_files"), ([1025], "sync_file_size"), ([1000] * 3, "sync_size")):
+        got = front.post("/api/sessions", {"agentProfileRef": "worker", "architecture": "opencode",
+                                           "defaultWorkspaceFiles": [{"path": f"f{i}", "content": "x" * n} for i, n in enumerate(sizes)]})
+        assert got.status == 400 and got.json["code"] == "TOO_LARGE" and got.json["error"].endswith(f"bridge.{setting}"), got
+    assert front.sessions() == []
+    front = FrontEnd(stack_factory(workers=1))
+    got = front.post("/api/sessions", {"agentProfileRef": "default", "architecture": "opencode", "defaultWorkspaceFiles": FILES})
+    assert got.status == 400 and "no files" in got.json["error"]
+    front.session(defaultWorkspaceFiles=[])

@@ -81,6 +81,9 @@ function what.save()
 			redis.call('HSET', key('told'), path, etag_of(new))
 		end
 	end
+	if etag_of(new) == '-' then -- it is there from the first
+		redis.call('HSETNX', key('told'), path, '-')
+	end
 	tell_change(path, etag_of(new), ARGV[7], ARGV[8])
 	return { 'OK' }
 end
