@@ -242,18 +242,9 @@ on_file(struct feed *f)
 {
 	const char *path = json_get_str(f->event, "path"),
 		   *change = json_get_str(f->event, "change");
-	struct emit_head h = feed_session_head(f);
 
-	if (path == NULL || change == NULL || f->quiet)
-		return 0;
-	if (strcmp(change, "deleted") == 0)
-		emit_file(f->out, &h, change, path, NULL, 0);
-	else
-		session_out_want(
-		    f->out, &(struct session_want){ .kind = SESSION_WANT_FILE,
-				.agent = f->view->main->agent,
-				.id = path,
-				.change = change });
+	if (path != NULL && change != NULL && !f->quiet)
+		session_view_file(f->view, change, path, f->time_ms, f->out);
 	return 0;
 }
 
@@ -498,6 +489,22 @@ session_view_env_ended(struct session_view *v, const char *reason,
 {
 	if (env_end(v, reason, now_ms, out))
 		session_view_status(v, now_ms, out);
+}
+
+void
+session_view_file(const struct session_view *v, const char *change,
+    const char *path, int64_t now_ms, struct session_out *out)
+{
+	struct emit_head h = { v->session, NULL, now_ms };
+
+	if (strcmp(change, "deleted") == 0)
+		emit_file(out, &h, change, path, NULL, 0);
+	else
+		session_out_want(
+		    out, &(struct session_want){ .kind = SESSION_WANT_FILE,
+			     .agent = v->main->agent,
+			     .id = path,
+			     .change = change });
 }
 
 const struct session_runtime *

@@ -81,6 +81,15 @@ void session_view_loaded(struct session_view *v, int loaded, const char *reason,
 void session_view_env_ended(struct session_view *v, const char *reason,
     int64_t now_ms, struct session_out *out);
 
+/*
+ * A file of the session's workspace is there, another one or gone, as who saves
+ * it says on the user's channel (docs/design.md, Sessions): change is
+ * "created", "modified" or "deleted". As with file_changed: unless it is gone,
+ * it is wanted first.
+ */
+void session_view_file(const struct session_view *v, const char *change,
+    const char *path, int64_t now_ms, struct session_out *out);
+
 /* The state as it is told; its texts are the view's. */
 const struct session_runtime *session_view_runtime(
     const struct session_view *v);

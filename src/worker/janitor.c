@@ -36,6 +36,7 @@
 #include "keep/sync.h"
 #include "sandbox/client.h"
 #include "sandbox/stop_jobs.h"
+#include "store/files.h"
 #include "store/retain.h"
 #include "store/sessions.h"
 #include "worker/janitor.h"
@@ -106,7 +107,9 @@ trim(struct janitor *j, struct arena *a, const char *user, const char *agent,
 		return err->code == ERR_NOT_FOUND ? 0 : -1;
 	json_get_int(call.answer, "files", &n);
 	j->files += n;
-	return 0;
+	if (n == 0)
+		return 0;
+	return store_files_mark(j->app->store, a, user, agent, err);
 }
 
 static int

@@ -307,6 +307,19 @@ def test_the_sandbox_is_away(stack_factory):
     s.settled()
 
 
+def test_retention_is_a_change(stack_factory):
+    """What goes from the workspace by its rules goes from what is saved too."""
+    stack = stack_factory(workers=1, sandbox=True, conf={**OFTEN, "retention.sweep": "100ms"},
+                          templates={"worker": {"retention": {"filesBytes": 150_000}}})
+    s = Session(stack)
+    s.put("first", "x" * 100_000)
+    wait_for(lambda: s.saved().keys() == {"first"}, 10)
+    s.settled()
+    s.put("second", "y" * 100_000)
+    wait_for(lambda: s.saved().keys() == {"second"}, 10, lambda: s.saved().keys())
+    assert sorted(s.settled()) == [("created", "first"), ("created", "second"), ("deleted", "first")]
+
+
 # ---- put back ----
 
 def lose(stack):

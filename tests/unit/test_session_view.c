@@ -1068,6 +1068,30 @@ test_damaged(void **state)
 	end(&r, DONE);
 }
 
+/* What is no event of the log is told as that is. */
+static void
+test_file_message(void **state)
+{
+	struct session_out out;
+	struct room r;
+
+	(void)state;
+	begin(&r);
+	session_out_init(&out, arena, SESSION_W1);
+	session_view_file(r.view, "deleted", "a/b", 5, &out);
+	assert_string_equal(out.first->event, "session:file:deleted");
+	assert_string_equal(out.first->payload,
+	    "{\"sessionId\":\"" SESSION "\",\"path\":\"a/b\"}");
+	assert_null(out.wants);
+	session_view_file(r.view, "modified", "c", 5, &out);
+	assert_null(out.first->next);
+	assert_int_equal(out.wants->kind, SESSION_WANT_FILE);
+	assert_string_equal(out.wants->agent, AGENT);
+	assert_string_equal(out.wants->id, "c");
+	assert_string_equal(out.wants->change, "modified");
+	end(&r, DONE);
+}
+
 static int
 setup(void **state)
 {
@@ -1106,6 +1130,7 @@ main(void)
 		cmocka_unit_test(test_catch_up),
 		cmocka_unit_test(test_runtime),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_file_message),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
