@@ -29,10 +29,11 @@
 #include "base/loop.h"
 #include "bridge/web.h"
 
-#define HEADER_BYTES 16384 /* of one request, all of them; nginx has bounds */
-#define RX_BYTES 1024      /* each WebSocket has such a buffer */
-#define CLOSE_WAIT_S 5     /* for the other side's half of a close */
-#define REASON_MAX 123     /* of a close frame, RFC 6455 section 5.5 */
+#define HEADER_BYTES 16384   /* of one request, all of them; nginx has bounds */
+#define RX_BYTES 1024        /* each WebSocket has such a buffer */
+#define TOGETHER_BYTES 16384 /* of messages that are sent by one call */
+#define CLOSE_WAIT_S 5       /* for the other side's half of a close */
+#define REASON_MAX 123       /* of a close frame, RFC 6455 section 5.5 */
 #define LATE_MS 1000
 #define CLOSE_MS 5000 /* for what waits to be read before it */
 #define IDLE_S 20     /* of a request that does not go on */
@@ -128,17 +129,23 @@ conn_new(struct web *w)
 }
 
 static void
+queue_pop(struct web_conn *c)
+{
+	struct queued *q = c->queue;
+
+	c->queue = q->next;
+	if (c->queue == NULL)
+		c->tail = &c->queue;
+	c->queued_bytes -= q->frame->len;
+	web_frame_unref(&q->frame);
+	free(q);
+}
+
+static void
 queue_drop(struct web_conn *c)
 {
-	struct queued *q;
-
-	while ((q = c->queue) != NULL) {
-		c->queue = q->next;
-		web_frame_unref(&q->frame);
-		free(q);
-	}
-	c->tail = &c->queue;
-	c->queued_bytes = 0;
+	while (c->queue != NULL)
+		queue_pop(c);
 }
 
 static void
@@ -644,30 +651,63 @@ send_close(struct web_conn *c, struct lws *wsi)
 	return rc;
 }
 
+/* A frame of text as its bytes (RFC 6455, section 5.2); of less than 64 KiB. */
+static void
+put_frame(struct buf *b, const struct web_frame *f)
+{
+	buf_putc(b, (char)0x81);
+	if (f->len < 126) {
+		buf_putc(b, (char)f->len);
+	} else {
+		buf_putc(b, 126);
+		buf_putc(b, (char)(f->len >> 8));
+		buf_putc(b, (char)f->len);
+	}
+	buf_add(b, f->data, f->len);
+}
+
+/*
+ * Sends the first of the queue, and with it those behind it that are small:
+ * most are, come together, and a system call costs more than they do.
+ */
+static int
+send_some(struct web_conn *c, struct lws *wsi)
+{
+	struct queued *q = c->queue;
+	struct buf b;
+	int rc;
+
+	if (q->next == NULL || q->frame->len > TOGETHER_BYTES) {
+		rc = lws_write(wsi, (unsigned char *)q->frame->data,
+		    q->frame->len, LWS_WRITE_TEXT);
+		queue_pop(c);
+		return rc;
+	}
+	buf_init(&b, NULL);
+	do {
+		put_frame(&b, c->queue->frame);
+		queue_pop(c);
+	} while (
+	    c->queue != NULL && b.len + c->queue->frame->len <= TOGETHER_BYTES);
+	rc = write_bytes(wsi, &b, LWS_WRITE_RAW);
+	buf_fini(&b);
+	return rc;
+}
+
 static int
 on_writable(struct web_conn *c, struct lws *wsi)
 {
-	struct queued *q;
-
 	if (c->hung_up)
 		return -1;
 	if (c->close_sent)
 		return 0; /* the other half, or the timeout, comes */
 	if (c->ping_due && send_ping(c, wsi) < 0)
 		return -1;
-	while ((q = c->queue) != NULL && !lws_send_pipe_choked(wsi)) {
-		c->queue = q->next;
-		if (c->queue == NULL)
-			c->tail = &c->queue;
-		c->queued_bytes -= q->frame->len;
-		if (lws_write(wsi, (unsigned char *)q->frame->data,
-			q->frame->len, LWS_WRITE_TEXT) < 0)
+	while (c->queue != NULL && !lws_send_pipe_choked(wsi))
+		if (send_some(c, wsi) < 0) {
 			c->hung_up = c->closing = 1;
-		web_frame_unref(&q->frame);
-		free(q);
-		if (c->hung_up)
 			return -1;
-	}
+		}
 	if (c->queue != NULL)
 		lws_callback_on_writable(wsi);
 	return c->queue == NULL && c->closing ? send_close(c, wsi) : 0;
