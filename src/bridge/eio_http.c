@@ -15,6 +15,7 @@
 #include "base/words.h"
 #include "bridge/eio_packet.h"
 #include "bridge/eio_priv.h"
+#include "bridge/figures.h"
 #include "conf/conf.h"
 
 #define UPGRADE_MS 10000
@@ -362,6 +363,7 @@ eio_web_slow(struct eio *e, struct web_conn *c)
 {
 	(void)e;
 	(void)c; /* on_gone follows */
+	figure_add(FIGURE_DROPPED, 1);
 	log_info("a client was dropped: it does not read what it is sent");
 }
 

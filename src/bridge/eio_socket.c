@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "bridge/eio_packet.h"
 #include "bridge/eio_priv.h"
+#include "bridge/figures.h"
 #include "conf/conf.h"
 
 #define SID_RANDOM_BYTES 15 /* 20 characters */
@@ -140,6 +141,8 @@ eio_send(struct eio_socket *s, struct web_frame *f)
 
 	if (s->dead || s->closing || s->drowned)
 		return;
+	figure_add(FIGURE_SENT, 1);
+	figure_add(FIGURE_SENT_BYTES, (int64_t)f->len);
 	if (s->ws != NULL) {
 		web_send(s->ws, f);
 		return;
@@ -153,6 +156,7 @@ eio_send(struct eio_socket *s, struct web_frame *f)
 	s->queued_bytes += f->len;
 	if (s->queued_bytes > (size_t)s->eio->conf->bridge_backlog_bytes) {
 		log_info("a client that polls was dropped: it does not read");
+		figure_add(FIGURE_DROPPED, 1);
 		queue_drop(s);
 		s->drowned = 1;
 	}
@@ -384,6 +388,7 @@ eio_socket_new(struct eio *e, const struct web_request *rq, int upgrades)
 	s->heart = loop_timer_new(e->loop, "heartbeat", on_heart, s);
 	wait_for_ping(s);
 	send_open(s, upgrades);
+	figure_add(FIGURE_CONNECTIONS, 1);
 	return s;
 }
 

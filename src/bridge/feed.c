@@ -25,6 +25,7 @@
 #include "base/clk.h"
 #include "base/log.h"
 #include "bridge/feed_priv.h"
+#include "bridge/figures.h"
 #include "bridge/rooms.h"
 #include "conf/conf.h"
 #include "http/ask.h"
@@ -313,8 +314,8 @@ on_timer(void *arg)
 static void
 on_reader(void *ctx, int up)
 {
-	(void)ctx;
-	(void)up; /* the timer asks again */
+	(void)ctx; /* the timer asks again */
+	figure_set(FIGURE_REDIS_UP, up);
 }
 
 static void

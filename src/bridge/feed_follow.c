@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bridge/feed_priv.h"
+#include "bridge/figures.h"
 #include "session/view.h"
 #include "store/live.h"
 #include "stream/hub.h"
@@ -54,6 +55,7 @@ on_event(struct feed_follow *w, const struct frame *fr, struct session_out *out)
 			   : !follow_is_live(w);
 	struct err err;
 
+	figure_add(FIGURE_FED, 1);
 	if (session_view_feed(w->feed->view, w->agent, fr->text + fr->json_at,
 		fr->json_len, quiet ? SESSION_QUIET : 0, out, &err) < 0)
 		log_warn("an event of %s: %s", w->agent, err.text);

@@ -23,6 +23,7 @@
 #include "base/process.h"
 #include "base/words.h"
 #include "bridge/eio.h"
+#include "bridge/figures.h"
 #include "bridge/gateway.h"
 #include "bridge/page_hub.h"
 #include "bridge/sessions.h"
@@ -52,6 +53,7 @@ struct gateway {
 	struct tallies tallies;
 	struct page_hub *pages;
 	struct sessions *sessions;
+	struct figures *figures;
 	struct sio *sio;
 	struct web *web;
 	int signal_fd;
@@ -72,7 +74,7 @@ on_request(void *ctx, const struct web_request *rq)
 
 	if (is_engine_io(rq))
 		eio_request(sio_eio(g->sio), rq);
-	else
+	else if (!figures_request(g->figures, rq))
 		web_answer(rq->conn, &(const struct web_answer){ .status = 404,
 					 .type = "text/plain",
 					 .headers = "",
@@ -311,7 +313,8 @@ gateway_run(const struct conf *c, struct err *err)
 	g.pages = page_hub_new(g.loop, c, g.store, g.asker, &g.tallies);
 	calls.ctx = g.sessions = sessions_new(g.loop, c, g.asker);
 	g.sio = sio_new(g.loop, c, g.asker, &g.tallies, &calls);
-	rc = open_web(&g, err);
+	g.figures = figures_new(g.loop, c, err);
+	rc = g.figures == NULL ? -1 : open_web(&g, err);
 	if (rc == 0)
 		serve(&g);
 	gate_close(&g.gate);
@@ -319,6 +322,7 @@ gateway_run(const struct conf *c, struct err *err)
 	sessions_free(&g.sessions);
 	page_hub_free(&g.pages);
 	asker_free(&g.asker);
+	figures_free(&g.figures);
 	tally_fini(&g.tallies.users);
 	tally_fini(&g.tallies.addresses);
 	store_free(&g.store);

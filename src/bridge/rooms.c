@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/words.h"
+#include "bridge/figures.h"
 #include "bridge/rooms.h"
 #include "bridge/sio.h"
 #include "conf/conf.h"
@@ -81,6 +82,7 @@ room_open(struct rooms *r, const char *session)
 		abort();
 	memcpy(room->session, session, len);
 	HASH_ADD_STR(r->all, session, room);
+	figure_add(FIGURE_ROOMS, 1);
 	return room;
 }
 
@@ -88,6 +90,7 @@ static void
 room_close(struct rooms *r, struct room *room)
 {
 	HASH_DEL(r->all, room);
+	figure_add(FIGURE_ROOMS, -1);
 	if (r->calls.on_closed != NULL)
 		r->calls.on_closed(r->calls.ctx, room->session);
 	free(room);
@@ -114,6 +117,7 @@ seat_free(struct seat **at)
 	if (t->room_next != NULL)
 		t->room_next->room_prev = t->room_prev;
 	t->member->count--;
+	figure_add(FIGURE_SEATS, -1);
 	if (t->room->seats == NULL)
 		room_close(t->member->rooms, t->room);
 	free(t);
@@ -149,6 +153,7 @@ room_join(struct member *m, const char *session)
 	t->next = m->seats;
 	m->seats = t;
 	m->count++;
+	figure_add(FIGURE_SEATS, 1);
 	t->room_next = room->seats;
 	t->room_prev = &room->seats;
 	if (t->room_next != NULL)
@@ -201,6 +206,7 @@ crowd_open(struct rooms *r, const char *user)
 		abort();
 	memcpy(w->user, user, len);
 	HASH_ADD_STR(r->crowds, user, w);
+	figure_add(FIGURE_USERS, 1);
 	if (r->calls.on_user != NULL)
 		r->calls.on_user(r->calls.ctx, user);
 	return w;
@@ -210,6 +216,7 @@ static void
 crowd_close(struct rooms *r, struct crowd *w)
 {
 	HASH_DEL(r->crowds, w);
+	figure_add(FIGURE_USERS, -1);
 	if (r->calls.on_user_gone != NULL)
 		r->calls.on_user_gone(r->calls.ctx, w->user);
 	free(w);

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "bridge/feed.h"
+#include "bridge/figures.h"
 #include "bridge/rooms.h"
 #include "bridge/sessions.h"
 #include "conf/conf.h"
@@ -507,6 +508,7 @@ sessions_on_event(void *ctx, struct sio_socket *s, const struct sio_packet *p)
 	struct order *o;
 
 	(void)ctx;
+	figure_add(FIGURE_RECEIVED, 1);
 	if (verb == NULL)
 		return;
 	if (v->count == ORDERS_MAX) {

@@ -23,6 +23,7 @@
 #include "base/loop.h"
 #include "bridge/eio.h"
 #include "bridge/eio_packet.h"
+#include "bridge/figures.h"
 #include "bridge/pace.h"
 #include "bridge/sio.h"
 #include "bridge/tally.h"
@@ -67,6 +68,7 @@ leave(struct sio_socket *s)
 	if (s->state != SIO_IN)
 		return;
 	s->state = SIO_NEW;
+	figure_add(FIGURE_SOCKETS, -1);
 	if (o->calls.on_gone != NULL)
 		o->calls.on_gone(o->calls.ctx, s);
 	if (*s->user != '\0')
@@ -161,6 +163,7 @@ refuse(struct sio_socket *s, const char *nsp, const char *why)
 {
 	struct buf b;
 
+	figure_add(FIGURE_REFUSED, 1);
 	buf_init(&b, NULL);
 	sio_put_connect_error(&b, nsp, why);
 	send_buf(s, &b);
@@ -231,6 +234,7 @@ let_in(struct sio_socket *s, const char *user, int64_t expires_s)
 	if (s->user == NULL)
 		abort();
 	s->state = SIO_IN;
+	figure_add(FIGURE_SOCKETS, 1);
 	start_expiry(s, expires_s);
 	id_random(sid, SID_RANDOM_BYTES);
 	buf_init(&b, NULL);

@@ -310,8 +310,10 @@ web_query(const struct web_request *rq, const char *name)
 		if (lws_hdr_copy_fragment(
 			c->wsi, text, n + 1, WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
 			continue;
-		if (strncmp(text, name, len) == 0 && text[len] == '=')
-			return text + len + 1;
+		if (strncmp(text, name, len) != 0)
+			continue;
+		if (text[len] == '=' || text[len] == '\0')
+			return text + len + (text[len] == '=');
 	}
 	return NULL;
 }

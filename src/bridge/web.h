@@ -32,8 +32,8 @@ struct web_request {
 	size_t len;
 };
 
-/* The value of a query member, decoded, in the request's memory; NULL: it is
- * not there. */
+/* The value of a query member, decoded, in the request's memory, "" of one
+ * that is a name alone; NULL: it is not there. */
 const char *web_query(const struct web_request *rq, const char *name);
 
 struct web_answer {

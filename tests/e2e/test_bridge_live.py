@@ -13,9 +13,11 @@ from agentbridge import Page
 from conftest import close
 from fake_gateway import function
 from front_end import FrontEnd
+from promlint import lint
 from session_client import View, Viewer
 from stack import Agent, Stack, words
 from test_bridge_sessions import npm  # pylint: disable=unused-import
+from test_notify import Manager
 from test_tools import LIST
 from waiting import ROOT, scaled, wait_for
 
@@ -232,6 +234,60 @@ def test_redis_user(stack_factory):
         assert (got.status, got.json) == (200, 7)
     wait_for(lambda: user.get("/api/capabilities").json == {})
     assert stack.redis().acl_log() == []
+
+
+# ---- figures
+
+def test_figures(stack_factory):
+    """Of the gateway, for Prometheus and for people; for this host alone."""
+    stack = stack_factory(workers=1, bridges=1, conf={"bridge.backlog": "64k"})
+    front = FrontEnd(stack)
+
+    def metrics():
+        got = stack.http("GET", "/bridge/metrics", plain=True)
+        assert got.status == 200 and got.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8" and lint(got.body.decode())[0] == []
+        return {n: int(v) for n, v in re.findall(r"^agent_fpm_bridge_(\w+) (\d+)$", got.body.decode(), re.M)}
+
+    before = metrics()
+    assert before["redis_up"] == 1 and before["sockets"] == before["rooms"] == before["users"] == 0
+    session = front.session()
+    both = [Viewer(front, session) for _ in range(2)]
+    front.say(session, "hello")
+    finish_soon = [v.settled() for v in both]
+    now = metrics()
+    assert finish_soon and (now["sockets"], now["users"], now["rooms"], now["seats"], now["connections_total"]) == (2, 1, 1, 2, 2)
+    assert now["received_total"] >= 2 and now["fed_total"] > 3 and now["sent_bytes_total"] > 20 * now["sent_total"] > 0
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        socketio.Client(reconnection=False).connect(stack.plain, auth={"token": "x"}, wait_timeout=scaled(2))
+    assert metrics()["refused_total"] == 1
+    status = stack.http("GET", "/bridge/status?json", plain=True).json
+    assert (status["sockets"], status["rooms"], status["redis up"]) == (2, 1, 1)
+    text = stack.http("GET", "/bridge/status", plain=True).body.decode()
+    assert re.search(r"^sockets: +2$", text, re.M)
+    for v in both:
+        v.close()
+    wait_for(lambda: metrics()["sockets"] == 0)
+    assert metrics()["rooms"] == metrics()["seats"] == metrics()["users"] == 0
+    with stack.bridges[0].connect() as sock:
+        sock.sendall(b"GET /bridge/status HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 403")
+
+
+def test_the_manager(stack_factory):
+    """Is told that it is ready, how many there are, that the loop goes round, and that it stops."""
+    stack = stack_factory(workers=1, bridges=1)
+    manager = Manager(stack.path("notify.sock"))
+    stack.env = {"NOTIFY_SOCKET": stack.path("notify.sock"), "WATCHDOG_USEC": "3000000"}
+    stack.bridges[0].restart()
+    manager.wait("READY=1")
+    front = FrontEnd(stack)
+    with Viewer(front, front.session()):
+        manager.wait("STATUS=1 clients of 1 users, 1 rooms")
+        manager.wait("WATCHDOG=1", 2)
+    wait_for(lambda: [t for t in manager.read() if t.startswith("STATUS=")][-1] == "STATUS=0 clients of 0 users, 0 rooms")
+    assert stack.bridges[0].stop() == 0
+    manager.wait("STOPPING=1")
+    manager.close()
 
 
 # ---- real clients
