@@ -5,11 +5,11 @@
 #
 #   [DEMO_DIR=./demo] [DEMO_PORT=8443] ... make demo
 #
-# Starts a private Redis, the sandbox, the pool and a private nginx, waits until
-# they answer, prints where the page is, and keeps all of them running: one that is
-# killed is started again, with its data. Ctrl-C, SIGTERM or SIGHUP stops
-# them; the data stays for the next run. Nothing of the host is used or
-# changed, and no root is needed.
+# Starts a private Redis, the sandbox, the pool, the gateway and a private
+# nginx, waits until they answer, prints where the pages are, and keeps all of
+# them running: one that is killed is started again, with its data. Ctrl-C,
+# SIGTERM or SIGHUP stops them; the data stays for the next run. Nothing of the
+# host is used or changed, and no root is needed.
 #
 #   DEMO_DIR           data, configuration, logs (./demo)
 #   DEMO_PORT          HTTPS on 127.0.0.1 (8443); plain HTTP on the next one
@@ -30,7 +30,7 @@ set -u
 LC_ALL=C # lengths in bytes
 umask 077
 
-parts="redis sandbox agent-fpm nginx" # in the order of starting
+parts="redis sandbox agent-fpm bridge nginx" # in the order of starting
 declare -A pid=() died_young=() started_ms=() due_ms=()
 asked= # to stop, by a signal
 
@@ -62,8 +62,10 @@ find_programs() {
 	[ -x "$program" ] || program=${AGENT_FPM:-$top/agent-fpm}
 	[ -x "$program" ] || die "$program is not there; run make first"
 	program=$(realpath "$program")
-	[ -x "$program-sandbox" ] ||
-	    die "$program-sandbox is not there; run make first"
+	for p in sandbox bridge; do
+		[ -x "$program-$p" ] ||
+		    die "$program-$p is not there; run make first"
+	done
 	redis=$(command -v redis-server || command -v valkey-server) ||
 	    die "neither redis-server nor valkey-server is installed;" \
 		"run ./bootstrap"
@@ -183,7 +185,7 @@ group_is_ours() {
 # What a demo left that was itself killed.
 clear_leftovers() {
 	local part old
-	for part in nginx agent-fpm sandbox redis; do
+	for part in nginx bridge agent-fpm sandbox redis; do
 		[ -f "$dir/$part.pid" ] || continue
 		old=
 		read -r old <"$dir/$part.pid"
@@ -216,6 +218,7 @@ start_part() {
 	case $1 in
 	redis) start redis "$redis" "$work/redis.conf" ;;
 	sandbox) start sandbox "$program-sandbox" -c "$work/agent-fpm.conf" ;;
+	bridge) start bridge "$program-bridge" -c "$work/agent-fpm.conf" ;;
 	agent-fpm) start agent-fpm "$program" -c "$work/agent-fpm.conf" -F ;;
 	nginx)
 		start nginx nginx -e "$work/nginx.error.log" \
@@ -281,6 +284,7 @@ stop_all() {
 	asked=
 	[ "${#pid[@]}" -eq 0 ] || say "stopping"
 	stop nginx 30
+	stop bridge 30
 	stop agent-fpm 80
 	stop sandbox 30
 	if [ "${pid[redis]:-0}" -ne 0 ]; then
@@ -340,6 +344,9 @@ workspaces = $work/workspaces
 [store]
 address = unix:$sockets/redis.sock
 
+[bridge]
+listen = $sockets/bridge.sock
+
 [model]
 provider = $provider
 $model_url
@@ -376,7 +383,7 @@ write_confs() {
 	write_redis_conf >"$dir/redis.conf"
 	"$top/nginx/private.sh" "$work" "$port" "$http_port" \
 	    "$sockets/agent-fpm.sock" "$www" "$work/cert" "$work/key" \
-	    "limits=${DEMO_LIMITS:-on}" http=serve >"$dir/nginx.conf" || exit 1
+	    "limits=${DEMO_LIMITS:-on}" http=serve "bridge=$sockets/bridge.sock" >"$dir/nginx.conf" || exit 1
 	"$program" -c "$work/agent-fpm.conf" -t >"$dir/agent-fpm.check" 2>&1 ||
 	    die "agent-fpm refuses $dir/agent-fpm.conf:" \
 		"$(cat "$dir/agent-fpm.check")"
@@ -435,6 +442,10 @@ pool_answers() {
 	[ -S "$sockets/agent-fpm.sock" ]
 }
 
+bridge_answers() {
+	[ -S "$sockets/bridge.sock" ]
+}
+
 start_all() {
 	start_part redis
 	wait_for redis 60 redis_answers # it may have much to load
@@ -442,6 +453,8 @@ start_all() {
 	wait_for sandbox 20 sandbox_answers
 	start_part agent-fpm
 	wait_for agent-fpm 20 pool_answers
+	start_part bridge
+	wait_for bridge 20 bridge_answers
 	start_part nginx
 	wait_for nginx 20 get "https://127.0.0.1:$port/favicon.svg"
 	wait_for agent-fpm 20 get "https://127.0.0.1:$port/ready"
@@ -460,6 +473,9 @@ agent-fpm answers, with $model. Ctrl-C stops it; the data stays.
   page    $url/#token=$(cat "$dir/token")
           (the certificate is of its own making; your browser will ask.
           Without TLS: http://127.0.0.1:$http_port/)
+  board   $url/board.html#token=$(cat "$dir/token")
+          A page whose functions are an agent's tools: write "note buy milk"
+          there, or "color blue", and allow it.
   token   $dir/token, of user demo, good for 30 days
   config  $dir/agent-fpm.conf
   logs    $dir/*.log

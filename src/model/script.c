@@ -301,6 +301,46 @@ play_thinking(struct script_call *c, const struct script_step *s)
 	return PLAY_NEXT;
 }
 
+/* A whole call, in one piece. */
+static enum play
+play_call(struct script_call *c, const struct script_step *s)
+{
+	const struct json *input = json_get(s->json, "input");
+	struct buf *b, text;
+	char id[48];
+
+	block_close(c);
+	message_start(c);
+	snprintf(id, sizeof(id), "toolu_%08lld_%d",
+	    (long long)c->call.model->script->calls, c->index);
+	b = event_open(c, "content_block_start");
+	json_add_int(b, "index", c->index);
+	json_open(b, "content_block", '{');
+	json_add_str(b, "type", "tool_use");
+	json_add_str(b, "id", id);
+	json_add_str(b, "name", json_str(s->value));
+	json_add_raw(b, "input", "{}", 2);
+	json_close(b, '}');
+	event_send(c);
+	buf_init(&text, c->arena);
+	if (input == NULL)
+		buf_lit(&text, "{}");
+	else
+		script_expand_json(&c->texts, &text, NULL, input);
+	b = event_open(c, "content_block_delta");
+	json_add_int(b, "index", c->index);
+	json_open(b, "delta", '{');
+	json_add_str(b, "type", "input_json_delta");
+	json_add_strn(b, "partial_json", text.data, text.len);
+	json_close(b, '}');
+	event_send(c);
+	c->block = "tool_use";
+	block_close(c);
+	if (strcmp(c->stop_reason, "end_turn") == 0)
+		c->stop_reason = "tool_use";
+	return PLAY_NEXT;
+}
+
 static enum play
 play_wait(struct script_call *c, const struct script_step *s)
 {
@@ -553,6 +593,7 @@ play_status(struct script_call *c, const struct script_step *s)
 static play_f *const plays[SCRIPT_STEP_KINDS] = {
 	[SCRIPT_TEXT] = play_text,
 	[SCRIPT_THINKING] = play_thinking,
+	[SCRIPT_CALL] = play_call,
 	[SCRIPT_WAIT] = play_wait,
 	[SCRIPT_STALL] = play_stall,
 	[SCRIPT_PING] = play_ping,

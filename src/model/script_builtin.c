@@ -26,11 +26,26 @@ const char script_builtin[] =
     "What came before this was my thinking: it is kept with the answer, and "
     "told apart from it.\"}]},"
 
+    "{\"match\":\"^[Nn]ote (.*)$\",\"round\":0,\"steps\":["
+    "{\"pace_ms\":40,\"text\":\"I put that on your board, if I may.\"},"
+    "{\"call\":\"client__add_note\",\"input\":{\"text\":\"${1}\"}}]},"
+
+    "{\"match\":\"^[Cc]olor ([a-z]+)$\",\"round\":0,\"steps\":["
+    "{\"pace_ms\":40,\"text\":\"I give your board another color, if I "
+    "may.\"},"
+    "{\"call\":\"client__set_color\",\"input\":{\"color\":\"${1}\"}}]},"
+
+    "{\"match\":\"^([Nn]ote .*|[Cc]olor [a-z]+)$\",\"steps\":["
+    "{\"pace_ms\":40,\"text\":\"What came of it: \"},"
+    "{\"by\":\"whole\",\"text\":\"${results}\"}]},"
+
     "{\"match\":\"^[Hh]elp$\",\"steps\":["
     "{\"pace_ms\":30,\"text\":\"You can type:\\n\\n"
     "slow 100 – a hundred words, 50 ms each: time to kill a process, to "
     "stop me, or to open a second window\\n"
     "think about it – an answer with thinking before it\\n"
+    "note buy milk, or color blue – I change the board, where that page is "
+    "open\\n"
     "help – this list\\n"
     "anything else – I quote it, and show what I remember\"}]},"
 

@@ -138,6 +138,7 @@ static const struct member {
 } members[] = {
 	{ "text", SCRIPT_TEXT, 0, is_string, "a string" },
 	{ "thinking", SCRIPT_THINKING, 0, is_string, "a string" },
+	{ "call", SCRIPT_CALL, 0, is_string, "a string" },
 	{ "wait_ms", SCRIPT_WAIT, 0, is_ms, "0 to 3600000" },
 	{ "stall", SCRIPT_STALL, 0, json_bool, "true" },
 	{ "ping", SCRIPT_PING, 0, json_bool, "true" },
@@ -155,6 +156,7 @@ static const struct member {
 	{ "pace_ms", SCRIPT_STEP_KINDS, SPOKEN, is_ms, "0 to 3600000" },
 	{ "by", SCRIPT_STEP_KINDS, SPOKEN, is_by,
 	    "\"word\", \"char\" or \"whole\"" },
+	{ "input", SCRIPT_STEP_KINDS, OF(SCRIPT_CALL), is_object, "an object" },
 	{ "signature", SCRIPT_STEP_KINDS, OF(SCRIPT_THINKING), is_string,
 	    "a string" },
 	{ "headers", SCRIPT_STEP_KINDS, OF(SCRIPT_STATUS), is_headers,
@@ -167,7 +169,9 @@ static const struct member {
 };
 
 /* After one of these the HTTP status has been sent. */
-#define SENDS (SPOKEN | OF(SCRIPT_PING) | OF(SCRIPT_ERROR) | OF(SCRIPT_GARBAGE))
+#define SENDS                                                                  \
+	(SPOKEN | OF(SCRIPT_CALL) | OF(SCRIPT_PING) | OF(SCRIPT_ERROR) |       \
+	    OF(SCRIPT_GARBAGE))
 
 static const struct member *
 member_find(const char *name, struct err *err)
@@ -202,8 +206,8 @@ step_kind_read(struct script_step *s, struct err *err)
 	if (found == 1)
 		return 0;
 	return err_set(err, ERR_CONFIG,
-	    "a step is an object with exactly one of text, thinking, wait_ms, "
-	    "stall, ping, error, status, cut, reset, garbage, split, "
+	    "a step is an object with exactly one of text, thinking, call, "
+	    "wait_ms, stall, ping, error, status, cut, reset, garbage, split, "
 	    "stop_reason, usage");
 }
 
@@ -303,10 +307,20 @@ count_read(struct scenario *sc, const struct json *j, struct err *err)
 }
 
 static int
+round_read(struct scenario *sc, const struct json *j, struct err *err)
+{
+	sc->round = -1;
+	if (j == NULL || (json_int(j, &sc->round) && sc->round >= 0))
+		return 0;
+	return err_set(err, ERR_CONFIG, "round must be 0 or more");
+}
+
+static int
 scenario_read(struct scenario *sc, struct arena *a, const struct json *doc,
     struct err *err)
 {
-	static const char *const names[] = { "match", "count", "steps" };
+	static const char *const names[] = { "match", "count", "round",
+		"steps" };
 
 	if (!is_object(doc))
 		return err_set(err, ERR_CONFIG, "it must be an object");
@@ -321,6 +335,7 @@ scenario_read(struct scenario *sc, struct arena *a, const struct json *doc,
 	}
 	if (regex_read(sc, a, json_get_str(doc, "match"), err) < 0 ||
 	    count_read(sc, json_get(doc, "count"), err) < 0 ||
+	    round_read(sc, json_get(doc, "round"), err) < 0 ||
 	    steps_read(sc, a, json_get(doc, "steps"), err) < 0)
 		return -1;
 	return 0;
@@ -407,22 +422,59 @@ texts_add(struct script_texts *t, const char *text)
 	t->last = text;
 }
 
+static int
+is_block(const struct json *block, const char *type)
+{
+	const char *s = json_get_str(block, "type");
+
+	return s != NULL && strcmp(s, type) == 0;
+}
+
+/* The texts of a message's tool results. 1, or 0: it has none. */
+static int
+results_read(struct script_texts *t, const struct json *content)
+{
+	const struct json *block = json_first(content), *part;
+	struct buf b;
+	int found = 0;
+
+	buf_init(&b, t->arena);
+	for (; block != NULL; block = json_next(block)) {
+		if (!is_block(block, "tool_result"))
+			continue;
+		if (found++ > 0)
+			buf_putc(&b, '\n');
+		part = json_get(block, "content");
+		if (json_is(part, JSON_STRING))
+			buf_puts(&b, json_str(part));
+		for (part = json_first(part); part != NULL;
+		     part = json_next(part))
+			if (is_block(part, "text"))
+				buf_puts(&b, json_get_str(part, "text"));
+	}
+	t->results = buf_str(&b);
+	return found > 0;
+}
+
 static void
 message_read(struct script_texts *t, const struct json *message)
 {
-	const char *role = json_get_str(message, "role"), *type;
+	const char *role = json_get_str(message, "role");
 	const struct json *content = json_get(message, "content");
 
-	if (role == NULL || strcmp(role, "user") != 0)
+	if (role == NULL || strcmp(role, "user") != 0) {
+		t->round++;
 		return;
+	}
+	if (results_read(t, content))
+		return;
+	t->round = 0;
 	t->count++;
 	texts_add(t, json_str(content));
 	for (content = json_first(content); content != NULL;
-	     content = json_next(content)) {
-		type = json_get_str(content, "type");
-		if (type != NULL && strcmp(type, "text") == 0)
+	     content = json_next(content))
+		if (is_block(content, "text"))
 			texts_add(t, json_get_str(content, "text"));
-	}
 }
 
 int
@@ -433,6 +485,7 @@ script_texts_read(struct script_texts *t, struct arena *a, const char *messages,
 
 	memset(t, 0, sizeof(*t));
 	t->arena = a;
+	t->results = "";
 	doc = json_parse(a, messages, len, JSON_DEPTH_MAX, err);
 	if (doc == NULL)
 		return -1;
@@ -461,6 +514,7 @@ script_match(const struct script *s, struct script_texts *t)
 		    arena_alloc(t->arena, t->group_count * sizeof(*groups));
 		t->groups = groups;
 		if (count_fits(sc->count, t->count) &&
+		    (sc->round < 0 || sc->round == t->round) &&
 		    regexec(&sc->regex, t->last, t->group_count, groups, 0) ==
 			0)
 			return sc;
@@ -499,6 +553,8 @@ value_add(const struct script_texts *t, const char *name, struct buf *out)
 		buf_puts(out, t->last);
 	} else if (strcmp(name, "first") == 0) {
 		buf_puts(out, t->first);
+	} else if (strcmp(name, "results") == 0) {
+		buf_puts(out, t->results);
 	} else if (strcmp(name, "count") == 0) {
 		buf_printf(out, "%lld", (long long)t->count);
 	} else if (strncmp(name, "words:", 6) == 0 &&
@@ -560,4 +616,23 @@ script_expand(const struct script_texts *t, const char *text)
 	buf_init(&out, t->arena);
 	expand(t, text, 0, &out);
 	return buf_str(&out);
+}
+
+void
+script_expand_json(const struct script_texts *t, struct buf *out,
+    const char *name, const struct json *j)
+{
+	int is_list = json_is(j, JSON_ARRAY);
+
+	if (json_is(j, JSON_STRING)) {
+		json_add_str(out, name, script_expand(t, json_str(j)));
+	} else if (is_list || json_is(j, JSON_OBJECT)) {
+		json_open(out, name, is_list ? '[' : '{');
+		for (j = json_first(j); j != NULL; j = json_next(j))
+			script_expand_json(
+			    t, out, is_list ? NULL : json_name(j), j);
+		json_close(out, is_list ? ']' : '}');
+	} else {
+		json_add_json(out, name, j);
+	}
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct arena;
+struct buf;
 struct err;
 struct json;
 
@@ -19,6 +20,7 @@ struct json;
 enum script_step_kind {
 	SCRIPT_TEXT,
 	SCRIPT_THINKING,
+	SCRIPT_CALL,
 	SCRIPT_WAIT,
 	SCRIPT_STALL,
 	SCRIPT_PING,
@@ -45,6 +47,7 @@ enum script_count { SCRIPT_ANY, SCRIPT_FIRST, SCRIPT_LATER };
 struct scenario {
 	regex_t regex;
 	enum script_count count;
+	int64_t round; /* of a turn; -1: of any */
 	struct script_step *steps;
 	size_t step_count;
 };
@@ -82,7 +85,9 @@ struct script_texts {
 	struct arena *arena;
 	const char *last;
 	const char *first;
-	int64_t count; /* messages of the user */
+	const char *results; /* of the last message, a line each */
+	int64_t count;       /* messages of the user */
+	int64_t round;       /* answers since the last one */
 	const regmatch_t *groups;
 	size_t group_count;
 };
@@ -100,5 +105,9 @@ const struct scenario *script_match(
 
 /* text with its ${...} replaced; the arena's. */
 const char *script_expand(const struct script_texts *t, const char *text);
+
+/* Appends JSON, under a name unless that is NULL; so are its texts. */
+void script_expand_json(const struct script_texts *t, struct buf *out,
+    const char *name, const struct json *j);
 
 #endif

@@ -268,6 +268,42 @@ assert_failed(
 	assert_int_equal(run->r->complete, 0);
 }
 
+/* ---- calls ---- */
+
+static void
+test_calls(void **state)
+{
+	static const char results[] =
+	    ",{\"role\":\"assistant\",\"content\":[]},"
+	    "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\","
+	    "\"tool_use_id\":\"a\",\"content\":\"one\"},"
+	    "{\"type\":\"tool_result\",\"tool_use_id\":\"b\",\"content\":"
+	    "[{\"type\":\"text\",\"text\":\"two\"}]}]}";
+	struct run run;
+
+	(void)state;
+	run_one(&run,
+	    "{'scenarios':[{'match':'^do (.*)$','round':0,'steps':"
+	    "[{'text':'so'},{'call':'f','input':{'a':'${1}','b':['${count}',"
+	    "7,null]}},{'call':'g'}]},"
+	    "{'match':'','steps':[{'text':'${last}: ${results}'}]}]}",
+	    "do \"it\"");
+	assert_int_equal(run.r->stop, MODEL_STOP_TOOL_CALLS);
+	assert_content(&run,
+	    "[{\"type\":\"text\",\"text\":\"so\"},"
+	    "{\"type\":\"tool_use\",\"id\":\"toolu_00000001_1\","
+	    "\"name\":\"f\",\"input\":{\"a\":\"\\\"it\\\"\","
+	    "\"b\":[\"1\",7,null]}},"
+	    "{\"type\":\"tool_use\",\"id\":\"toolu_00000001_2\","
+	    "\"name\":\"g\",\"input\":{}}]");
+	model_call_free(&run.call);
+	buf_clear(&run.text);
+	buf_lit(&run.messages, results);
+	run_call(&run);
+	assert_string_equal(buf_str(&run.text), "do \"it\": one\ntwo");
+	run_close(&run);
+}
+
 /* ---- answers ---- */
 
 static void
@@ -794,6 +830,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_by),
 		cmocka_unit_test(test_expand),
