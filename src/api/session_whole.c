@@ -4,8 +4,9 @@
  *
  * Nothing is stored for it. Blocks are made of the history, of the windows that
  * compaction left and of the records of tool calls, the files are read in the
- * workspace, or are those that are saved. What is read is bounded; where the
- * oldest windows are left out for that, the answer has the member truncated.
+ * workspace, or are those that are saved. What is read is bounded, as a
+ * document of the history takes about ten times its bytes until it is answered;
+ * where the oldest are left out for that, the answer has the member truncated.
  */
 #include "config.h"
 
@@ -15,80 +16,120 @@
 #include "session/transcript.h"
 #include "store/records.h"
 
-#define PAGE 500
-#define OLD_MESSAGES_MAX 10000 /* of windows, of one conversation */
+#define PAGE 50
+#define MESSAGES_MAX 10000 /* of one conversation */
 #define CALLS_MAX 20000
-#define CHILDREN_MAX 200 /* conversations of sub-agents */
-#define DEPTH_MAX 16     /* of sub-agents: task.depth's */
-#define TIMES_MAX 3      /* that it is read anew */
+#define BYTES_MAX (8 * 1024 * 1024) /* of messages, of calls, all of them */
+#define CHILDREN_MAX 200            /* conversations of sub-agents */
+#define DEPTH_MAX 16                /* of sub-agents: task.depth's */
+#define TIMES_MAX 3                 /* that it is read anew */
 
 /* What is read for one answer. */
 struct whole {
 	struct api_call *c;
 	int children;
 	int truncated;
+	size_t message_bytes, call_bytes; /* that may still be read */
 };
+
+/* ---- documents ---- */
+
+/* Messages or records of calls, the last one first. */
+struct row {
+	const char **docs;
+	size_t count, room;
+	size_t *bytes; /* that may still be read of such documents */
+};
+
+static void
+row_add(struct arena *a, struct row *row, const char *doc)
+{
+	const char **more;
+
+	if (row->count == row->room) {
+		row->room = row->room == 0 ? PAGE : row->room * 2;
+		more = arena_alloc(a, row->room * sizeof(*more));
+		if (row->count > 0)
+			memcpy(more, row->docs, row->count * sizeof(*more));
+		row->docs = more;
+	}
+	row->docs[row->count++] = doc;
+}
+
+/* In the order in which they were written. */
+static void
+row_turn(struct row *row)
+{
+	const char *doc;
+
+	for (size_t i = 0; i < row->count / 2; i++) {
+		doc = row->docs[i];
+		row->docs[i] = row->docs[row->count - 1 - i];
+		row->docs[row->count - 1 - i] = doc;
+	}
+}
+
+/* A page, from its end; 0: there is no room for all of it. */
+static int
+row_add_page(
+    struct arena *a, struct row *row, const struct store_page *page, size_t max)
+{
+	size_t len;
+
+	for (size_t i = page->count; i-- > 0;) {
+		len = strlen(page->docs[i]);
+		if (len > *row->bytes || row->count == max)
+			return 0;
+		*row->bytes -= len;
+		row_add(a, row, page->docs[i]);
+	}
+	return 1;
+}
 
 /* ---- conversations ---- */
 
-/* The messages of a window, or of the present history (-1). */
+/* The messages of a window, or of the present history (-1), from its end: 1; 0
+ * and not all of them. */
 static int
-read_window(struct whole *w, struct transcript *t, const char *agent,
-    int64_t window, struct err *err)
+read_window(struct whole *w, struct row *row, const char *agent, int64_t window,
+    struct err *err)
 {
 	struct api_call *c = w->c;
 	struct store_page page;
-	int64_t from = 0;
+	int64_t from = -1;
+	int limit = PAGE;
 
 	do {
 		if (store_messages(c->app->store, c->arena, c->user, agent,
-			from, PAGE, window, &page, err) < 0)
+			from, limit, window, &page, err) < 0)
 			return -1;
-		if (transcript_add_messages(t, page.docs, page.count, err) < 0)
-			return -1;
-		from += (int64_t)page.count;
-	} while (page.count > 0 && from < page.total);
-	return 0;
+		if (!row_add_page(c->arena, row, &page, MESSAGES_MAX))
+			return 0;
+		limit = page.from < PAGE ? (int)page.from : PAGE;
+		from = page.from - limit;
+	} while (limit > 0);
+	return 1;
 }
 
-/* The oldest window that is within the bound. One that retention has dropped
- * counts nothing. 0 or -1. */
-static int
-first_window(struct whole *w, const char *agent, int64_t windows,
-    int64_t *first_r, struct err *err)
-{
-	struct api_call *c = w->c;
-	struct store_page page;
-	int64_t count = 0;
-
-	for (*first_r = windows; *first_r > 0; --*first_r) {
-		if (store_messages(c->app->store, c->arena, c->user, agent, 0,
-			0, *first_r - 1, &page, err) < 0) {
-			if (err->code == ERR_NOT_FOUND)
-				continue;
-			return -1;
-		}
-		count += page.total;
-		if (count > OLD_MESSAGES_MAX)
-			break;
-	}
-	w->truncated |= *first_r > 0;
-	return 0;
-}
-
+/* The newest are read first, and as many of the windows before them as there is
+ * room for. One that retention has dropped counts nothing. */
 static int
 read_messages(struct whole *w, struct transcript *t, const char *agent,
     int64_t windows, struct err *err)
 {
-	int64_t window;
+	struct row row = { .bytes = &w->message_bytes };
+	int rc = read_window(w, &row, agent, -1, err);
 
-	if (windows > 0 && first_window(w, agent, windows, &window, err) < 0)
+	while (rc > 0 && windows-- > 0) {
+		rc = read_window(w, &row, agent, windows, err);
+		if (rc < 0 && err->code == ERR_NOT_FOUND)
+			rc = 1;
+	}
+	if (rc < 0)
 		return -1;
-	for (window = windows > 0 ? window : 0; window < windows; window++)
-		if (read_window(w, t, agent, window, err) < 0 &&
-		    err->code != ERR_NOT_FOUND)
-			return -1;
-	return read_window(w, t, agent, -1, err);
+	w->truncated |= rc == 0;
+	row_turn(&row);
+	return transcript_add_messages(t, row.docs, row.count, err);
 }
 
 static int
@@ -96,18 +137,24 @@ read_calls(
     struct whole *w, struct transcript *t, const char *agent, struct err *err)
 {
 	struct api_call *c = w->c;
+	struct row row = { .bytes = &w->call_bytes };
 	struct store_page page;
-	int64_t from = 0;
+	int64_t from = -1;
+	int limit = PAGE;
 
 	do {
 		if (store_tool_calls(c->app->store, c->arena, c->user, agent,
-			from, PAGE, &page, err) < 0 ||
-		    transcript_add_calls(t, page.docs, page.count, err) < 0)
+			from, limit, &page, err) < 0)
 			return -1;
-		from += PAGE;
-	} while (from < page.total && from < CALLS_MAX);
-	w->truncated |= from < page.total;
-	return 0;
+		if (!row_add_page(c->arena, &row, &page, CALLS_MAX)) {
+			w->truncated = 1;
+			break;
+		}
+		limit = page.from < PAGE ? (int)page.from : PAGE;
+		from = page.from - limit;
+	} while (limit > 0);
+	row_turn(&row);
+	return transcript_add_calls(t, row.docs, row.count, err);
 }
 
 /* All of one agent, and of its sub-agents. One that is gone has nothing. */
@@ -163,6 +210,7 @@ read_session(struct whole *w, struct transcript **t_r, struct err *err)
 
 	do {
 		w->children = w->truncated = 0;
+		w->message_bytes = w->call_bytes = BYTES_MAX;
 		*t_r = transcript_new(w->c->arena);
 		if (windows_of(w->c, &before, err) < 0 ||
 		    read_agent(w, *t_r, w->c->rq->param[0], 0, err) < 0 ||

@@ -152,6 +152,28 @@ def test_more_messages_than_a_page(front):
     assert [b["content"] for b in blocks if b["type"] == "user_message"] == said
 
 
+def test_more_than_can_be_shown(front):
+    """The newest, in order, as much as has room; the answer says so. Of calls too."""
+    session = front.session(profile="worker")
+    agent = ask(front, session, "work")
+    redis, big = front.stack.redis(), "x" * 200000
+    segment = next(iter(redis.scan_iter(f"*:seg:{redis.hget(agent.key('info'), 'tail').decode()}")))
+    message, calls = agent.history()[0], redis.hgetall(agent.key("tools"))
+    for n in range(60):
+        message |= {"id": f"msg_{n:026}", "content": [{"type": "text", "text": f"n{n} {big}"}]}
+        redis.rpush(segment, json.dumps(message))
+    got = whole(front, session)
+    assert got["truncated"] is True and front.item(session)
+    said = [b["content"].split()[0] for b in got["blocks"]]
+    assert said == [f"n{n}" for n in range(60)][-len(said):] and 35 < len(said) < 45
+    call = json.loads(next(iter(calls.values())))
+    for n in range(60):
+        call |= {"id": f"call_{n:026}", "result": {"ok": True, "data": big}}
+        redis.hset(agent.key("tools"), call["id"], json.dumps(call))
+        redis.rpush(agent.key("calls"), call["id"])
+    assert [b["id"] for b in whole(front, session)["blocks"]] == [b["id"] for b in got["blocks"]]
+
+
 def test_while_a_turn_runs(front):
     """What is complete is shown, and that it is at work."""
     session = front.session()
