@@ -26,7 +26,8 @@
 #include "conf/conf.h"
 #include "http/ask.h"
 
-#define ORDERS_MAX 64 /* of a socket, that wait */
+#define ORDERS_MAX 64                  /* of a socket, that wait */
+#define ORDERS_BYTES (2 * 1024 * 1024) /* and what they have to say */
 #define SESSION_MAX 64
 #define NOT_FOUND "Session not found"
 
@@ -64,6 +65,7 @@ struct visitor {
 	struct member *member;
 	struct order *first, **tail; /* the first is being done */
 	int count;
+	size_t bytes;
 	struct ask *ask;
 	struct feed_wait *wait;
 };
@@ -95,6 +97,7 @@ order_over(struct visitor *v)
 	if (v->first == NULL)
 		v->tail = &v->first;
 	v->count--;
+	v->bytes -= o->body.len;
 	order_free(o);
 	next_order(v);
 }
@@ -511,12 +514,6 @@ sessions_on_event(void *ctx, struct sio_socket *s, const struct sio_packet *p)
 	figure_add(FIGURE_RECEIVED, 1);
 	if (verb == NULL)
 		return;
-	if (v->count == ORDERS_MAX) {
-		log_info(
-		    "a client was dropped: %d of its events wait", ORDERS_MAX);
-		sio_drop(s);
-		return;
-	}
 	o = calloc(1, sizeof(*o));
 	if (o == NULL)
 		abort();
@@ -525,6 +522,16 @@ sessions_on_event(void *ctx, struct sio_socket *s, const struct sio_packet *p)
 	buf_init(&o->body, NULL);
 	buf_init(&o->result, NULL);
 	verb->read(o, json_next(json_first(p->data)));
+	if (v->count == ORDERS_MAX ||
+	    (v->count > 0 && v->bytes + o->body.len > ORDERS_BYTES)) {
+		log_info("a client was dropped: %d of its events wait, with "
+			 "%zu bytes",
+		    v->count, v->bytes);
+		order_free(o);
+		sio_drop(s);
+		return;
+	}
+	v->bytes += o->body.len;
 	*v->tail = o;
 	v->tail = &o->next;
 	if (v->count++ == 0)

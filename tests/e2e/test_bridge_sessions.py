@@ -4,6 +4,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -78,6 +79,25 @@ def test_what_cannot_be_joined(stack):
             assert event(ws, "session:leave", what, ack=n).text() == f'43{n}[{{"success":true}}]'
         event(ws, "session:join").send('42["session:leave"]')
         assert ws.send('4299["session:join"]').text() == '4399[{"success":false,"error":"Session not found"}]'
+
+
+def test_what_waits_is_bounded(stack):
+    """In number and in bytes: a client that says more than the pool takes is closed."""
+    user = stack.user()
+    session, worker = create(user), stack.workers()[0]
+    large = {"sessionId": session, "content": "x" * 900000}
+    with joined(stack, user) as few, joined(stack, user) as many:
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for _ in range(3):
+                event(few, "session:message", large)
+            for _ in range(65):
+                event(many, "session:join", session)
+            assert few.closed() == b"" and many.closed() == b""
+        finally:
+            os.kill(worker, signal.SIGCONT)
+    with joined(stack, user) as ws:  # others are served
+        assert event(ws, "session:leave", session, ack=0).text() == '430[{"success":true}]'
 
 
 def test_order(stack):
