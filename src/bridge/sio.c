@@ -277,6 +277,7 @@ connect_socket(struct sio_socket *s, const struct json *auth)
 	free(s->authorization);
 	s->authorization = who_header(credential);
 	if (s->authorization == NULL &&
+	    o->conf->bridge_auth != CONF_BRIDGE_OFF &&
 	    (*credential != '\0' ||
 		o->conf->bridge_auth == CONF_BRIDGE_REQUIRED)) {
 		refuse(s, "/", REFUSED);

@@ -184,13 +184,18 @@ def test_message(stack):
 
 @pytest.mark.parametrize("auth", ["optional", "off"])
 def test_old_front_ends(stack_factory, auth):
-    """Those that show nothing are let in, as one user, where the site says so."""
+    """Those that show nothing are let in, as one user, where the site says so; if it is off, whatever they show."""
     stack = stack_factory(workers=1, bridges=1, conf={"bridge.auth": auth})
     session = stack.http("POST", "/api/sessions", json=CREATE).json["sessionId"]
     ws, _ = opened(stack)
     with ws:
         assert ws.send("40").text().startswith('40{"sid"')
         assert event(ws, "session:join", session, ack=0).text().startswith('42["session:status"')
+    for shown in ({"token": "nonsense"}, {"token": "a b"}, {"token": "x" * 9000}):
+        ws, _ = opened(stack)
+        with ws:
+            answer = ws.send("40" + json.dumps(shown)).text()
+            assert answer.startswith('40{"sid"') if auth == "off" else answer == '44{"message":"Invalid API key"}', shown
 
 
 def test_dialects(stack_factory):
