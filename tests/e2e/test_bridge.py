@@ -347,6 +347,18 @@ def test_who_is_ended_and_does_not_read(fast):
         sock.close()
 
 
+def test_who_does_not_read_is_dropped(stack_factory):
+    """At the backlog's bound, and at once."""
+    stack = stack_factory(workers=1, bridges=1, conf={"bridge.backlog": "64k", "bridge.messages": "off"})
+    bridge = stack.bridges[0]
+    before = len(os.listdir(f"/proc/{bridge.pid}/fd"))
+    with WebSocket(stack, sock=bridge.connect()) as ws:
+        ws.text()
+        for _ in range(4000):
+            ws.send(f"40/{'x' * 120},")
+        wait_for(lambda: len(os.listdir(f"/proc/{bridge.pid}/fd")) <= before, 10, "it is still there")
+
+
 def test_heartbeat_by_polling(fast):
     poll = Polling(fast)
     for _ in range(4):
