@@ -279,5 +279,6 @@ check_site(struct doctor *d)
 		check_body(d);
 		delete_agent(d, agent);
 	}
+	check_gateway(d);
 	check_rate(d); /* last: nginx is cross with this address then */
 }

@@ -27,10 +27,9 @@ on_body(void *ctx, const struct fetch_head *head, const char *data, size_t len,
 	struct buf *b = &k->request->answer;
 
 	(void)head;
-	(void)err;
 	if (b->len + len <= ANSWER_MAX)
 		buf_add(b, data, len);
-	return 0;
+	return k->request->upgrade ? err_set(err, ERR_CANCELLED, "enough") : 0;
 }
 
 static void
@@ -60,6 +59,7 @@ site_spec(
 		.ca_file = o->ca_file,
 		.tls13 = q->tls13,
 		.only_connect = q->only_connect,
+		.alone = q->upgrade,
 		.connect_ms = CONNECT_MS,
 		.first_byte_ms = WAIT_MS,
 		.idle_ms = WAIT_MS,
@@ -71,6 +71,8 @@ site_spec(
 		    d->arena, "Authorization: Bearer %s", o->token);
 	if (q->body != NULL)
 		spec_r->headers[n++] = "Content-Type: application/json";
+	for (const char *const *h = q->headers; h != NULL && *h != NULL; h++)
+		spec_r->headers[n++] = *h;
 }
 
 int

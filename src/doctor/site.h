@@ -12,8 +12,11 @@ struct site_request {
 	const char *path;   /* behind the URL */
 	const char *body;   /* JSON; NULL: none */
 	size_t body_len;
-	int anonymous; /* without the token */
+	const char *const *headers; /* more of them, then NULL; or NULL */
+	int anonymous;              /* without the token */
 	int tls13, only_connect;
+	int upgrade; /* by HTTP/1.1; it ends with the first bytes of an answer
+		      * that may never end */
 
 	struct fetch_end end;
 	struct buf answer; /* the first 64 KiB of it */
@@ -26,6 +29,11 @@ void site_spec(
 
 /* Blocks until it has ended: its status, 0 if no response came. */
 int site_ask(struct doctor *d, struct site_request *q);
+
+/* ---- check_bridge.c ---- */
+
+/* Whether the gateway is reached, by HTTP and by WebSocket. */
+void check_gateway(struct doctor *d);
 
 /* ---- check_stream.c ---- */
 

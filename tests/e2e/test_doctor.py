@@ -5,6 +5,7 @@ import json
 import os
 import pwd
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -423,10 +424,11 @@ def test_a_good_site(stack_factory):
     stack = stack_factory(workers=1, conf=GOOD, limits="on")
     said = look_at(stack, f"https://localhost:{stack.https_port}/")
     names = [n for n in said.names if n.startswith("site")]
-    assert names == ["site", "site.tls", "site.hsts", "site.clock", "site.token", "site.stream", "site.body", "site.rate"]
+    assert names == ["site", "site.tls", "site.hsts", "site.clock", "site.token", "site.stream", "site.body", "site.bridge", "site.rate"]
     assert {said[n][0] for n in names} == {"ok"}, said.text
     assert "5 events arrived one by one" in said["site.stream"][1] and "TLS 1.3: yes" in said["site.tls"][1]
     assert "Retry-After" in said["site.rate"][1] and "413" in said["site.body"][1]
+    assert "no gateway runs" in said["site.bridge"][1]
     assert agents_of(stack, "doctor") == 0 and stack.model.requests == []
 
 
@@ -444,6 +446,28 @@ def test_a_site_without_tls_and_a_bad_token(stack_factory):
     said.warns("site.tls", "use https")
     said.fails("site.token", "401")
     assert "site.stream" not in said.names
+
+
+def test_a_gateway(stack_factory):
+    """It answers by polling and by WebSocket; its socket is there and nobody answers; the site leads elsewhere, or stops upgrades."""
+    stack = stack_factory(workers=1, bridges=1, conf=GOOD)
+    bridge = stack.bridges[0]
+    stack.conf["bridge.listen"] = bridge.socket
+    url = f"https://localhost:{stack.https_port}"
+    assert look_at(stack, url)["site.bridge"] == ("ok", "the gateway answers, by polling and by WebSocket")
+    bridge.stop(signal.SIGKILL)
+    look_at(stack, url).fails("site.bridge", "does not answer (503)", "bridge.group")
+    bridge.start()
+    path = stack.path("nginx.conf")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    for change, words in (((r"proxy_set_header Upgrade .*", ""), ("a WebSocket gets 4", "Upgrade")),
+                          ((r"location \^~ /socket.io/", "location ^~ /elsewhere/"), ("not by a gateway", "agent-fpm.snippet"))):
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(re.sub(*change, text))
+        stack.kill_nginx()
+        stack.start_nginx()
+        look_at(stack, url).warns("site.bridge", *words)
 
 
 def test_no_site(stack_factory):

@@ -33,7 +33,8 @@ it prints is the port.
 Scenarios
 =========
 
-A file, which the built-in model `script` reads as well:
+A file, which the built-in model `script` reads as well (of calls without
+id, raw and bytes; of usage without measured):
 
     {"scenarios": [{"match": REGEX, "steps": [STEP, ...]}, ...]}
 
