@@ -4,16 +4,14 @@
  *
  * It runs on our loop as a foreign libuv loop (a plugin of it, which the
  * distributions have as a package). We accept the connections and hand them
- * over. Answers are put together here, byte for byte, since clients compare;
- * of HTTP it does the parsing, of WebSocket the framing. There is one protocol
- * and no extension: so permessage-deflate is declined. Every connection has a
- * struct web_conn from its adoption to its destruction.
+ * over. Requests are web_request.c's; of WebSocket it does the framing. There
+ * is one protocol and no extension: so permessage-deflate is declined. Every
+ * connection has a struct web_conn from its adoption to its destruction.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,58 +25,15 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "bridge/web.h"
+#include "bridge/web_priv.h"
 
 #define HEADER_BYTES 16384   /* of one request, all of them; nginx has bounds */
 #define RX_BYTES 1024        /* each WebSocket has such a buffer */
 #define TOGETHER_BYTES 16384 /* of messages that are sent by one call */
 #define CLOSE_WAIT_S 5       /* for the other side's half of a close */
-#define REASON_MAX 123       /* of a close frame, RFC 6455 section 5.5 */
 #define LATE_MS 1000
 #define CLOSE_MS 5000 /* for what waits to be read before it */
 #define IDLE_S 20     /* of a request that does not go on */
-
-struct queued {
-	struct queued *next;
-	struct web_frame *frame;
-};
-
-struct web_conn {
-	struct web *web;
-	const struct web_calls *calls;
-	struct lws *wsi;
-	void *data;
-	struct buf in;  /* a body, or a message in pieces */
-	struct buf out; /* the answer of a request */
-	struct arena *arena;
-	struct web_request *request; /* while its body comes */
-	struct queued *queue, **tail;
-	size_t queued_bytes;
-	unsigned met : 1;      /* on_gone is due */
-	unsigned answered : 1; /* out is to be written */
-	unsigned held : 1;     /* and not read from */
-	unsigned websocket : 1;
-	unsigned closing : 1;
-	unsigned close_sent : 1;
-	unsigned hung_up : 1; /* it is not worth a word any more */
-	unsigned too_large : 1;
-	unsigned ping_due : 1;
-	int close_code;
-	char close_reason[REASON_MAX + 1];
-	int64_t close_until_ms;
-	struct web_conn *prev, *next; /* of web->closing; or NULL */
-};
-
-struct web {
-	struct loop *loop;
-	struct lws_context *context;
-	struct lws_vhost *vhost;
-	struct web_limits limits;
-	struct web_calls calls;
-	void *loops[1];
-	struct web_conn *closing; /* WebSockets that end, in that order */
-	struct loop_timer *late;
-};
 
 /* ---- frames ---- */
 
@@ -149,14 +104,6 @@ queue_drop(struct web_conn *c)
 }
 
 static void
-request_drop(struct web_conn *c)
-{
-	c->request = NULL;
-	arena_close(&c->arena);
-	buf_trim(&c->in, 0);
-}
-
-static void
 closing_add(struct web_conn *c)
 {
 	struct web *w = c->web;
@@ -199,7 +146,7 @@ conn_free(struct web_conn *c)
 		c->calls->on_gone(c->calls->ctx, c);
 	closing_drop(c);
 	queue_drop(c);
-	request_drop(c);
+	web_request_drop(c);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	free(c);
@@ -236,267 +183,6 @@ web_adopt(struct web *w, int fd)
 	c->wsi = lws_adopt_descriptor_vhost_via_info(&desc);
 	if (c->wsi == NULL)
 		log_warn("a connection was dropped: there is no room for it");
-}
-
-/* ---- requests ---- */
-
-static const char *
-header(struct web_conn *c, struct lws *wsi, enum lws_token_indexes token)
-{
-	int n = lws_hdr_total_length(wsi, token);
-	char *text;
-
-	if (n <= 0)
-		return "";
-	text = arena_alloc(c->arena, (size_t)n + 1);
-	return lws_hdr_copy(wsi, text, n + 1, token) < 0 ? "" : text;
-}
-
-static const char *
-method_name(int method)
-{
-	switch (method) {
-	case LWSHUMETH_GET:
-		return "GET";
-	case LWSHUMETH_POST:
-		return "POST";
-	case LWSHUMETH_OPTIONS:
-		return "OPTIONS";
-	default:
-		return "other";
-	}
-}
-
-/* What is known of a request before its body; c->arena has it. */
-static void
-request_read(struct web_conn *c, struct lws *wsi)
-{
-	struct web_request *rq;
-	char *uri = NULL;
-	int len = 0, method;
-
-	request_drop(c);
-	c->arena = arena_open(1024);
-	rq = c->request = arena_new(c->arena, struct web_request);
-	method = lws_http_get_uri_and_method(wsi, &uri, &len);
-	*rq = (struct web_request){ .conn = c,
-		.method = method_name(method),
-		.path =
-		    method < 0 ? "" : arena_memdup(c->arena, uri, (size_t)len),
-		.host = header(c, wsi, WSI_TOKEN_HOST),
-		.origin = header(c, wsi, WSI_TOKEN_ORIGIN),
-		.authorization = header(c, wsi, WSI_TOKEN_HTTP_AUTHORIZATION),
-		.type = header(c, wsi, WSI_TOKEN_HTTP_CONTENT_TYPE),
-		.address = header(c, wsi, WSI_TOKEN_X_FORWARDED_FOR),
-		.wanted_headers =
-		    header(c, wsi, WSI_TOKEN_HTTP_AC_REQUEST_HEADERS),
-		.body = "" };
-	c->wsi = wsi;
-	c->met = 1;
-}
-
-const char *
-web_query(const struct web_request *rq, const char *name)
-{
-	struct web_conn *c = rq->conn;
-	size_t len = strlen(name);
-	char *text;
-	int n;
-
-	for (int i = 0; (n = lws_hdr_fragment_length(
-			     c->wsi, WSI_TOKEN_HTTP_URI_ARGS, i)) > 0;
-	     i++) {
-		text = arena_alloc(c->arena, (size_t)n + 1);
-		if (lws_hdr_copy_fragment(
-			c->wsi, text, n + 1, WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
-			continue;
-		if (strncmp(text, name, len) != 0)
-			continue;
-		if (text[len] == '=' || text[len] == '\0')
-			return text + len + (text[len] == '=');
-	}
-	return NULL;
-}
-
-static const char *
-reason_phrase(int status)
-{
-	switch (status) {
-	case 200:
-		return "OK";
-	case 204:
-		return "No Content";
-	case 400:
-		return "Bad Request";
-	case 403:
-		return "Forbidden";
-	case 404:
-		return "Not Found";
-	case 413:
-		return "Payload Too Large";
-	case 426:
-		return "Upgrade Required";
-	case 429:
-		return "Too Many Requests";
-	default:
-		return "Service Unavailable";
-	}
-}
-
-static void
-answer_put(struct buf *b, const struct web_answer *a)
-{
-	buf_printf(
-	    b, "HTTP/1.1 %d %s\r\n", a->status, reason_phrase(a->status));
-	if (a->type != NULL)
-		buf_printf(b, "Content-Type: %s\r\n", a->type);
-	if (a->status != 204)
-		buf_printf(b, "Content-Length: %zu\r\n", a->len);
-	buf_printf(b, "%s\r\n", a->headers);
-	buf_add(b, a->body, a->len);
-}
-
-void
-web_answer(struct web_conn *c, const struct web_answer *a)
-{
-	if (c->answered || c->websocket)
-		return;
-	buf_clear(&c->out);
-	answer_put(&c->out, a);
-	c->answered = 1;
-	/* It writes to nobody from whom it may not read. */
-	if (c->held)
-		lws_rx_flow_control(
-		    c->wsi, 1 | LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
-	c->held = 0;
-	lws_callback_on_writable(c->wsi);
-}
-
-void
-web_hold(struct web_conn *c)
-{
-	c->held = 1;
-	lws_rx_flow_control(c->wsi, LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
-}
-
-int
-web_is_there(const struct web_conn *c)
-{
-	char byte;
-	ssize_t n =
-	    recv(lws_get_socket_fd(c->wsi), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-/* What libwebsockets wants of who writes: room before it. */
-static int
-write_bytes(struct lws *wsi, struct buf *b, enum lws_write_protocol how)
-{
-	struct buf room;
-	int rc;
-
-	buf_init(&room, NULL);
-	buf_reserve(&room, LWS_PRE + b->len);
-	memcpy(room.data + LWS_PRE, b->data, b->len);
-	rc = lws_write(wsi, (unsigned char *)room.data + LWS_PRE, b->len, how);
-	buf_fini(&room);
-	return rc < 0 ? -1 : 0;
-}
-
-/* 0: the connection goes on, for other requests. */
-static int
-on_http_writable(struct web_conn *c, struct lws *wsi)
-{
-	if (!c->answered)
-		return 0;
-	c->answered = 0;
-	if (write_bytes(wsi, &c->out, LWS_WRITE_HTTP_FINAL) < 0)
-		return -1;
-	buf_trim(&c->out, 0);
-	request_drop(c);
-	return lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-static int
-on_http(struct web_conn *c, struct lws *wsi)
-{
-	struct web *w = c->web;
-
-	request_read(c, wsi);
-	c->too_large = 0;
-	if (strcmp(c->request->method, "POST") == 0)
-		return 0; /* its body comes */
-	/* A poll is held for as long as a heartbeat takes. */
-	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-	w->calls.on_request(w->calls.ctx, c->request);
-	return 0;
-}
-
-static int
-on_body(struct web_conn *c, const char *data, size_t len)
-{
-	if (c->in.len + len > c->web->limits.message_bytes) {
-		c->too_large = 1;
-		buf_trim(&c->in, 0);
-	}
-	if (!c->too_large)
-		buf_add(&c->in, data, len);
-	return 0;
-}
-
-static int
-on_body_end(struct web_conn *c, struct lws *wsi)
-{
-	struct web *w = c->web;
-
-	if (c->request == NULL)
-		return -1;
-	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
-	if (c->too_large) {
-		web_answer(c, &(const struct web_answer){
-				  .status = 413, .headers = "", .body = "" });
-		return 0;
-	}
-	c->request->body = buf_str(&c->in);
-	c->request->len = c->in.len;
-	w->calls.on_request(w->calls.ctx, c->request);
-	return 0;
-}
-
-/* 13 is RFC 6455's; 8, of a draft that has the same frames, is what some old
- * clients say. */
-static int
-is_version_known(const char *version, struct web_answer *refusal)
-{
-	if (strcmp(version, "13") == 0 || strcmp(version, "8") == 0)
-		return 1;
-	refusal->status = 426;
-	refusal->headers = "Connection: close\r\nSec-WebSocket-Version: 13\r\n";
-	return 0;
-}
-
-/* 0 it may become a WebSocket, 1 it was answered. */
-static int
-on_upgrade(struct web_conn *c, struct lws *wsi)
-{
-	struct web *w = c->web;
-	struct web_answer no = { .headers = "Connection: close\r\n",
-		.body = "" };
-	int rc;
-
-	request_read(c, wsi);
-	c->request->upgrade = 1;
-	rc = is_version_known(header(c, wsi, WSI_TOKEN_VERSION), &no) &&
-	     w->calls.on_upgrade(w->calls.ctx, c->request, &no);
-	if (rc == 0) {
-		answer_put(&c->out, &no);
-		rc = write_bytes(wsi, &c->out, LWS_WRITE_HTTP_FINAL);
-		request_drop(c);
-		return rc < 0 ? -1 : 1;
-	}
-	request_drop(c);
-	return 0;
 }
 
 /* ---- WebSockets ---- */
@@ -648,7 +334,7 @@ send_close(struct web_conn *c, struct lws *wsi)
 	c->close_sent = 1;
 	/* What is unread when a socket is closed would take this back. */
 	lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_ACK, CLOSE_WAIT_S);
-	rc = write_bytes(wsi, &b, LWS_WRITE_RAW);
+	rc = web_write(wsi, &b, LWS_WRITE_RAW);
 	buf_fini(&b);
 	return rc;
 }
@@ -691,7 +377,7 @@ send_some(struct web_conn *c, struct lws *wsi)
 		queue_pop(c);
 	} while (
 	    c->queue != NULL && b.len + c->queue->frame->len <= TOGETHER_BYTES);
-	rc = write_bytes(wsi, &b, LWS_WRITE_RAW);
+	rc = web_write(wsi, &b, LWS_WRITE_RAW);
 	buf_fini(&b);
 	return rc;
 }
@@ -759,15 +445,15 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 #pragma GCC diagnostic ignored "-Wswitch-enum"
 	switch (reason) {
 	case LWS_CALLBACK_HTTP:
-		return on_http(c, wsi);
+		return web_on_http(c, wsi);
 	case LWS_CALLBACK_HTTP_BODY:
-		return on_body(c, in, len);
+		return web_on_body(c, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return on_body_end(c, wsi);
+		return web_on_body_end(c, wsi);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
-		return on_http_writable(c, wsi);
+		return web_on_http_writable(c, wsi);
 	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-		return on_upgrade(c, wsi);
+		return web_on_upgrade(c, wsi);
 	case LWS_CALLBACK_ESTABLISHED:
 		return on_open(c, wsi);
 	case LWS_CALLBACK_RECEIVE:

@@ -31,7 +31,7 @@ OWNERS = {"jwt.h": ["src/auth/jws_libjwt.c"],
           "yaml.h": ["src/tool/skill_read.c"],
           "ini.h": ["src/conf/conf.c"],
           "hiredis/": ["src/store/"],
-          "libwebsockets.h": ["src/bridge/web.c"],
+          "libwebsockets.h": ["src/bridge/web_priv.h"],
           "fcgiapp.h": ["src/http/"]}
 
 bad = []
