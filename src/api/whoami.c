@@ -4,6 +4,7 @@
 
 #include "api/api_priv.h"
 #include "auth/identity.h"
+#include "store/revoked.h"
 
 static const char *const role_names[IDENTITY_ROLES] = {
 	[IDENTITY_APPROVER] = "approver",
@@ -16,6 +17,7 @@ whoami_get(void *call, struct err *err)
 {
 	struct api_call *c = call;
 	struct buf *b = &c->rs->body;
+	char hash[REVOKED_HASH_SIZE];
 
 	(void)err;
 	http_json(c->rs, 200);
@@ -30,6 +32,10 @@ whoami_get(void *call, struct err *err)
 	json_close(b, ']');
 	if (c->expires_s > 0)
 		json_add_int(b, "expires", c->expires_s);
+	if (*c->jti != '\0') {
+		revoked_hash(c->jti, hash);
+		json_add_str(b, "tokenHash", hash);
+	}
 	buf_putc(b, '}');
 	return 0;
 }

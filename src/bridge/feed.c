@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "bridge/feed_priv.h"
 #include "bridge/figures.h"
+#include "bridge/guests.h"
 #include "bridge/rooms.h"
 #include "conf/conf.h"
 #include "http/ask.h"
@@ -314,8 +315,12 @@ on_timer(void *arg)
 static void
 on_reader(void *ctx, int up)
 {
-	(void)ctx; /* the timer asks again */
+	struct feeds *fs = ctx;
+
 	figure_set(FIGURE_REDIS_UP, up);
+	if (up && fs->live != NULL)
+		live_ask_revoked(fs->live);
+	/* The timer asks again for the rest. */
 }
 
 static void
@@ -326,9 +331,16 @@ on_tick_end(void *arg)
 	redis_link_flush(fs->reader);
 }
 
+/* Of what all processes are told, revocations are ours. */
+static void
+on_order(void *guests, const char *text)
+{
+	guests_order(guests, text);
+}
+
 struct feeds *
-feeds_new(
-    struct loop *l, const struct conf *c, struct asker *k, struct rooms *r)
+feeds_new(struct loop *l, const struct conf *c, struct asker *k,
+    struct rooms *r, struct guests *gs)
 {
 	const struct asker_limits limits = { FILE_TIMEOUT_MS, FILE_ANSWER_BYTES,
 		FILES_AT_ONCE, FILES_WAITING };
@@ -338,6 +350,8 @@ feeds_new(
 		.on_gone = on_gone,
 		.on_lost = on_lost,
 		.on_sessions = feed_on_sessions,
+		.on_order = on_order,
+		.order_ctx = gs,
 		.ctx = fs };
 	struct rooms_calls rooms = { .on_closed = on_closed,
 		.on_user = feed_on_user,

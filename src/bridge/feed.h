@@ -21,9 +21,11 @@ struct rooms;
 struct feeds;
 struct feed_wait;
 
-/* k asks the pool. All must outlive it; its calls are set on the rooms. */
-struct feeds *feeds_new(
-    struct loop *l, const struct conf *c, struct asker *k, struct rooms *r);
+/* k asks the pool, gs is told of revocations. All must outlive it; its calls
+ * are set on the rooms. */
+struct guests;
+struct feeds *feeds_new(struct loop *l, const struct conf *c, struct asker *k,
+    struct rooms *r, struct guests *gs);
 
 /* Nobody is in a room any more, and nobody waits. */
 void feeds_free(struct feeds **fs_p);

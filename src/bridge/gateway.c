@@ -25,6 +25,7 @@
 #include "bridge/eio.h"
 #include "bridge/figures.h"
 #include "bridge/gateway.h"
+#include "bridge/guests.h"
 #include "bridge/page_hub.h"
 #include "bridge/sessions.h"
 #include "bridge/sio.h"
@@ -310,8 +311,10 @@ gateway_run(const struct conf *c, struct err *err)
 	g.loop = loop_new();
 	g.asker = asker_new(g.loop, c->listen, &limits);
 	g.store = store_new(c);
+	g.tallies.guests = guests_new(g.loop);
 	g.pages = page_hub_new(g.loop, c, g.store, g.asker, &g.tallies);
-	calls.ctx = g.sessions = sessions_new(g.loop, c, g.asker);
+	calls.ctx = g.sessions =
+	    sessions_new(g.loop, c, g.asker, g.tallies.guests);
 	g.sio = sio_new(g.loop, c, g.asker, &g.tallies, &calls);
 	g.figures = figures_new(g.loop, c, err);
 	rc = g.figures == NULL ? -1 : open_web(&g, err);
@@ -323,6 +326,7 @@ gateway_run(const struct conf *c, struct err *err)
 	page_hub_free(&g.pages);
 	asker_free(&g.asker);
 	figures_free(&g.figures);
+	guests_free(&g.tallies.guests);
 	tally_fini(&g.tallies.users);
 	tally_fini(&g.tallies.addresses);
 	store_free(&g.store);

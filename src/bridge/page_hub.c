@@ -91,6 +91,7 @@ leave(struct page *p)
 	page_agent_cancel(p);
 	loop_timer_free(&p->heart);
 	loop_timer_free(&p->expiry);
+	guest_leave(p->all->tallies->guests, &p->guest);
 	if (p->user == NULL)
 		return;
 	page_server_drop(p->all->server, p->user, p->client);
@@ -205,9 +206,16 @@ on_expired(void *arg)
 }
 
 static void
-let_in(struct page *p, const char *user, int64_t expires_s)
+on_revoked(void *arg)
+{
+	page_close(arg, CLOSE_BAD_TOKEN, "Invalid token");
+}
+
+static void
+let_in(struct page *p, const struct who_is *is)
 {
 	struct page_hub *all = p->all;
+	const char *user = is->user;
 	int64_t ms;
 
 	if (*user != '\0' && !tally_take(&all->tallies->users, user,
@@ -219,7 +227,9 @@ let_in(struct page *p, const char *user, int64_t expires_s)
 	if (p->user == NULL)
 		abort();
 	p->state = PAGE_COMING;
-	if (who_stays(all->conf, expires_s, &ms)) {
+	guest_enter(
+	    all->tallies->guests, &p->guest, user, is->token, on_revoked, p);
+	if (who_stays(all->conf, is->expires_s, &ms)) {
 		p->expiry = loop_timer_new(all->loop, "expiry", on_expired, p);
 		loop_timer_start(p->expiry, ms, 0);
 	}
@@ -227,14 +237,14 @@ let_in(struct page *p, const char *user, int64_t expires_s)
 }
 
 static void
-on_who(void *ctx, enum who_verdict verdict, const char *user, int64_t expires_s)
+on_who(void *ctx, enum who_verdict verdict, const struct who_is *is)
 {
 	struct page *p = ctx;
 
 	p->who = NULL;
 	switch (verdict) {
 	case WHO_KNOWN:
-		let_in(p, user, expires_s);
+		let_in(p, is);
 		break;
 	case WHO_REFUSED:
 		page_close(p, CLOSE_BAD_TOKEN, "Invalid token");

@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "base/id.h"
+#include "bridge/guests.h"
 #include "bridge/page_hub.h"
 #include "bridge/page_message.h"
 #include "store/page_server.h"
@@ -34,6 +35,7 @@ struct page {
 	struct page_hub *all;
 	struct web_conn *web;
 	enum page_state state;
+	struct guest guest;
 
 	char *address, *authorization, *ticket; /* or NULL */
 	unsigned shown : 1;                     /* anything, good or not */

@@ -571,7 +571,8 @@ sessions_on_gone(void *ctx, struct sio_socket *s)
 }
 
 struct sessions *
-sessions_new(struct loop *l, const struct conf *c, struct asker *k)
+sessions_new(
+    struct loop *l, const struct conf *c, struct asker *k, struct guests *gs)
 {
 	struct sessions *a = calloc(1, sizeof(*a));
 
@@ -579,7 +580,7 @@ sessions_new(struct loop *l, const struct conf *c, struct asker *k)
 		abort();
 	a->asker = k;
 	a->rooms = rooms_new(c);
-	a->feeds = feeds_new(l, c, k, a->rooms);
+	a->feeds = feeds_new(l, c, k, a->rooms, gs);
 	return a;
 }
 

@@ -15,8 +15,9 @@ struct loop;
  */
 struct sessions;
 
+struct guests;
 struct sessions *sessions_new(
-    struct loop *l, const struct conf *c, struct asker *k);
+    struct loop *l, const struct conf *c, struct asker *k, struct guests *gs);
 void sessions_free(struct sessions **a_p); /* nobody is there any more */
 
 /* For struct sio_calls; ctx is a struct sessions. */

@@ -24,6 +24,7 @@
 #include "bridge/eio.h"
 #include "bridge/eio_packet.h"
 #include "bridge/figures.h"
+#include "bridge/guests.h"
 #include "bridge/pace.h"
 #include "bridge/sio.h"
 #include "bridge/tally.h"
@@ -47,6 +48,7 @@ struct sio_socket {
 	struct loop_timer *timer; /* to connect, then to expire */
 	int attachments;          /* binary packets that are still to come */
 	int64_t paid_us; /* messages: when all so far will have drained */
+	struct guest guest;
 };
 
 struct sio {
@@ -68,6 +70,7 @@ leave(struct sio_socket *s)
 	if (s->state != SIO_IN)
 		return;
 	s->state = SIO_NEW;
+	guest_leave(o->tallies->guests, &s->guest);
 	figure_add(FIGURE_SOCKETS, -1);
 	if (o->calls.on_gone != NULL)
 		o->calls.on_gone(o->calls.ctx, s);
@@ -216,10 +219,19 @@ start_expiry(struct sio_socket *s, int64_t expires_s)
 	loop_timer_start(s->timer, left_ms, 0);
 }
 
+/* It comes back by itself, and is refused if it has no other token. */
 static void
-let_in(struct sio_socket *s, const char *user, int64_t expires_s)
+on_revoked(void *arg)
+{
+	log_info("a connection was ended: its token is revoked");
+	sio_drop(arg);
+}
+
+static void
+let_in(struct sio_socket *s, const struct who_is *is)
 {
 	struct sio *o = s->sio;
+	const char *user = is->user;
 	char sid[32];
 	struct buf b;
 
@@ -234,8 +246,10 @@ let_in(struct sio_socket *s, const char *user, int64_t expires_s)
 	if (s->user == NULL)
 		abort();
 	s->state = SIO_IN;
+	guest_enter(
+	    o->tallies->guests, &s->guest, user, is->token, on_revoked, s);
 	figure_add(FIGURE_SOCKETS, 1);
-	start_expiry(s, expires_s);
+	start_expiry(s, is->expires_s);
 	id_random(sid, SID_RANDOM_BYTES);
 	buf_init(&b, NULL);
 	b64url_encode(&b, sid, SID_RANDOM_BYTES);
@@ -248,14 +262,14 @@ let_in(struct sio_socket *s, const char *user, int64_t expires_s)
 }
 
 static void
-on_who(void *ctx, enum who_verdict verdict, const char *user, int64_t expires_s)
+on_who(void *ctx, enum who_verdict verdict, const struct who_is *is)
 {
 	struct sio_socket *s = ctx;
 
 	s->who = NULL;
 	switch (verdict) {
 	case WHO_KNOWN:
-		let_in(s, user, expires_s);
+		let_in(s, is);
 		break;
 	case WHO_REFUSED:
 		s->state = SIO_NEW;

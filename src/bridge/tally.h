@@ -10,8 +10,10 @@ struct tally {
 };
 
 /* Of all connections of a gateway, whatever they speak. */
+struct guests;
 struct tallies {
 	struct tally users, addresses;
+	struct guests *guests;
 };
 
 /* One more of a name, which is copied. 1, or 0: there are max; 0 is no bound.

@@ -73,19 +73,20 @@ on_answer(void *ctx, const struct ask_answer *answer)
 	    answer->status != 200
 		? NULL
 		: json_parse(a, answer->body, answer->len, DEPTH, NULL);
-	const char *user = json_get_str(j, "user");
-	int64_t expires_s = 0;
+	const char *token = json_get_str(j, "tokenHash");
+	struct who_is is = { .user = json_get_str(j, "user"),
+		.token = token == NULL ? "" : token };
 
 	free(ctx);
-	json_get_int(j, "expires", &expires_s);
-	if (user != NULL) {
-		w.fn(w.ctx, WHO_KNOWN, user, expires_s);
+	json_get_int(j, "expires", &is.expires_s);
+	if (is.user != NULL) {
+		w.fn(w.ctx, WHO_KNOWN, &is);
 	} else if (answer->status == 401 || answer->status == 403) {
-		w.fn(w.ctx, WHO_REFUSED, NULL, 0);
+		w.fn(w.ctx, WHO_REFUSED, NULL);
 	} else {
 		log_warn("the pool does not say who a client is: %d %s",
 		    answer->status, answer->err.text);
-		w.fn(w.ctx, WHO_UNSAID, NULL, 0);
+		w.fn(w.ctx, WHO_UNSAID, NULL);
 	}
 	arena_close(&a);
 }

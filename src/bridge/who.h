@@ -19,10 +19,16 @@ enum who_verdict {
 	WHO_UNSAID   /* the pool is away, or full */
 };
 
-/* user, of WHO_KNOWN, only within the call; expires_s as the pool has it, 0:
- * never. */
+/* As the pool says it. */
+struct who_is {
+	const char *user;
+	const char *token; /* a hash of its token's name; "": it has none */
+	int64_t expires_s; /* 0: never */
+};
+
+/* is, of WHO_KNOWN, only within the call. */
 typedef void who_f(
-    void *ctx, enum who_verdict verdict, const char *user, int64_t expires_s);
+    void *ctx, enum who_verdict verdict, const struct who_is *is);
 
 struct who_spec {
 	const char *authorization; /* of who_header, or NULL */

@@ -204,8 +204,8 @@ on_sub_state(void *ctx, int up)
 	if (*v->orders != '\0') {
 		redis_link_subscribe(v->sub, v->orders);
 		redis_link_subscribe(v->sub, v->queue);
-		redis_link_subscribe(v->sub, v->all);
 	}
+	redis_link_subscribe(v->sub, v->all);
 	v->calls.on_lost(v->calls.ctx); /* whoever watches says so again */
 }
 
@@ -233,8 +233,8 @@ live_new(struct loop *l, const struct conf *c, const struct store *st,
 		    c->store_prefix, store_holder(st));
 		snprintf(v->queue, sizeof(v->queue), "%s" STORE_QUEUE,
 		    c->store_prefix);
-		snprintf(v->all, sizeof(v->all), "%sctl", c->store_prefix);
 	}
+	snprintf(v->all, sizeof(v->all), "%sctl", c->store_prefix);
 	v->sub = redis_link_new(l, c, on_sub_state, v);
 	redis_link_on_push(v->sub, on_push);
 	loop_at_tick_end(l, "subscription", on_tick_end, v);

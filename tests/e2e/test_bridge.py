@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
+from agentbridge import Page
 from engine import POLLING, WEBSOCKET, Polling, WebSocket, answer, joined, opened
-from stack import Stack, children, process_state
+from stack import BINARY, Stack, children, process_state
 from waiting import scaled, wait_for
 
 ORIGIN = "http://localhost:3000"
@@ -497,3 +499,34 @@ def test_configuration(stack_factory):
     wait_for(lambda: "bridge.auth = off" in stack.bridges[0].log(), 5, "it does not warn")
     wait_for(lambda: process_state(stack.bridges[0].pid)[0] == "S", 5, "it does not rest")
     assert not children(stack.bridges[0].pid)
+
+
+# ---- revocation
+
+def revoke(stack, *words):
+    done = subprocess.run([BINARY, "-c", stack.path("agent-fpm.conf"), "token", "revoke", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done
+
+
+def let_in(stack, user):
+    """How the gateway answers a CONNECT with the user's token."""
+    with opened(stack)[0] as ws:
+        ws.send(f'40{{"token":"{user.token}"}}')
+        return ws.text()
+
+
+@pytest.mark.parametrize("way", ["token", "user"])
+def test_a_revoked_token_ends_its_connections(stack_factory, way):
+    """Sockets and pages of that token, or of that user, and of nobody else; who comes back with it is refused."""
+    stack = stack_factory(workers=2, bridges=1)
+    bad, good = stack.user("bad", jti="token-1"), stack.user("good", jti="token-2")
+    if way == "token":
+        good.token = stack.token(bad.name, jti="token-2")
+    with joined(stack, bad) as ended, joined(stack, good) as stays, Page(stack, bad, []) as page:
+        revoke(stack, *(["--jti", "token-1"] if way == "token" else ["--user", bad.name]))
+        ended.closed()
+        assert page.wait_closed() == (4003, "Invalid token")
+        assert let_in(stack, bad) == '44{"message":"Invalid API key"}'
+        stays.send('421["session:leave","x"]')
+        assert stays.text() == '431[{"success":true}]'
+    assert let_in(stack, good).startswith("40{")
