@@ -161,6 +161,7 @@ def test_progress_and_interrupt(place):
     seen = place.service.server.seen
     wait_for(lambda: any(e.is_set() for e in place.service.server.cancelled.values()), 5, "it was not told")
     wait_for(lambda: any(m.get("id") == "ask-2" and m.get("result") == {} for m in seen), 5, "no pong")
+    wait_for(lambda: any(m.get("id") == "ask-1" for m in seen), 5, "it was not refused")
     refused, = [m for m in seen if m.get("id") == "ask-1"]
     assert refused["error"]["code"] == -32601
 
