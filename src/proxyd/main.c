@@ -6,64 +6,22 @@
  */
 #include "config.h"
 
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sysexits.h>
-#include <unistd.h>
+#include <stddef.h>
 
-#include "base/err.h"
-#include "base/log.h"
-#include "conf/conf.h"
+#include "conf/program.h"
 #include "proxyd/server.h"
 
-static const char usage_text[] =
-    "usage: agent-fpm-proxy [-c FILE] [-v]\n"
-    "\n"
-    "  -c FILE  the configuration (default " CONF_DEFAULT_PATH ")\n"
-    "  -v       print the version and exit\n"
-    "\n"
-    "It stays in the foreground; SIGTERM ends it. agent-fpm-proxy(8) tells "
-    "more.\n";
-
 static int
-run(const char *path)
+run(const struct conf *c, void *ctx, struct err *err)
 {
-	struct conf *c = conf_load_for("agent-fpm-proxy", path, -1);
-	struct err err;
-	int rc = EX_OK;
-
-	if (c == NULL)
-		return EX_CONFIG;
-	log_name_set("proxy");
-	prctl(PR_SET_DUMPABLE, 0);
-	if (proxy_run(c, &err) < 0) {
-		fprintf(stderr, "agent-fpm-proxy: %s: %s\n", path, err.text);
-		rc = err_info(err.code)->exit_code;
-	}
-	conf_free(&c);
-	return rc;
+	(void)ctx;
+	return proxy_run(c, err);
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *path = CONF_DEFAULT_PATH;
-	int opt;
+	static const struct program proxy = { "proxy", run, NULL };
 
-	while ((opt = getopt(argc, argv, "c:v")) != -1) {
-		if (opt == 'v') {
-			puts("agent-fpm-proxy " PACKAGE_VERSION);
-			return EX_OK;
-		}
-		if (opt != 'c') {
-			fputs(usage_text, stderr);
-			return EX_USAGE;
-		}
-		path = optarg;
-	}
-	if (optind != argc) {
-		fputs(usage_text, stderr);
-		return EX_USAGE;
-	}
-	return run(path);
+	return program_main(&proxy, argc, argv);
 }

@@ -9,14 +9,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-#include "base/err.h"
-#include "base/log.h"
 #include "conf/conf.h"
+#include "conf/program.h"
 #include "sandboxd/jobs.h"
 #include "sandboxd/network.h"
 #include "sandboxd/server.h"
@@ -31,28 +27,6 @@ static const char usage_text[] =
     "\n"
     "It stays in the foreground; SIGTERM ends it. agent-fpm-sandbox(8) tells "
     "more.\n";
-
-/* The server, or for a key the supervisor of a job. */
-static int
-run(const char *path, const char *key, int has_network)
-{
-	struct conf *c = conf_load_for("agent-fpm-sandbox", path, -1);
-	struct err err;
-	int rc = EX_OK;
-
-	if (c == NULL)
-		return EX_CONFIG;
-	log_name_set("sandbox");
-	prctl(PR_SET_DUMPABLE, 0);
-	if (key != NULL) {
-		rc = job_supervise(c, key, has_network);
-	} else if (server_run(c, path, -1, &err) < 0) {
-		fprintf(stderr, "agent-fpm-sandbox: %s: %s\n", path, err.text);
-		rc = err_info(err.code)->exit_code;
-	}
-	conf_free(&c);
-	return rc;
-}
 
 /* For itself, but for OPT_LISTEN, which launchers may use too. */
 #define OPT_SUPERVISE 256
@@ -71,6 +45,17 @@ struct arguments {
 	int has_network;
 	int listen_over; /* -1: it is the server, or a supervisor */
 };
+
+/* The server, or for a key the supervisor of a job. */
+static int
+run(const struct conf *c, void *ctx, struct err *err)
+{
+	const struct arguments *args = ctx;
+
+	if (args->key != NULL)
+		return job_supervise(c, args->key, args->has_network);
+	return server_run(c, args->path, -1, err);
+}
 
 /* A descriptor beyond the standard ones; -1: the text is none. */
 static int
@@ -110,14 +95,13 @@ main(int argc, char **argv)
 {
 	struct arguments args = { .path = CONF_DEFAULT_PATH,
 		.listen_over = -1 };
+	const struct program sandbox = { "sandbox", run, &args };
 	int opt, rc = 0;
 
 	while (rc == 0 &&
 	       (opt = getopt_long(argc, argv, "+c:v", options, NULL)) != -1) {
-		if (opt == 'v') {
-			puts("agent-fpm-sandbox " PACKAGE_VERSION);
-			return EX_OK;
-		}
+		if (opt == 'v')
+			return program_version(&sandbox);
 		rc = read_option(opt, &args);
 	}
 	/* --listen has a program behind it, the others have nothing. */
@@ -127,5 +111,5 @@ main(int argc, char **argv)
 	}
 	return args.listen_over >= 0
 		   ? network_exec(args.listen_over, argv + optind)
-		   : run(args.path, args.key, args.has_network);
+		   : program_run(&sandbox, args.path);
 }
