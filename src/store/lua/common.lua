@@ -93,8 +93,18 @@ local function tell_status(f, reason)
 	    tostring(f.env ~= '') .. ',"reason":"' .. reason .. '"}')
 end
 
+-- What only a session has of it; most agents are none. Until it is read, loaded
+-- is nil.
+local function read_session(f)
+	if not f.loaded then
+		local v = redis.call('HMGET', key('info'), 'loaded', 'env')
+		f.loaded, f.env = v[1] or '', v[2] or ''
+	end
+end
+
 -- A session is loaded, if it is not yet: then true.
 local function load_session(f, now)
+	read_session(f)
 	if f.loaded ~= '' then
 		return false
 	end
@@ -338,8 +348,11 @@ end
 -- of the history, the turn, and all that is new in the history.
 local function begin(out, epoch, seq, now, f, docs)
 	local _, turn = parts(docs[1])
-	if f.session ~= '' and f.env == '' then -- it was unloaded since
-		wake_session(f, now)
+	if f.session ~= '' then
+		read_session(f)
+		if f.env == '' then -- it was unloaded since
+			wake_session(f, now)
+		end
 	end
 	local length, behind, all, message =
 	    accept_all(out, epoch, seq, now, f, docs, turn)
@@ -417,7 +430,7 @@ local function agent_read()
 	    'turn', 'step', 'resumes', 'interrupt', 'state', 'epoch', 'calls',
 	    'todos', 'tokens', 'before', 'safe', 'context',
 	    'depth', 'task', 'lineage', 'reminders', 'last', 'tenant',
-	    'purse', 'question', 'session', 'loaded', 'env')
+	    'purse', 'question', 'session')
 	return { owner = v[1], version = v[2], tail = v[3], turn = v[4],
 	    step = v[5] or 1, resumes = v[6] or 0, interrupt = v[7],
 	    state = v[8] or '', epoch = tonumber(v[9] or 0), calls = v[10] or '',
@@ -427,8 +440,7 @@ local function agent_read()
 	    task = v[17] or '', lineage = v[18] or '',
 	    reminders = v[19] or '', last = v[20] or '',
 	    tenant = v[21] or '', purse = v[22] or '',
-	    question = v[23] or '', session = v[24] or '',
-	    loaded = v[25] or '', env = v[26] or '' }
+	    question = v[23] or '', session = v[24] or '' }
 end
 
 -- A turn that waits for a human or a sub-agent: nobody holds the agent, and

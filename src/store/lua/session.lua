@@ -16,6 +16,7 @@ if not f.owner or f.session == '' or (ARGV[1] ~= '' and f.owner ~= ARGV[1]) then
 	end
 	return { 'FORBIDDEN' }
 end
+read_session(f)
 
 local function unload(reason)
 	f.loaded, f.env = '', ''
