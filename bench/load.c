@@ -39,6 +39,7 @@
 #define LOAD_IDS_MAX 200000
 #define LOAD_START_BATCH 32 /* clients started between two looks at epoll */
 #define LOAD_TICK_MS 50     /* how often deadlines are checked */
+#define LOAD_PACE_MS 2      /* how often --rate is looked at */
 #define LOAD_FOREVER (INT64_MAX / 4)
 
 static const char *const fail_names[FAIL_COUNT] = { "connect", "status", "cut",
@@ -82,11 +83,13 @@ static const struct net_opt opt_table[] = {
 	{ "model", NET_TEXT, &load_opt.model, 0, 0,
 	    "model of a request or of a created agent: paced-100-20" },
 	{ "clients", NET_INT, &load_opt.clients, 1, LOAD_IDS_MAX,
-	    "concurrent clients (turns 64, setup 16)" },
+	    "concurrent clients (turns 64, setup, delete 16)" },
 	{ "count", NET_INT, &load_opt.count, 1, 1e9,
 	    "chats, viewers or agents in all (100)" },
 	{ "seconds", NET_DOUBLE, &load_opt.seconds, 0, 86400,
 	    "how long turns starts new ones, idle holds (10)" },
+	{ "rate", NET_DOUBLE, &load_opt.rate, 0, 1e6,
+	    "requests that start a second (as fast as it goes)" },
 	{ "timeout", NET_DOUBLE, &load_opt.timeout, 0.01, 86400,
 	    "seconds that one request may take (60)" },
 	{ "total", NET_DOUBLE, &load_opt.total, 0.1, 86400,
@@ -102,12 +105,13 @@ static const struct net_opt opt_table[] = {
 };
 
 static const char synopsis[] =
-    "bench-load turns|burst|idle|single|setup --port N [options]\n"
+    "bench-load turns|burst|idle|single|setup|delete --port N [options]\n"
     "  turns   clients that chat one turn after another\n"
     "  burst   --count chats at once, each with its own agent\n"
     "  idle    --count viewers that are held; prints \"ready\"\n"
     "  single  --count chats, one after another\n"
-    "  setup   makes --count agents, writes their ids to --ids";
+    "  setup   makes --count agents, writes their ids to --ids\n"
+    "  delete  deletes the agents of --ids";
 
 static const struct mode *mode;
 
@@ -123,6 +127,7 @@ static const struct mode modes[] = {
 	{ "idle", LOAD_VIEW, 0, 200, 0, 1, 1 },
 	{ "single", LOAD_CHAT, 1, 0, 0, 1, 0 },
 	{ "setup", LOAD_CREATE, 16, 0, 0, 1, 0 },
+	{ "delete", LOAD_DELETE, 16, 0, 0, 1, 0 },
 	{ NULL, LOAD_CHAT, 0, 0, 0, 0, 0 },
 };
 
@@ -141,6 +146,31 @@ launch(void)
 		started_us = clk_mono_us();
 	}
 	return 1;
+}
+
+/* With --rate: starts what is due, at clients that have nothing out. What is
+ * due while all have is left out, so that no crowd gathers behind a fault. */
+static void
+launch_due(int64_t now_us)
+{
+	static size_t turn;
+	static int64_t started;
+	int64_t due = (int64_t)((double)(now_us - load_run.begin_us) / 1e6 *
+				load_opt.rate);
+	size_t looked = 0;
+
+	for (; started < due && looked < client_count; looked++) {
+		struct client *c = &clients[turn++ % client_count];
+
+		if (c->active)
+			continue;
+		client_next_request(c);
+		started_us = clk_mono_us();
+		started++;
+		looked = 0;
+	}
+	started = due;
+	client_next = client_count;
 }
 
 /* Fails what took too long. */
@@ -179,8 +209,8 @@ over(int64_t now_us)
 		return now_us >= load_run.end_us ||
 		       (client_next == client_count && load_count.active == 0);
 	return load_count.active == 0 &&
-	       (client_next == client_count || load_run.budget <= 0 ||
-		   now_us >= load_run.end_us ||
+	       ((client_next == client_count && load_opt.rate == 0) ||
+		   load_run.budget <= 0 || now_us >= load_run.end_us ||
 		   load_count.errors >= load_opt.errors);
 }
 
@@ -190,12 +220,16 @@ run(void)
 	struct epoll_event ev[256];
 	int64_t last_us = load_run.begin_us + (int64_t)(load_opt.total * 1e6);
 	int64_t now_us = load_run.begin_us, tick_us = load_run.begin_us;
-	int i, n, more;
+	int i, n, wait_ms;
 
 	while (!over(now_us) && now_us < last_us) {
-		more = launch();
-		n = epoll_wait(
-		    load_run.epoll_fd, ev, 256, more ? 0 : LOAD_TICK_MS);
+		if (load_opt.rate > 0) {
+			launch_due(now_us);
+			wait_ms = LOAD_PACE_MS;
+		} else {
+			wait_ms = launch() ? 0 : LOAD_TICK_MS;
+		}
+		n = epoll_wait(load_run.epoll_fd, ev, 256, wait_ms);
 		if (n < 0 && errno != EINTR)
 			err(EX_OSERR, "epoll_wait");
 		for (i = 0; i < n; i++)
@@ -373,6 +407,8 @@ load_files(void)
 	    (mode->own && load_run.id_count < client_count))
 		errx(EX_DATAERR, "%s: %zu agents are too few for %zu clients",
 		    load_opt.ids, load_run.id_count, client_count);
+	if (load_run.request == LOAD_DELETE)
+		load_run.budget = (int64_t)load_run.id_count;
 }
 
 static void

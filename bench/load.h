@@ -11,11 +11,17 @@
 
 /* The three parts of bench-load: modes and report, clients, APIs. */
 
-enum load_request { LOAD_CHAT, LOAD_VIEW, LOAD_CREATE, LOAD_REQUEST_COUNT };
+enum load_request {
+	LOAD_CHAT,
+	LOAD_VIEW,
+	LOAD_CREATE,
+	LOAD_DELETE,
+	LOAD_REQUEST_COUNT
+};
 
 enum load_fail {
 	FAIL_CONNECT,
-	FAIL_STATUS, /* not 200 or 201; counted by status as well */
+	FAIL_STATUS, /* not 200, 201, 204; counted by status as well */
 	FAIL_CUT,    /* the stream or the message ended too early */
 	FAIL_RESET,  /* the connection broke */
 	FAIL_TIMEOUT,
@@ -61,6 +67,7 @@ struct load_opt {
 	const char *api, *ids, *token, *token_file, *host, *message, *model;
 	int port, clients, count, agents, expect, close, opening, errors;
 	double seconds, timeout, total;
+	double rate; /* requests that start a second; 0: as fast as it goes */
 };
 
 /* What is done, and how much of it is left. */
@@ -98,7 +105,7 @@ void load_api_line(struct client *c, const char *p, size_t len);
 /* Takes the id out of a created agent's JSON in c->line. 0 or -1. */
 int load_api_created(struct client *c);
 
-/* Starts the client's next request, if there is to be one. */
+/* Starts the client's next request, if there is to be one. It has none out. */
 void client_next_request(struct client *c);
 
 /* What epoll said about its socket. */

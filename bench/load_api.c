@@ -30,10 +30,12 @@ static void
 make_head(
     struct client *c, const char *method, const char *path, const char *tail)
 {
+	size_t n =
+	    load_run.request == LOAD_DELETE ? (size_t)c->request : c->index;
 	const char *id = "";
 
 	if (load_run.id_count > 0)
-		id = load_run.ids[c->index % load_run.id_count];
+		id = load_run.ids[n % load_run.id_count];
 	buf_printf(&c->out,
 	    "%s %s%s%s HTTP/1.1\r\nHost: %s\r\nConnection: %s\r\n", method,
 	    path, id, tail, load_opt.host,
@@ -88,6 +90,13 @@ make_fpm_create(struct client *c)
 }
 
 static void
+make_fpm_delete(struct client *c)
+{
+	make_head(c, "DELETE", "/api/agents/", "");
+	buf_puts(&c->out, "\r\n");
+}
+
+static void
 make_model_chat(struct client *c)
 {
 	struct buf body;
@@ -121,10 +130,11 @@ static const struct load_mark marks_model[] = {
 
 static const struct load_api apis[] = {
 	{ "fpm", "\"kind\":\"", "\"reason\":\"completed\"", marks_fpm,
-	    { make_fpm_chat, make_fpm_view, make_fpm_create } },
+	    { make_fpm_chat, make_fpm_view, make_fpm_create,
+		make_fpm_delete } },
 	{ "model", "\"type\":\"", NULL, marks_model,
-	    { make_model_chat, make_model_chat, NULL } },
-	{ NULL, NULL, NULL, NULL, { NULL, NULL, NULL } },
+	    { make_model_chat, make_model_chat, NULL, NULL } },
+	{ NULL, NULL, NULL, NULL, { NULL, NULL, NULL, NULL } },
 };
 
 const struct load_api *

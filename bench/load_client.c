@@ -68,6 +68,14 @@ client_idle(struct client *c)
 	load_count.tokens += c->tokens;
 }
 
+/* What follows a request. With a rate it is the clock that starts the next. */
+static void
+client_again(struct client *c)
+{
+	if (load_opt.rate == 0)
+		client_next_request(c);
+}
+
 void
 client_fail(struct client *c, enum load_fail why)
 {
@@ -75,13 +83,15 @@ client_fail(struct client *c, enum load_fail why)
 	load_count.fails[why]++;
 	load_count.errors++;
 	client_hang_up(c);
-	client_next_request(c);
+	client_again(c);
 }
 
 /* The HTTP message is whole: is it an answer? */
 static enum load_fail
 client_verdict(struct client *c)
 {
+	if (load_run.request == LOAD_DELETE)
+		return FAIL_COUNT;
 	if (load_run.request == LOAD_CREATE)
 		return load_api_created(c) < 0 ? FAIL_FORMAT : FAIL_COUNT;
 	if (c->failed)
@@ -108,7 +118,7 @@ client_finish(struct client *c)
 	net_hist_add(&load_count.turn, c->read_us - c->start_us);
 	if (!c->in.keep || load_opt.close)
 		client_hang_up(c);
-	client_next_request(c);
+	client_again(c);
 }
 
 /* 0, or -1 if the socket is broken. */
@@ -189,6 +199,12 @@ client_next_request(struct client *c)
 	}
 }
 
+static int
+is_good(int status)
+{
+	return status == 200 || status == 201 || status == 204;
+}
+
 /* The first byte, and the header once it is whole. 0, or -1: failed. */
 static int
 client_header(struct client *c)
@@ -200,7 +216,7 @@ client_header(struct client *c)
 	}
 	if (c->in.part == HTTP_HEAD)
 		return 0;
-	if (c->in.status != 200 && c->in.status != 201) {
+	if (!is_good(c->in.status)) {
 		if (c->in.status > 0 && c->in.status < 600)
 			load_count.status[c->in.status]++;
 		client_fail(c, FAIL_STATUS);
