@@ -35,7 +35,6 @@
 #include "conf/conf.h"
 #include "master/pool_priv.h"
 
-#define READY_MS 20000 /* for a new generation */
 #define LOOK_MS 10     /* whether somebody is ready */
 #define OLD_MAX 3      /* generations that leave side by side */
 
@@ -204,7 +203,7 @@ pool_reload(struct pool *p, struct conf *c, int conf_fd, int64_t now_ms)
 	if (p->next->want < now)
 		p->next->want =
 		    now < p->next->scale.max ? now : p->next->scale.max;
-	p->next->deadline_ms = now_ms + READY_MS;
+	p->next->deadline_ms = now_ms + SLOT_READY_MS;
 	p->reload = POOL_RELOADING;
 }
 
@@ -264,8 +263,9 @@ pool_free(struct pool **p_p)
 	free(p);
 }
 
+/* Those whose time to end is over, or to begin: their heirs may do better. */
 static void
-press_leaving(struct pool *p, int64_t now_ms)
+press_late(struct pool *p, int64_t now_ms)
 {
 	struct slot *s;
 
@@ -273,6 +273,8 @@ press_leaving(struct pool *p, int64_t now_ms)
 		s = &p->slots[i];
 		if (s->role == SLOT_LEAVING && now_ms >= s->deadline_ms)
 			slot_press(s, now_ms);
+		if (slot_is_late(p, s, now_ms))
+			slot_give_up(s, now_ms);
 	}
 }
 
@@ -281,7 +283,7 @@ pool_tick(struct pool *p, int64_t now_ms)
 {
 	if (!p->starting)
 		return;
-	press_leaving(p, now_ms);
+	press_late(p, now_ms);
 	pool_watch(p, now_ms);
 	generation_fill(p, p->now, now_ms);
 	if (p->next != NULL)

@@ -7,6 +7,8 @@
 
 #define POOL_WORKERS_MAX 256 /* as the table of settings has it */
 
+#define SLOT_READY_MS 20000 /* what a worker may take to be ready */
+
 /*
  * Rows of the scoreboard, and slots. A generation that is replaced lives on
  * while its turns end, so there is room for some.
@@ -82,6 +84,12 @@ void slot_press(struct slot *s, int64_t now_ms);
 /* Its worker is ready, but its loop has not run for so long. */
 int slot_is_stuck(
     const struct pool *p, const struct slot *s, int64_t ms, int64_t now_ms);
+
+/* Its worker has not become ready in SLOT_READY_MS. */
+int slot_is_late(const struct pool *p, const struct slot *s, int64_t now_ms);
+
+/* Ends such a one at once; if it goes on, again after that time. */
+void slot_give_up(struct slot *s, int64_t now_ms);
 
 /* Its worker is dead; when the heir is due. */
 void slot_died(struct slot *s, int64_t now_ms);

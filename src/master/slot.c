@@ -134,6 +134,22 @@ slot_is_stuck(
 	return slot_is_ready(p, s) && now_ms - beat > ms;
 }
 
+int
+slot_is_late(const struct pool *p, const struct slot *s, int64_t now_ms)
+{
+	return s->role != SLOT_FREE && s->role != SLOT_LEAVING && s->pid != 0 &&
+	       !slot_is_ready(p, s) && now_ms - s->started_ms > SLOT_READY_MS;
+}
+
+void
+slot_give_up(struct slot *s, int64_t now_ms)
+{
+	log_error("pid %d is not ready after %d s: signal %d", (int)s->pid,
+	    SLOT_READY_MS / 1000, SIGKILL);
+	kill(s->pid, SIGKILL);
+	s->started_ms = now_ms; /* so that it counts as one that died young */
+}
+
 static int64_t
 pause_ms(int young_deaths)
 {

@@ -201,6 +201,32 @@ def test_a_dead_worker_is_replaced(site, signo):
     wait_for(site.is_ready, 5)
 
 
+def stopped_heir(stack):
+    """Kills the first worker, and stops its heir before that is ready; None if it was quicker."""
+    second = stack.workers()[1]
+    stack.kill_worker(0)
+    folder = f"/proc/{stack.master}/task/{stack.master}/children"
+    heir, end = None, time.monotonic() + scaled(15)
+    while not heir and time.monotonic() < end:
+        with open(folder, encoding="ascii") as f:
+            heir = next((int(pid) for pid in f.read().split() if int(pid) != second and process_state(pid)[0] not in (None, "Z")), None)
+    stack.stop(heir)
+    rows = stack.http("GET", "/status?full&json").json["workers"]
+    return heir if any(w["pid"] == heir and w["state"] == "starting" for w in rows) else kill(heir, signal.SIGCONT)
+
+
+def test_a_worker_that_hangs_before_it_is_ready(stack_factory):
+    """It is ended after 20 s, and its heir serves; the other serves all the time."""
+    stack = stack_factory(workers=2)
+    heir = None
+    while heir is None:
+        wait_for(lambda: len(stack.workers()) == 2 and stack.is_ready(), 20)
+        heir = stopped_heir(stack)
+    wait_for(lambda: process_state(heir)[0] in (None, "Z"), 25, "it is not killed")
+    assert f"pid {heir} is not ready after 20 s" in stack.log()
+    wait_for(lambda: len(stack.workers()) == 2 and all(w["state"] == "ready" for w in stack.http("GET", "/status?full&json").json["workers"]), 20)
+
+
 def test_a_crash_loop_backs_off(stack_factory):
     """Workers that die young again and again are started less and less often, and the pool recovers by itself."""
     stack = stack_factory(workers=1)
