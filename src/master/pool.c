@@ -35,8 +35,8 @@
 #include "conf/conf.h"
 #include "master/pool_priv.h"
 
-#define LOOK_MS 10     /* whether somebody is ready */
-#define OLD_MAX 3      /* generations that leave side by side */
+#define LOOK_MS 10 /* whether somebody is ready */
+#define OLD_MAX 3  /* generations that leave side by side */
 
 /* ---- generations ---- */
 
