@@ -22,7 +22,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -68,6 +67,7 @@
 #include "worker/control.h"
 #include "worker/janitor.h"
 #include "worker/keeper.h"
+#include "worker/memory.h"
 #include "worker/sample.h"
 #include "worker/syncer.h"
 #include "worker/worker.h"
@@ -77,8 +77,6 @@
 #define FLUSH_MS 500    /* for traces */
 #define ABANDON_MS 2000 /* for turns to notice that they are to stop */
 #define KEYS_MS 2000    /* for issuers, before this one serves */
-#define ARENAS 2        /* of malloc: ours are elsewhere */
-#define KEPT_BYTES (512 * 1024)
 
 struct worker {
 	struct app app;
@@ -99,6 +97,7 @@ struct worker {
 	struct control *control;   /* NULL: there is none */
 	struct loop_timer *beat;
 	struct sample sample;
+	struct memory memory;
 	int signal_fd;
 	_Atomic int settled; /* what requests asked of the loop is done */
 };
@@ -468,18 +467,6 @@ worker_stop(struct worker *w, int sig)
 	return 0;
 }
 
-/*
- * What is freed goes back to the system. By itself glibc keeps as much more
- * as was once freed in one piece, and an arena for each thread: after a hundred
- * lost connections to Redis a worker had a third more than it needed.
- */
-static void
-set_memory(void)
-{
-	mallopt(M_ARENA_MAX, ARENAS);
-	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
-}
-
 int
 worker_run(const struct conf *c, int slot)
 {
@@ -490,7 +477,7 @@ worker_run(const struct conf *c, int slot)
 	int sig, ctl_fd;
 
 	memset(&w, 0, sizeof(w));
-	set_memory();
+	memory_init();
 	snprintf(name, sizeof(name), "worker-%d", slot);
 	log_name_set(name);
 	prctl(PR_SET_NAME, "agent-fpm"); /* else it is the exec's: exe */
@@ -528,6 +515,7 @@ worker_run(const struct conf *c, int slot)
 	log_info("ready");
 	do {
 		sample_take(&w.sample, w.loop);
+		memory_look(&w.memory);
 		if (c->retention_cache_ms > 0)
 			runner_forget(w.app.runner, c->retention_cache_ms);
 		sig = wait_signal(&w, SAMPLE_EVERY_MS);
