@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "agent/runner.h"
+#include "api/limits.h"
 #include "api/sessions_priv.h"
 #include "api/trace.h"
 #include "base/log.h"
@@ -173,6 +174,7 @@ accept_message(struct api_call *c, struct store_message *m,
 		else if (m->room == STORE_ROOM_NONE &&
 			 err->code == ERR_OVERLOAD)
 			*err = no_room; /* it says which limit */
+		limits_say_full(c, err);
 		return -1;
 	}
 	if (acc->start == STORE_BEGIN || acc->start == STORE_RESUME)

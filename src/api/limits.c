@@ -5,7 +5,8 @@
  *
  * The headers are those of draft-ietf-httpapi-ratelimit-headers-10: lists of
  * items of RFC 9651, an item for each rate. q and w are the rate, r what may
- * come at once now, and t the seconds until all of it may again.
+ * come at once now, and t the seconds until all of it may again. What is
+ * bounded at once has no window: q are that many, of which r are free.
  */
 #include "config.h"
 
@@ -13,6 +14,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/api_priv.h"
 #include "api/limits.h"
@@ -33,6 +35,27 @@ window_s(const struct conf_rate *rate)
 	return (rate->period_ms + 999) / 1000;
 }
 
+static int64_t
+slot_remaining(const struct limit_slot_state *s)
+{
+	return s->used < s->max ? s->max - s->used : 0;
+}
+
+static void
+add_slot_policy(struct buf *b, const struct limit_slot_info *info, int64_t max)
+{
+	buf_printf(b, "%s\"%s\";q=%" PRId64 ";qu=\"concurrent-requests\"",
+	    b->len == 0 ? "" : ", ", info->name, max);
+}
+
+static void
+add_slot_state(
+    struct buf *b, const struct limit_slot_info *info, int64_t remaining)
+{
+	buf_printf(b, "%s\"%s\";r=%" PRId64, b->len == 0 ? "" : ", ",
+	    info->name, remaining);
+}
+
 void
 limits_print_policy(struct buf *b, const struct limit_answer *la)
 {
@@ -40,6 +63,8 @@ limits_print_policy(struct buf *b, const struct limit_answer *la)
 		buf_printf(b, "%s\"%s\";q=%" PRId64 ";w=%" PRId64,
 		    i == 0 ? "" : ", ", la->states[i].info->name,
 		    la->states[i].rate->count, window_s(la->states[i].rate));
+	for (size_t i = 0; i < la->slot_count; i++)
+		add_slot_policy(b, la->slots[i].info, la->slots[i].max);
 }
 
 void
@@ -50,6 +75,16 @@ limits_print_state(struct buf *b, const struct limit_answer *la)
 		    i == 0 ? "" : ", ", la->states[i].info->name,
 		    la->states[i].remaining,
 		    seconds_up(la->states[i].reset_us));
+	for (size_t i = 0; i < la->slot_count; i++)
+		add_slot_state(
+		    b, la->slots[i].info, slot_remaining(&la->slots[i]));
+}
+
+static void
+send_headers(struct api_call *c, struct buf *policy, struct buf *state)
+{
+	http_header_add(c->rs, "RateLimit-Policy", "%s", buf_str(policy));
+	http_header_add(c->rs, "RateLimit", "%s", buf_str(state));
 }
 
 static void
@@ -61,8 +96,7 @@ add_headers(struct api_call *c, const struct limit_answer *la)
 	buf_init(&state, c->arena);
 	limits_print_policy(&policy, la);
 	limits_print_state(&state, la);
-	http_header_add(c->rs, "RateLimit-Policy", "%s", buf_str(&policy));
-	http_header_add(c->rs, "RateLimit", "%s", buf_str(&state));
+	send_headers(c, &policy, &state);
 }
 
 static int
@@ -114,7 +148,7 @@ limits_check(struct api_call *c, unsigned flags, struct err *err)
 		ask.stream = c->seat->seat.id;
 	}
 	rc = limit_take(c->app->store, c->arena, &ask, &la, err);
-	if (rc == 0 && la.count > 0)
+	if (rc == 0 && la.count + la.slot_count > 0)
 		add_headers(c, &la);
 	if (rc == 0 && la.refused != NULL)
 		rc = refuse(la.refused, err);
@@ -125,6 +159,25 @@ limits_check(struct api_call *c, unsigned flags, struct err *err)
 	if (rc < 0 || la.slot_count == 0)
 		seat_forget(c);
 	return rc;
+}
+
+void
+limits_say_full(struct api_call *c, const struct err *err)
+{
+	struct buf policy, state;
+
+	for (int i = 0; i < LIMIT_SLOTS; i++) {
+		const struct limit_slot_info *info = &limit_slot_infos[i];
+
+		if (strcmp(err->limit, info->setting) != 0)
+			continue;
+		buf_init(&policy, c->arena);
+		buf_init(&state, c->arena);
+		add_slot_policy(&policy, info,
+		    limit_slot_max(c->app->conf, info, c->tenant));
+		add_slot_state(&state, info, 0);
+		send_headers(c, &policy, &state);
+	}
 }
 
 static void
@@ -165,8 +218,7 @@ add_slots(struct buf *b, const struct limit_answer *la)
 		json_open(b, s->info->name, '{');
 		json_add_int(b, "limit", s->max);
 		json_add_int(b, "used", s->used);
-		json_add_int(
-		    b, "remaining", s->used < s->max ? s->max - s->used : 0);
+		json_add_int(b, "remaining", slot_remaining(s));
 		json_close(b, '}');
 	}
 }

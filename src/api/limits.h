@@ -24,6 +24,10 @@ struct api_seat {
  */
 int limits_check(struct api_call *c, unsigned flags, struct err *err);
 
+/* The same headers for what a request met later: how many turns there may be
+ * at once. Nothing if err is of something else. */
+void limits_say_full(struct api_call *c, const struct err *err);
+
 /* The stream has come to be, and is counted as long as seat is there. */
 void limits_hold(struct api_seat *seat);
 

@@ -63,9 +63,8 @@ choose_rates(
 	}
 }
 
-/* The most of a kind for a user with this tenant; 0: no limit. */
-static int64_t
-slot_max(const struct conf *c, const struct limit_slot_info *info,
+int64_t
+limit_slot_max(const struct conf *c, const struct limit_slot_info *info,
     const char *tenant)
 {
 	int64_t max;
@@ -80,7 +79,7 @@ choose_slots(
 {
 	for (int i = 0; i < LIMIT_SLOTS; i++) {
 		const struct limit_slot_info *info = &limit_slot_infos[i];
-		int64_t max = slot_max(c, info, ask->tenant);
+		int64_t max = limit_slot_max(c, info, ask->tenant);
 
 		if (max == 0 ||
 		    !(ask->look || (ask->stream != NULL && !info->is_turns)))
@@ -118,7 +117,8 @@ limit_stream_keys(struct store *st, struct arena *a, const char *user,
 		const struct limit_slot_info *info = &limit_slot_infos[i];
 		char *key = slot_key(st, a, info, user, tenant);
 
-		if (!info->is_turns && slot_max(st->conf, info, tenant) > 0)
+		if (!info->is_turns &&
+		    limit_slot_max(st->conf, info, tenant) > 0)
 			redis_args_add(args, key, strlen(key));
 	}
 }

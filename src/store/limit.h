@@ -55,6 +55,10 @@ struct limit_slot_info {
 
 extern const struct limit_slot_info limit_slot_infos[LIMIT_SLOTS];
 
+/* The most of a kind for a user with this tenant; 0: no limit. */
+int64_t limit_slot_max(const struct conf *c, const struct limit_slot_info *info,
+    const char *tenant);
+
 struct limit_slot_state {
 	const struct limit_slot_info *info;
 	int64_t max;

@@ -59,12 +59,12 @@ def storm(calls, each):
 
 
 def items(field):
-    """A list of items with integer parameters: {name: {parameter: number}}."""
+    """A list of items with integer parameters: {name: {parameter: number}}; what is bounded at once has a unit, but no window."""
     found = {}
     for item in field.split(", "):
-        assert re.fullmatch(r'"[a-z-]+"(;[a-z]+=\d+)+', item), field
+        assert re.fullmatch(r'"[a-z-]+"(;q=\d+;w=\d+|;q=\d+;qu="concurrent-requests"|;r=\d+(;t=\d+)?)', item), field
         name, *parameters = item.split(";")
-        found[name.strip('"')] = {key: int(value) for key, value in (p.split("=") for p in parameters)}
+        found[name.strip('"')] = {key: int(value) for key, value in (p.split("=") for p in parameters if not p.startswith("qu="))}
     return found
 
 
@@ -138,6 +138,7 @@ def test_a_stream_has_the_headers_too(two_pools):
     with agent.user.sse("POST", f"{agent.path}/chat", {"message": "hello"}) as stream:
         assert stream.status == 200
         assert items(stream.headers["RateLimit"])["chats"]["r"] == 9
+        assert items(stream.headers["RateLimit-Policy"])["streams"] == {"q": 64} and items(stream.headers["RateLimit"])["streams"] == {"r": 63}
 
 
 def test_what_is_counted(two_pools):
@@ -568,6 +569,7 @@ def test_turns_of_a_user_are_exact_over_two_pools(two_pools):
     refused = idle.post_message("hello")
     is_problem(refused, 429, "limits.turns_per_user")
     assert refused.headers["Retry-After"]
+    assert items(refused.headers["RateLimit-Policy"]) == {"turns": {"q": 3}} and items(refused.headers["RateLimit"]) == {"turns": {"r": 0}}
     running[0].say("a message for one that runs is no turn more")
     running[1].interrupt()
     assert idle.post_message("slow 100").status == 202
@@ -678,6 +680,7 @@ def test_streams_of_a_user_are_exact_over_two_pools(two_pools):
     refused = watch(agent, pools[1])
     is_problem(refused.body(), 429, "limits.viewers_per_user")
     assert refused.headers["Retry-After"]
+    assert items(refused.headers["RateLimit"])["streams"] == {"r": 0} and items(refused.headers["RateLimit-Policy"])["streams"] == {"q": 5}
     assert agent.user.get("/api/usage").json["limits"]["streams"] == {"limit": 5, "used": 5, "remaining": 0}
     page = agent.user.get(f"{agent.path}/events", headers={"Accept": "application/json"})
     assert page.status == 200, "a page of events is no stream"

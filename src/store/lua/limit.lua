@@ -15,7 +15,7 @@
 --
 -- Returns, for each rate, whether it allows (1 or 0), how many more it would,
 -- the us until all are free again, and until there is room for one (0: now);
--- and for each zset whether it allows, and how many it has.
+-- and for each zset whether it allows, and how many it has then.
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local now_ms = math.floor(now / 1000)
@@ -57,7 +57,8 @@ for i = 1, rates do
 	answer[i][3] = at - now
 end
 for i = rates + 1, #KEYS do
-	redis.call('ZADD', KEYS[i], now_ms + ms, id)
+	answer[i][2] = answer[i][2] +
+	    redis.call('ZADD', KEYS[i], now_ms + ms, id)
 	redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now_ms)
 	if redis.call('PTTL', KEYS[i]) < ms then
 		redis.call('PEXPIRE', KEYS[i], ms)
