@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A soak: load for a long time, a fault at random every few seconds, and the invariants all along.
 
-    tests/soak.py --minutes 30 --rate 60 --seed 1
+    tests/soak.py --minutes 30 --rate 40 --crowd 1000 --seed 1
 
 Agents live for so many turns; then all that must hold of each is checked (tests/lib/invariants.py), and it is
 deleted, with its files, so that what stays behind is seen as growth. What is measured every second: memory,
@@ -10,14 +10,22 @@ descriptors and threads of the worker that no fault kills (the others' lives are
 the master, Redis and the sandbox, Redis's data and its keys. Memory is flat if what a straight line through it
 gains is less than twice what it scatters around that line; the first third is the time to warm up.
 
+Who is looked at so closely costs more than the pool that answers. So that it has much to do, --crowd adds turns that
+nobody looks at, by the load generator of bench/ (make bench/bench-load bench/bench-model). What it counts as
+errors are the faults.
+
 Exit status: 0 all holds, 1 something does not.
 """
 
 import argparse
+import contextlib
+import json
 import os
 import random
+import re
 import signal
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -29,7 +37,9 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 from fault_load import BAD, BROKEN, ERROR, FILES, MESSAGES, NOTICE, SCENARIOS, TOOLS, FaultLoad, Witness  # noqa: E402
 from invariants import Invariants  # noqa: E402
 from scripted_model import load_scenarios  # noqa: E402
-from stack import Stack, children, kill, wait_for  # noqa: E402
+from stack import BINARY, Stack, children, kill, wait_for  # noqa: E402
+
+BENCH = os.path.join(os.path.dirname(BINARY), "bench")
 
 TELLING_MINUTES = 10  # what a line through less says is the weather
 
@@ -82,6 +92,67 @@ class SoakLoad(FaultLoad):
         self.turns = [m for m in self.turns if m.agent is not agent]
         self.viewers = [v for v in self.viewers if v.agent is not agent]
         del self.age[agent.id]
+
+
+class Crowd(threading.Thread):
+    """Turns of a user's agents that come, are talked to for some seconds, and go."""
+
+    AGENTS, SECONDS = 500, 10
+    MODEL = {"crowd": {"id": "paced-20-0"}}  # tokens of an answer, and how many a second: at once
+
+    def __init__(self, stack, user, rate):
+        super().__init__(daemon=True)
+        self.stack, self.user, self.rate = stack, user, rate
+        self.turns, self.errors, self.seconds, self.ending = 0, Counter(), 0, threading.Event()
+        self.token = stack.write("crowd.token", user.token)
+
+    @staticmethod
+    def model():
+        """Starts it: the process, and its row of the stack's models."""
+        process = subprocess.Popen([os.path.join(BENCH, "bench-model"), "--port", "0"], stdout=subprocess.PIPE, text=True)
+        port = re.search("[0-9]+", process.stdout.readline())
+        return process, {name: {**m, "url": f"http://127.0.0.1:{port[0]}"} for name, m in Crowd.MODEL.items()}
+
+    def _load(self, mode, *arguments):
+        argv = [os.path.join(BENCH, "bench-load"), mode, "--port", str(self.stack.http_port), "--token-file", self.token,
+                "--ids", self.stack.path("crowd.ids"), "--timeout", "20", "--errors", "1000000000", *map(str, arguments)]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.stdout, f"{argv}: {done.stderr}"
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def run(self):
+        while not self.ending.is_set():
+            self._load("setup", "--count", self.AGENTS, "--model", "crowd")
+            with open(self.stack.path("crowd.ids"), encoding="ascii") as f:
+                count = len(f.readlines())
+            if count > 0:  # or all were made while something was at fault
+                self._talk(count)
+
+    def _talk(self, count):
+        got = self._load("turns", "--rate", self.rate, "--clients", count, "--seconds", self.SECONDS, "--message", "hello")
+        self.turns += got["ok"]
+        self.seconds += got["seconds"]
+        self.errors.update({k: n for k, n in got["errors"].items() if k != "total"})
+        self._load("delete")
+        self.forget()
+
+    def forget(self):
+        """Those that were not deleted, because of a fault."""
+        for _ in range(50):
+            with contextlib.suppress(Exception):  # Redis is away, or nginx
+                agents = [a.decode() for a in self.stack.redis().zrange(f"af:user:{self.user.name}:agents", 0, -1)]
+                if not [a for a in agents if self.user.http("DELETE", f"/api/agents/{a}").status != 204]:
+                    return
+            time.sleep(0.2)
+
+    def close(self):
+        self.ending.set()
+        if self.is_alive():
+            self.join()
+            self.forget()
+
+    def __str__(self):
+        return f"a crowd of {self.turns} turns ({self.turns / max(self.seconds, 1):.0f}/s while it talked), errors {dict(sorted(self.errors.items()))}"
 
 
 # ---------------------------------------------------------------------------
@@ -268,30 +339,41 @@ def soak(options, stack):
     load = SoakLoad(stack, options.lifetime, options.watchers, viewers=options.agents * options.watchers, agents=options.agents,
                     turns_per_second=options.rate, tools=tools, messages=messages, user=lambda: stack.user(exp=int(time.time()) + 86400))
     meter = Meter(stack)
+    crowd = Crowd(stack, stack.user("crowd", exp=int(time.time()) + 86400), options.crowd)
     end = time.monotonic() + options.minutes * 60
     meter.start()
+    if options.crowd:
+        crowd.start()
     try:
         with load:
             while time.monotonic() < end:
-                fault(stack, load, dice, seen)
+                if not options.well:
+                    fault(stack, load, dice, seen)
                 load.retire(invariants)
                 stack.model.requests.clear()
                 stack.model.closes.clear()
                 if options.verbose:
-                    print(f"{time.monotonic() - meter.begin:7.1f} {load.over_with} agents, {dict(seen)}", flush=True)
+                    print(f"{time.monotonic() - meter.begin:7.1f} {load.over_with} agents, {dict(seen)}, {crowd}", flush=True)
                 pause(dice, 0, options.pause)
-        meter.close()
+            meter.close()
+            crowd.close()
         load.check(invariants)
     except AssertionError:
         meter.report()
         raise
-    return load, meter, seen, invariants
+    return load, meter, seen, invariants, crowd
 
 
 def run(options):
-    stack = Stack(workers=options.workers, scenarios=[*SCENARIOS, *FILES], conf=bounds(options), sandbox=options.sandbox)
-    with stack:
-        load, meter, seen, invariants = soak(options, stack)
+    with contextlib.ExitStack() as cleanup:
+        models = None
+        if options.crowd:
+            model, models = Crowd.model()
+            cleanup.enter_context(model)
+            cleanup.callback(model.terminate)
+        stack = cleanup.enter_context(Stack(workers=options.workers, scenarios=[*SCENARIOS, *FILES], conf=bounds(options),
+                                            sandbox=options.sandbox, models=models))
+        load, meter, seen, invariants, crowd = soak(options, stack)
         for agent in load.agents:
             assert agent.user.http("DELETE", agent.path).status == 204
         left = [k for k in stack.redis().scan_iter("*", 1000) if b":agt_" in k and b":idem:" not in k or b":seg:" in k]
@@ -299,7 +381,7 @@ def run(options):
         bad = meter.report()
     turns = load.count + len(load.turns)
     print(f"seed {options.seed}: {options.minutes:g} minutes, {turns} turns ({turns / options.minutes / 60:.0f}/s), "
-          f"{sum(seen.values())} faults: {dict(sorted(seen.items()))}; meanwhile {load.unavailable}; {load.over_with} agents came and went; {invariants}")
+          f"{sum(seen.values())} faults: {dict(sorted(seen.items()))}; meanwhile {load.unavailable}; {load.over_with} agents came and went; {invariants}; {crowd}")
     if bad:
         print(f"not flat: {', '.join(bad)}{'' if options.minutes >= TELLING_MINUTES else ', but that was too short to tell'}")
     return 1 if bad and options.minutes >= TELLING_MINUTES else 0
@@ -309,6 +391,8 @@ def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=60, help="turns a second")
+    parser.add_argument("--crowd", type=float, default=0, help="turns a second that nobody looks at")
+    parser.add_argument("--well", action="store_true", help="no faults: to see what it can do")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--agents", type=int, default=40)

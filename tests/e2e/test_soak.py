@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -14,12 +15,13 @@ from waiting import ROOT, scaled
 
 
 def test_a_short_one():
-    """As long as it takes to try a few faults."""
+    """As long as it takes to try a few faults, with a crowd."""
     got = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "soak.py"), "--minutes", "0.3", "--rate", "15", "--agents", "8",
-                          "--lifetime", "10", "--pause", "1", "--seed", "1"],
+                          "--lifetime", "10", "--pause", "1", "--seed", "1", "--crowd", "50"],
                          capture_output=True, text=True, timeout=scaled(150), check=False)
     assert got.returncode == 0, got.stdout[-3000:] + got.stderr[-3000:]
     assert "are as they must be" in got.stdout
+    assert int(re.search(r"a crowd of (\d+) turns", got.stdout)[1]) > 100
 
 
 @pytest.fixture(scope="module")
