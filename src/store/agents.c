@@ -117,6 +117,11 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
 
 /* ---- create ---- */
 
+/*
+ * Redis looks for a field of a small hash one after the other: what every turn
+ * reads (agent_read() of common.lua) comes first, in that order, and is there
+ * from the beginning.
+ */
 void
 store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
     const struct store_agent *ag)
@@ -126,6 +131,35 @@ store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		const char *name, *value;
 	} info[] = {
 		{ "owner", user },
+		{ "version", "1" },
+		{ "tail", segment },
+		{ "turn", "" },
+		{ "step", "1" },
+		{ "resumes", "0" },
+		{ "interrupt", "" },
+		{ "state", "READY" },
+		{ "epoch", "0" },
+		{ "calls", "" },
+		{ "todos", "" },
+		{ "tokens", "0" },
+		{ "before", "0" },
+		{ "safe", "0" },
+		{ "context", "" },
+		{ "depth", ag->depth == NULL ? "0" : ag->depth },
+		{ "task", ag->task == NULL ? "" : ag->task },
+		{ "lineage", ag->lineage == NULL ? "" : ag->lineage },
+		{ "reminders", "" },
+		{ "last", "" },
+		{ "tenant", ag->tenant },
+		{ "purse", ag->purse == NULL ? "" : ag->purse },
+		{ "question", "" },
+		{ "session", ag->session == NULL ? "" : ag->session },
+		{ "updated", now },
+		{ "message", "" },
+		{ "began", "" },
+		{ "first", "" },
+		{ "loaded", ag->session == NULL ? "" : "1" },
+		{ "env", "" },
 		{ "name", ag->name },
 		{ "template", ag->template },
 		{ "prompt", ag->prompt },
@@ -133,22 +167,9 @@ store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 		{ "metadata", ag->metadata },
 		{ "tools", ag->tools },
 		{ "permission", ag->permission },
-		{ "tenant", ag->tenant },
-		{ "created", now },
-		{ "updated", now },
-		{ "version", "1" },
-		{ "state", "READY" },
-		{ "turn", "" },
-		{ "epoch", "0" },
-		{ "interrupt", "" },
-		{ "depth", ag->depth == NULL ? "0" : ag->depth },
-		{ "task", ag->task == NULL ? "" : ag->task },
-		{ "purse", ag->purse == NULL ? "" : ag->purse },
-		{ "lineage", ag->lineage == NULL ? "" : ag->lineage },
 		{ "workspace", ag->workspace == NULL ? "" : ag->workspace },
-		{ "session", ag->session == NULL ? "" : ag->session },
 		{ "options", ag->options == NULL ? "" : ag->options },
-		{ "loaded", ag->session == NULL ? "" : "1" },
+		{ "created", now },
 	};
 	int n = (int)(sizeof(info) / sizeof(info[0]));
 

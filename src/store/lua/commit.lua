@@ -439,8 +439,8 @@ local function tell(word, docs, new)
 	result = { word, docs, new }
 end
 
-local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
 if steered then
+	local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
 	local new = {}
 	for _, doc in ipairs(steering) do
 		redis.call('LREM', key('inbox'), 1, doc)
@@ -453,6 +453,7 @@ elseif op_at_end == 'F' then
 	local docs = waits and pop_next(f.turn)
 	if docs then
 		local new = {}
+		local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
 		local _, _, all =
 		    begin(new, epoch, seq + 1, ARGV[4], f, docs)
 		tell('NEXT', all, new)

@@ -4,7 +4,6 @@ if redis.call('EXISTS', key('info')) == 1 then
 	return 0
 end
 redis.call('HSET', key('info'), unpack(ARGV, 2))
-redis.call('HSET', key('info'), 'tail', ARGV[1])
 redis.call('RPUSH', key('segments'), ARGV[1] .. ':*')
 redis.call('SADD', segment_key(ARGV[1]) .. ':refs', base)
 redis.call('SADD', key('held'), ARGV[1])
