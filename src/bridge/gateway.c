@@ -311,7 +311,7 @@ gateway_run(const struct conf *c, struct err *err)
 	g.loop = loop_new();
 	g.asker = asker_new(g.loop, c->listen, &limits);
 	g.store = store_new(c);
-	g.tallies.guests = guests_new(g.loop);
+	g.tallies.guests = guests_new(g.loop, c);
 	g.pages = page_hub_new(g.loop, c, g.store, g.asker, &g.tallies);
 	calls.ctx = g.sessions =
 	    sessions_new(g.loop, c, g.asker, g.tallies.guests);
@@ -327,7 +327,6 @@ gateway_run(const struct conf *c, struct err *err)
 	asker_free(&g.asker);
 	figures_free(&g.figures);
 	guests_free(&g.tallies.guests);
-	tally_fini(&g.tallies.users);
 	tally_fini(&g.tallies.addresses);
 	store_free(&g.store);
 	loop_free(&g.loop);

@@ -4,30 +4,44 @@
 
 #include "store/revoked.h"
 
+struct conf;
 struct loop;
+struct who_is;
 
 /*
- * Who was let in, so that those can be ended whose token is revoked. All for
- * the loop's thread.
+ * Who was let in: how many connections a user has, until when each may stay,
+ * and which are to end since their token is revoked. All for the loop's
+ * thread.
  */
 struct guests;
 
+/* One of them is called, once and never from within; whoever it is leaves
+ * then. */
+struct guest_calls {
+	void (*on_expired)(void *ctx);
+	void (*on_revoked)(void *ctx);
+};
+
+/* A connection; zeroes at first. */
 struct guest {
-	char user[REVOKED_HASH_SIZE]; /* revoked_hash of the user */
-	char
-	    token[REVOKED_HASH_SIZE]; /* of the token's name; "": it has none */
+	char *user;                         /* NULL: it is not in */
+	char user_hash[REVOKED_HASH_SIZE];  /* revoked_hash of it */
+	char token_hash[REVOKED_HASH_SIZE]; /* of its name; "": it has none */
+	struct loop_timer *expiry;
 	int revoked;
-	void (*on_revoked)(void *ctx); /* NULL: it is not in */
+	const struct guest_calls *calls;
 	void *ctx;
 	struct guest *prev, *next;
 };
 
-struct guests *guests_new(struct loop *l);
+/* c must outlive it. */
+struct guests *guests_new(struct loop *l, const struct conf *c);
 void guests_free(struct guests **gs_p); /* nobody is in any more */
 
-/* on_revoked is called once, never from within; whoever it is leaves then. */
-void guest_enter(struct guests *gs, struct guest *g, const char *user,
-    const char *token, void (*on_revoked)(void *ctx), void *ctx);
+/* 1, or 0: the user has bridge.connections_per_user already, and it is not in.
+ * calls must stay. */
+int guest_enter(struct guests *gs, struct guest *g, const struct who_is *is,
+    const struct guest_calls *calls, void *ctx);
 
 /* Nothing if it is not in. */
 void guest_leave(struct guests *gs, struct guest *g);

@@ -90,14 +90,11 @@ leave(struct page *p)
 	who_cancel(&p->who);
 	page_agent_cancel(p);
 	loop_timer_free(&p->heart);
-	loop_timer_free(&p->expiry);
-	guest_leave(p->all->tallies->guests, &p->guest);
-	if (p->user == NULL)
+	if (p->guest.user == NULL)
 		return;
-	page_server_drop(p->all->server, p->user, p->client);
+	page_server_drop(p->all->server, p->guest.user, p->client);
 	page_jobs_fail(p);
-	if (*p->user != '\0')
-		tally_drop(&p->all->tallies->users, p->user);
+	guest_leave(p->all->tallies->guests, &p->guest);
 }
 
 static void
@@ -131,7 +128,6 @@ page_free(struct page *p)
 	free(p->address);
 	free(p->authorization);
 	free(p->ticket);
-	free(p->user);
 	free(p->capabilities);
 	early_drop(p);
 	free(p);
@@ -169,7 +165,7 @@ on_heart(void *arg)
 	}
 	p->awaited = 1;
 	web_ping(p->web);
-	page_server_keep(p->all->server, p->user, p->client);
+	page_server_keep(p->all->server, p->guest.user, p->client);
 }
 
 static void
@@ -187,7 +183,7 @@ on_pong(void *ctx, struct web_conn *c)
 static void
 put(struct page *p)
 {
-	const struct page_card card = { .user = p->user,
+	const struct page_card card = { .user = p->guest.user,
 		.client = p->client,
 		.dialect = dialect_names[p->dialect],
 		.since_ms = p->since_ms,
@@ -211,28 +207,17 @@ on_revoked(void *arg)
 	page_close(arg, CLOSE_BAD_TOKEN, "Invalid token");
 }
 
+static const struct guest_calls guest_calls = { on_expired, on_revoked };
+
 static void
 let_in(struct page *p, const struct who_is *is)
 {
-	struct page_hub *all = p->all;
-	const char *user = is->user;
-	int64_t ms;
-
-	if (*user != '\0' && !tally_take(&all->tallies->users, user,
-				 all->conf->bridge_connections_per_user)) {
+	if (!guest_enter(
+		p->all->tallies->guests, &p->guest, is, &guest_calls, p)) {
 		page_close(p, CLOSE_LATER, "Too many connections");
 		return;
 	}
-	p->user = strdup(user);
-	if (p->user == NULL)
-		abort();
 	p->state = PAGE_COMING;
-	guest_enter(
-	    all->tallies->guests, &p->guest, user, is->token, on_revoked, p);
-	if (who_stays(all->conf, is->expires_s, &ms)) {
-		p->expiry = loop_timer_new(all->loop, "expiry", on_expired, p);
-		loop_timer_start(p->expiry, ms, 0);
-	}
 	put(p);
 }
 

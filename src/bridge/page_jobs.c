@@ -215,8 +215,8 @@ page_job_start(struct page_hub *all, const struct page_order *o)
 	HASH_FIND_STR(all->jobs, o->request, job);
 	if (job != NULL)
 		return; /* it is being done */
-	if (p == NULL || p->user == NULL || strcmp(p->user, o->user) != 0 ||
-	    p->state == PAGE_OVER) {
+	if (p == NULL || p->guest.user == NULL ||
+	    strcmp(p->guest.user, o->user) != 0 || p->state == PAGE_OVER) {
 		refuse(all, o, "NOT_FOUND", "Client not found");
 		return;
 	}

@@ -40,9 +40,8 @@ struct page {
 	char *address, *authorization, *ticket; /* or NULL */
 	unsigned shown : 1;                     /* anything, good or not */
 	unsigned awaited : 1;                   /* a ping's answer */
-	char *user;
 	struct who *who;
-	struct loop_timer *heart, *expiry;
+	struct loop_timer *heart;
 	int64_t paid_us; /* messages, for pace_take */
 
 	enum page_dialect dialect;

@@ -42,10 +42,9 @@ struct sio_socket {
 	struct eio_socket *eio;
 	void *data;
 	enum state state;
-	char *user;          /* "" until somebody was let in */
 	char *authorization; /* or NULL */
 	struct who *who;
-	struct loop_timer *timer; /* to connect, then to expire */
+	struct loop_timer *timer; /* to connect */
 	int attachments;          /* binary packets that are still to come */
 	int64_t paid_us; /* messages: when all so far will have drained */
 	struct guest guest;
@@ -70,12 +69,10 @@ leave(struct sio_socket *s)
 	if (s->state != SIO_IN)
 		return;
 	s->state = SIO_NEW;
-	guest_leave(o->tallies->guests, &s->guest);
 	figure_add(FIGURE_SOCKETS, -1);
 	if (o->calls.on_gone != NULL)
 		o->calls.on_gone(o->calls.ctx, s);
-	if (*s->user != '\0')
-		tally_drop(&o->tallies->users, s->user);
+	guest_leave(o->tallies->guests, &s->guest);
 }
 
 static void
@@ -84,7 +81,6 @@ socket_free(struct sio_socket *s)
 	leave(s);
 	who_cancel(&s->who);
 	loop_timer_free(&s->timer);
-	free(s->user);
 	free(s->authorization);
 	free(s);
 }
@@ -206,19 +202,6 @@ on_expired(void *arg)
 	sio_expel(arg);
 }
 
-static void
-start_expiry(struct sio_socket *s, int64_t expires_s)
-{
-	struct sio *o = s->sio;
-	int64_t left_ms;
-
-	loop_timer_free(&s->timer);
-	if (!who_stays(o->conf, expires_s, &left_ms))
-		return;
-	s->timer = loop_timer_new(o->loop, "expiry", on_expired, s);
-	loop_timer_start(s->timer, left_ms, 0);
-}
-
 /* It comes back by itself, and is refused if it has no other token. */
 static void
 on_revoked(void *arg)
@@ -227,29 +210,23 @@ on_revoked(void *arg)
 	sio_drop(arg);
 }
 
+static const struct guest_calls guest_calls = { on_expired, on_revoked };
+
 static void
 let_in(struct sio_socket *s, const struct who_is *is)
 {
 	struct sio *o = s->sio;
-	const char *user = is->user;
 	char sid[32];
 	struct buf b;
 
-	if (*user != '\0' && !tally_take(&o->tallies->users, user,
-				 o->conf->bridge_connections_per_user)) {
+	if (!guest_enter(o->tallies->guests, &s->guest, is, &guest_calls, s)) {
 		s->state = SIO_NEW;
 		refuse(s, "/", "Too many connections");
 		return;
 	}
-	free(s->user);
-	s->user = strdup(user);
-	if (s->user == NULL)
-		abort();
 	s->state = SIO_IN;
-	guest_enter(
-	    o->tallies->guests, &s->guest, user, is->token, on_revoked, s);
+	loop_timer_free(&s->timer);
 	figure_add(FIGURE_SOCKETS, 1);
-	start_expiry(s, is->expires_s);
 	id_random(sid, SID_RANDOM_BYTES);
 	buf_init(&b, NULL);
 	b64url_encode(&b, sid, SID_RANDOM_BYTES);
@@ -408,7 +385,6 @@ on_open(void *ctx, struct eio_socket *e)
 		abort();
 	s->sio = o;
 	s->eio = e;
-	s->user = strdup("");
 	wait_for_connect(s);
 	eio_set(e, s);
 }
@@ -416,7 +392,7 @@ on_open(void *ctx, struct eio_socket *e)
 const char *
 sio_user(const struct sio_socket *s)
 {
-	return s->user;
+	return s->guest.user;
 }
 
 const char *

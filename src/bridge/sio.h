@@ -38,8 +38,8 @@ struct sio *sio_new(struct loop *l, const struct conf *c, struct asker *k,
 void sio_free(struct sio **o_p);
 struct eio *sio_eio(struct sio *o);
 
-/* Who it is: "" nobody. The header Authorization for requests in their name,
- * or NULL; their address. */
+/* Who was let in. The header Authorization for requests in their name, or
+ * NULL; their address. */
 const char *sio_user(const struct sio_socket *s);
 const char *sio_authorization(const struct sio_socket *s);
 const char *sio_address(const struct sio_socket *s);

@@ -12,8 +12,8 @@ struct tally {
 /* Of all connections of a gateway, whatever they speak. */
 struct guests;
 struct tallies {
-	struct tally users, addresses;
-	struct guests *guests;
+	struct tally addresses;
+	struct guests *guests; /* who was let in, by user */
 };
 
 /* One more of a name, which is copied. 1, or 0: there are max; 0 is no bound.

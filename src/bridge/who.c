@@ -8,11 +8,9 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
-#include "base/clk.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "bridge/who.h"
-#include "conf/conf.h"
 #include "http/ask.h"
 
 #define CREDENTIAL_BYTES 8192
@@ -51,17 +49,6 @@ who_header(const char *shown)
 	buf_init(&b, NULL);
 	buf_printf(&b, "Bearer %s", shown);
 	return b.data;
-}
-
-int
-who_stays(const struct conf *c, int64_t expires_s, int64_t *ms_r)
-{
-	if (expires_s <= 0)
-		return 0;
-	*ms_r = expires_s * 1000 + c->jwt_leeway_ms - clk_wall_ms();
-	if (*ms_r < 1)
-		*ms_r = 1;
-	return 1;
 }
 
 static void

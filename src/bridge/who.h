@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 struct asker;
-struct conf;
 
 /*
  * Who a client is. The gateway looks into no token, key or ticket: it asks the
@@ -46,8 +45,5 @@ void who_cancel(struct who **w_p);
  * freed. NULL: it shows nothing, or nothing that can stand in a header.
  */
 char *who_header(const char *shown);
-
-/* How long somebody may stay: 1 and the ms, at least 1; 0: for ever. */
-int who_stays(const struct conf *c, int64_t expires_s, int64_t *ms_r);
 
 #endif
