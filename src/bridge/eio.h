@@ -44,6 +44,7 @@ int eio_count(const struct eio *e);
 /* ---- what comes from the web: see struct web_calls ---- */
 
 void eio_request(struct eio *e, const struct web_request *rq);
+int eio_is_known(struct eio *e, const struct web_request *rq);
 int eio_upgrade(
     struct eio *e, const struct web_request *rq, struct web_answer *refusal_r);
 void eio_web_open(struct eio *e, struct web_conn *c);
@@ -64,6 +65,9 @@ struct eio_peer {
 const struct eio_peer *eio_peer(const struct eio_socket *s);
 void eio_set(struct eio_socket *s, void *data);
 void *eio_get(const struct eio_socket *s);
+
+/* Whether whoever is there was let in; at first nobody is: web_limits. */
+void eio_known(struct eio_socket *s, int known);
 
 /*
  * Sends a packet, with its type, by whichever way there is. One whose backlog

@@ -229,6 +229,14 @@ eio_request(struct eio *e, const struct web_request *rq)
 		eio_answer(e, rq, 400, NULL, "", 0);
 }
 
+int
+eio_is_known(struct eio *e, const struct web_request *rq)
+{
+	struct eio_socket *s;
+
+	return verify(e, rq, &s) == NO_REFUSAL && s != NULL && s->known;
+}
+
 /* ---- WebSockets ---- */
 
 static int

@@ -41,6 +41,7 @@ struct eio_socket {
 	unsigned ping_sent : 1;
 	unsigned probed : 1;   /* the other has said 2probe */
 	unsigned upgraded : 1; /* it has polled before */
+	unsigned known : 1;    /* whoever is there was let in */
 	unsigned closing : 1;  /* the next poll ends it */
 	unsigned quiet : 1;    /* whoever stands above has let go of it */
 	unsigned drowned : 1;  /* it does not read: the end of it */

@@ -311,6 +311,7 @@ eio_socket_upgrade(struct eio_socket *s)
 {
 	s->ws = s->probe;
 	s->probe = NULL;
+	web_conn_known(s->ws, s->known);
 	s->upgraded = 1;
 	loop_timer_stop(s->other);
 	eio_socket_release(s, "6");
@@ -417,6 +418,14 @@ void *
 eio_get(const struct eio_socket *s)
 {
 	return s->data;
+}
+
+void
+eio_known(struct eio_socket *s, int known)
+{
+	s->known = known != 0;
+	if (s->ws != NULL)
+		web_conn_known(s->ws, known);
 }
 
 /* ---- all of them ---- */

@@ -37,6 +37,7 @@
 #include "store/store.h"
 
 #define ACCEPT_AT_ONCE 64
+#define EARLY_BYTES 16384 /* of a message that may have a token: 8 KiB */
 #define ASK_TIMEOUT_MS 30000
 #define ASK_ANSWER_BYTES (64 * 1024 * 1024)
 #define ASK_AT_ONCE 32
@@ -81,6 +82,14 @@ on_request(void *ctx, const struct web_request *rq)
 					 .headers = "",
 					 .body = "404 Not Found",
 					 .len = 13 });
+}
+
+static int
+is_known(void *ctx, const struct web_request *rq)
+{
+	struct gateway *g = ctx;
+
+	return is_engine_io(rq) && eio_is_known(sio_eio(g->sio), rq);
 }
 
 /* The site's own pages, and those of bridge.cors_origins. */
@@ -245,9 +254,11 @@ open_web(struct gateway *g, struct err *err)
 {
 	const struct web_limits limits = {
 		.message_bytes = (size_t)g->conf->bridge_max_payload,
+		.early_bytes = EARLY_BYTES,
 		.backlog_bytes = (size_t)g->conf->bridge_backlog_bytes
 	};
 	const struct web_calls calls = { .on_request = on_request,
+		.is_known = is_known,
 		.on_upgrade = on_upgrade,
 		.on_open = on_open,
 		.on_message = on_message,

@@ -4,8 +4,10 @@
  *
  * A connection is accepted before anybody knows who it is; the pool says that,
  * then Redis is told, and when that has happened the page is told its id. So
- * whoever knows the id can ask the page. A page that does not answer a ping is
- * not there any more. While Redis is away pages stay, and are put there again.
+ * whoever knows the id can ask the page. Pages speak at once, and say much; so
+ * nothing is read before that, and nobody who was not let in makes us keep it.
+ * A page that does not answer a ping is not there any more. While Redis is away
+ * pages stay, and are put there again.
  */
 #include "config.h"
 
@@ -27,7 +29,6 @@
 #include "session/block.h"
 
 #define BEATS_MISSED 3 /* until a page is forgotten whose gateway is dead */
-#define EARLY_BYTES 4096
 #define CLOSE_POLICY 1008
 #define CLOSE_LATER 1013
 #define CLOSE_NO_TOKEN 4001
@@ -105,18 +106,6 @@ page_close(struct page *p, int code, const char *reason)
 }
 
 static void
-early_drop(struct page *p)
-{
-	struct page_early *e;
-
-	while ((e = p->early) != NULL) {
-		p->early = e->next;
-		free(e);
-	}
-	p->early_bytes = 0;
-}
-
-static void
 page_free(struct page *p)
 {
 	struct page_hub *all = p->all;
@@ -129,7 +118,6 @@ page_free(struct page *p)
 	free(p->authorization);
 	free(p->ticket);
 	free(p->capabilities);
-	early_drop(p);
 	free(p);
 }
 
@@ -259,6 +247,7 @@ identify(struct page *p)
 		page_close(p, CLOSE_BAD_TOKEN, "Invalid token");
 		return;
 	}
+	web_hold(p->web);
 	p->heart = loop_timer_new(all->loop, "heartbeat", on_heart, p);
 	loop_timer_start(p->heart, beat, beat);
 	p->who = who_ask(all->asker, &spec, on_who, p);
@@ -276,13 +265,10 @@ on_open(void *ctx, struct web_conn *c)
 
 /* ---- Redis ---- */
 
-static void hear(struct page *p, const char *data, size_t len);
-
-/* What it has said meanwhile counts from now on. */
+/* What it has said meanwhile is read now. */
 static void
 say_hello(struct page *p)
 {
-	struct page_early *e;
 	struct buf b;
 
 	p->state = PAGE_OPEN;
@@ -293,11 +279,8 @@ say_hello(struct page *p)
 	json_close(&b, '}');
 	page_send(p, &b);
 	buf_fini(&b);
-	while ((e = p->early) != NULL && p->state == PAGE_OPEN) {
-		p->early = e->next;
-		hear(p, e->data, e->len);
-		free(e);
-	}
+	web_conn_known(p->web, 1);
+	web_go_on(p->web);
 }
 
 static struct page *
@@ -447,28 +430,6 @@ hear(struct page *p, const char *data, size_t len)
 	arena_close(&a);
 }
 
-/* Clients speak as soon as they are connected. */
-static void
-keep_for_later(struct page *p, const char *data, size_t len)
-{
-	struct page_early **at = &p->early, *e;
-
-	p->early_bytes += len + sizeof(*e);
-	if (p->early_bytes >
-	    (size_t)p->all->conf->bridge_max_payload + EARLY_BYTES) {
-		page_close(p, CLOSE_POLICY, "Too many messages");
-		return;
-	}
-	e = calloc(1, sizeof(*e) + len);
-	if (e == NULL)
-		abort();
-	e->len = len;
-	memcpy(e->data, data, len);
-	while (*at != NULL)
-		at = &(*at)->next;
-	*at = e;
-}
-
 /* Whether it is text or not: bytes may be JSON as well. */
 static void
 on_message(
@@ -478,14 +439,12 @@ on_message(
 
 	(void)ctx;
 	(void)binary;
-	if (p == NULL || p->state == PAGE_OVER)
+	if (p == NULL || p->state != PAGE_OPEN)
 		return;
 	if (!pace_take(&p->paid_us, &p->all->conf->bridge_messages))
 		page_close(p, CLOSE_POLICY, "Too many messages");
-	else if (p->state == PAGE_OPEN)
-		hear(p, data, len);
 	else
-		keep_for_later(p, data, len);
+		hear(p, data, len);
 }
 
 /* ---- the begin ---- */

@@ -21,13 +21,6 @@ enum page_state {
 	PAGE_OVER /* it is being closed */
 };
 
-/* A message that is to be heard later. */
-struct page_early {
-	struct page_early *next;
-	size_t len;
-	char data[];
-};
-
 /* A connection, and who is at its other end. */
 struct page {
 	UT_hash_handle hh; /* by client */
@@ -52,9 +45,6 @@ struct page {
 	struct page_job *jobs; /* what it is asked, the oldest first */
 	struct page_job *slot; /* B2: the component's that it is at */
 	int64_t job_count;
-
-	struct page_early *early; /* messages from before it was OPEN */
-	size_t early_bytes;
 
 	struct page_request *requests; /* B2, an agent's: to the pool */
 	int request_count;

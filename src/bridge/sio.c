@@ -225,6 +225,7 @@ let_in(struct sio_socket *s, const struct who_is *is)
 		return;
 	}
 	s->state = SIO_IN;
+	eio_known(s->eio, 1);
 	loop_timer_free(&s->timer);
 	figure_add(FIGURE_SOCKETS, 1);
 	id_random(sid, SID_RANDOM_BYTES);
@@ -333,6 +334,7 @@ on_packet(struct sio_socket *s, const struct sio_packet *p)
 		break;
 	case SIO_DISCONNECT: /* of the namespace; it may come again */
 		leave(s);
+		eio_known(s->eio, 0);
 		wait_for_connect(s);
 		break;
 	case SIO_CONNECT_ERROR:

@@ -171,6 +171,37 @@ web_conn_use(struct web_conn *c, const struct web_calls *calls)
 }
 
 void
+web_conn_known(struct web_conn *c, int known)
+{
+	c->known = known != 0;
+}
+
+size_t
+web_message_bytes(const struct web_conn *c)
+{
+	size_t max = c->web->limits.message_bytes;
+	size_t early = c->web->limits.early_bytes;
+
+	return c->known || max < early ? max : early;
+}
+
+void
+web_hold(struct web_conn *c)
+{
+	c->held = 1;
+	lws_rx_flow_control(c->wsi, LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
+}
+
+void
+web_go_on(struct web_conn *c)
+{
+	if (!c->held)
+		return;
+	c->held = 0;
+	lws_rx_flow_control(c->wsi, 1 | LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
+}
+
+void
 web_adopt(struct web *w, int fd)
 {
 	struct web_conn *c = conn_new(w);
@@ -226,7 +257,7 @@ on_piece(struct web_conn *c, struct lws *wsi, const char *data, size_t len)
 
 	if (c->closing)
 		return 0;
-	if (c->in.len + len > c->web->limits.message_bytes) {
+	if (c->in.len + len > web_message_bytes(c)) {
 		buf_trim(&c->in, 0);
 		web_close(c, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
 		return 0;
@@ -280,6 +311,7 @@ web_close_saying(struct web_conn *c, int code, const char *reason)
 	c->closing = 1;
 	c->close_code = code;
 	snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);
+	web_go_on(c);
 	if (c->websocket)
 		closing_add(c);
 	lws_callback_on_writable(c->wsi);
@@ -298,6 +330,7 @@ void
 web_drop(struct web_conn *c)
 {
 	queue_drop(c);
+	web_go_on(c);
 	c->closing = c->hung_up = 1;
 	/* Who does not read is never writable: so it becomes readable, with
 	 * the end. */

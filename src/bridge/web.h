@@ -48,6 +48,9 @@ struct web_calls {
 	/* A request with its whole body: web_answer, now or later. */
 	void (*on_request)(void *ctx, const struct web_request *rq);
 
+	/* Whether a request whose body comes is of somebody who was let in. */
+	int (*is_known)(void *ctx, const struct web_request *rq);
+
 	/* 1: it becomes a WebSocket, on_open follows. 0: it is answered so. */
 	int (*on_upgrade)(void *ctx, const struct web_request *rq,
 	    struct web_answer *refusal_r);
@@ -70,8 +73,8 @@ struct web_calls {
 
 struct web_limits {
 	size_t message_bytes; /* and bodies */
-	size_t
-	    backlog_bytes; /* of what a WebSocket was sent and has not read */
+	size_t early_bytes;   /* of who was not let in yet */
+	size_t backlog_bytes; /* what a WebSocket was sent and has not read */
 };
 
 /* NULL, and err: libwebsockets, or its use of libuv, is not there. */
@@ -97,16 +100,19 @@ void *web_conn_get(const struct web_conn *c);
  * calls must stay. */
 void web_conn_use(struct web_conn *c, const struct web_calls *calls);
 
+/* Whether who is at the end of a WebSocket was let in; at first nobody is. */
+void web_conn_known(struct web_conn *c, int known);
+
 /* Answers the request of a connection, once. */
 void web_answer(struct web_conn *c, const struct web_answer *a);
 
 /*
- * A request that waits for its answer: nothing is read from its connection
- * until then, for libwebsockets would see its end again and again and do
- * nothing about it. Whoever holds it looks whether the other side is there: 1,
- * else 0.
+ * Nothing is read from a connection until it goes on, or is ended. A request
+ * is held until its answer: libwebsockets would see its end again and again and
+ * do nothing about it. Whoever holds it looks whether the other side is there.
  */
 void web_hold(struct web_conn *c);
+void web_go_on(struct web_conn *c);
 int web_is_there(const struct web_conn *c);
 
 /* ---- WebSockets ---- */

@@ -27,7 +27,8 @@ struct web_conn {
 	size_t queued_bytes;
 	unsigned met : 1;      /* on_gone is due */
 	unsigned answered : 1; /* out is to be written */
-	unsigned held : 1;     /* and not read from */
+	unsigned held : 1;     /* it is not read from */
+	unsigned known : 1;    /* whoever is there was let in */
 	unsigned websocket : 1;
 	unsigned closing : 1;
 	unsigned close_sent : 1;
@@ -50,6 +51,9 @@ struct web {
 	struct web_conn *closing; /* WebSockets that end, in that order */
 	struct loop_timer *late;
 };
+
+/* How long what somebody says may be. */
+size_t web_message_bytes(const struct web_conn *c);
 
 /* What libwebsockets wants of who writes: room before it. 0 or -1. */
 int web_write(struct lws *wsi, struct buf *b, enum lws_write_protocol how);

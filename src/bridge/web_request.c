@@ -74,6 +74,7 @@ request_read(struct web_conn *c, struct lws *wsi)
 		.body = "" };
 	c->wsi = wsi;
 	c->met = 1;
+	c->known = 0;
 }
 
 const char *
@@ -146,18 +147,8 @@ web_answer(struct web_conn *c, const struct web_answer *a)
 	answer_put(&c->out, a);
 	c->answered = 1;
 	/* It writes to nobody from whom it may not read. */
-	if (c->held)
-		lws_rx_flow_control(
-		    c->wsi, 1 | LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
-	c->held = 0;
+	web_go_on(c);
 	lws_callback_on_writable(c->wsi);
-}
-
-void
-web_hold(struct web_conn *c)
-{
-	c->held = 1;
-	lws_rx_flow_control(c->wsi, LWS_RXFLOW_REASON_FLAG_PROCESS_NOW);
 }
 
 int
@@ -206,8 +197,10 @@ web_on_http(struct web_conn *c, struct lws *wsi)
 
 	request_read(c, wsi);
 	c->too_large = 0;
-	if (strcmp(c->request->method, "POST") == 0)
+	if (strcmp(c->request->method, "POST") == 0) {
+		c->known = w->calls.is_known(w->calls.ctx, c->request) != 0;
 		return 0; /* its body comes */
+	}
 	/* A poll is held for as long as a heartbeat takes. */
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
 	w->calls.on_request(w->calls.ctx, c->request);
@@ -217,7 +210,7 @@ web_on_http(struct web_conn *c, struct lws *wsi)
 int
 web_on_body(struct web_conn *c, const char *data, size_t len)
 {
-	if (c->in.len + len > c->web->limits.message_bytes) {
+	if (c->in.len + len > web_message_bytes(c)) {
 		c->too_large = 1;
 		buf_trim(&c->in, 0);
 	}

@@ -23,8 +23,9 @@
 	    "How long it may take to answer; then its connection is closed."),
 	NUMBER("bridge.max_payload", SETTING_INT, bridge_max_payload, "1000000",
 	    1024, 64 * MIB,
-	    "Bytes of a message of a client, and of the body of a poll. nginx's "
-	    "client_max_body_size for /socket.io/ should say no less."),
+	    "Bytes of a message of a client, and of the body of a poll; 16384 "
+	    "before it was let in. nginx's client_max_body_size for "
+	    "/socket.io/ should say no less."),
 	NUMBER("bridge.backlog", SETTING_BYTES, bridge_backlog_bytes, "4m",
 	    65536, 1024 * MIB,
 	    "What may wait to be read by one client. When it is more the "

@@ -4,6 +4,7 @@ and their answers, what agents may ask by WebSocket, every bound."""
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
@@ -558,6 +559,66 @@ def test_too_many_messages(stack_factory):
             for _ in range(21):
                 page.say("{}")
         assert page.wait_closed() == (1008, "Too many messages")
+
+
+def send_what_goes(sock, data):
+    """How much of it was taken within a second of silence."""
+    sent = 0
+    sock.settimeout(scaled(1))
+    with contextlib.suppress(TimeoutError):
+        while sent < len(data):
+            sent += sock.send(data[sent:])
+    sock.settimeout(scaled(10))
+    return sent
+
+
+def test_what_is_said_before_it_is_let_in(stack_factory):
+    """Pages speak as soon as they are connected: that waits where it is, so nobody makes the gateway hold it, and is heard then."""
+    stack = stack_factory(workers=1, bridges=1, conf={"bridge.page_bytes": "1m"})
+    user, bridge = stack.user(), stack.bridges[0]
+    what = [function("add", "x" * 900000)]
+    said = WebSocket.framed(json.dumps({"type": "capability", "capabilities": what}))
+    worker = stack.workers()[0]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with WebSocket(stack, f"/ws?token={user.token}", sock=bridge.connect()) as ws:
+            sent = send_what_goes(ws.sock, said)
+            os.kill(worker, signal.SIGCONT)
+            assert sent < len(said), "it was read"
+            ws.sock.sendall(said[sent:])
+            client = json.loads(ws.text())["clientId"]
+            wait_for(lambda: user.get("/api/capabilities").json == {client: what}, 10, "it was not heard")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+
+def test_what_a_refused_page_has_said(stack):
+    """Is read and dropped, so that it hears why, and soon: nobody waits for its half of the close."""
+    started = time.monotonic()
+    for _ in range(5):
+        with WebSocket(stack, "/ws?token=nonsense") as ws:
+            ws.send("x" * 600000)
+            assert ws.closed() == (4003).to_bytes(2, "big") + b"Invalid token"
+    assert time.monotonic() - started < scaled(10)
+
+
+def test_who_goes_before_it_is_let_in(stack_factory):
+    """Is forgotten when the pool has said who it is."""
+    stack = stack_factory(workers=1, bridges=1, conf={"bridge.connections_per_address": "1"})
+    user, worker = stack.user(), stack.workers()[0]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with WebSocket(stack, f"/ws?token={user.token}") as ws:
+            assert ws.status == 101
+    finally:
+        os.kill(worker, signal.SIGCONT)
+
+    def has_room():
+        with WebSocket(stack, f"/ws?token={user.token}") as ws:
+            return ws.status == 101
+
+    wait_for(has_room, 10, "it is still counted")
+    wait_for(lambda: user.get("/api/capabilities").json == {} and not stack.redis().keys("af:user:*:page:*"), 10, "it is still there")
 
 
 def test_too_large(stack_factory):

@@ -256,6 +256,60 @@ def test_too_long(stack):
         assert ws.send("40/x,").text().startswith("44/x,")
 
 
+def connect_packet(user, length):
+    """A CONNECT of so many bytes."""
+    text = "40" + json.dumps({"token": user.token, "x": ""})
+    return text[:-2] + "x" * (length - len(text)) + text[-2:]
+
+
+EARLY = 16384  # what may be said by who has not said who they are
+
+
+@pytest.mark.parametrize("how", ["whole", "in pieces", "after leaving"])
+def test_too_long_before_connect(stack, how):
+    """Much less may be said by who is not let in: so nobody makes the gateway hold much."""
+    user = stack.user()
+    with opened(stack)[0] as ws:
+        if how == "after leaving":
+            ws.send(connect_packet(user, EARLY))
+            assert ws.text().startswith('40{"sid"')
+            ws.send('42["x","' + "x" * 900000 + '"]').send("40/x,")
+            assert ws.text().startswith("44/x,")
+            ws.send("41")
+        text = connect_packet(user, EARLY + 1)
+        for at in range(0, len(text), 5000) if how == "in pieces" else [0]:
+            ws.send(text[at:at + 5000] if how == "in pieces" else text, 0x81 if how != "in pieces" else 0x01 if at == 0 else 0x00)
+        assert ws.closed() == (1009).to_bytes(2, "big")
+
+
+def test_too_long_before_connect_by_polling(stack):
+    """413, as of any body that is too long; after CONNECT, and after an upgrade, as much as ever."""
+    user = stack.user()
+    large = '42["x","' + "x" * 900000 + '"]'
+    poll = Polling(stack)
+    assert poll.post(connect_packet(user, EARLY + 1)).status == 413
+    assert poll.post(connect_packet(user, EARLY)).status == 200 and poll.packets()[0].startswith("40{")
+    assert poll.post(large).body == b"ok"
+    assert poll.post("41").body == b"ok" and poll.post(large).status == 413
+    assert poll.join({"token": user.token}).startswith("40{")
+    with probe(stack, poll) as ws:
+        ws.send("5").send(large).send("40/x,")
+        while (text := ws.text()) == "6":
+            pass
+        assert text.startswith("44/x,")
+
+
+def test_too_long_without_tokens(stack_factory):
+    """Nobody has to say who they are; it is bounded until CONNECT all the same."""
+    stack = stack_factory(workers=1, bridges=1, conf={"bridge.auth": "off"})
+    with opened(stack)[0] as ws:
+        assert ws.send("4" + "x" * EARLY).closed() == (1009).to_bytes(2, "big")
+    with opened(stack)[0] as ws:
+        ws.send("40")
+        assert ws.text().startswith('40{"sid"')
+        assert ws.send('42["x","' + "x" * 900000 + '"]').send("40/x,").text().startswith("44/x,")
+
+
 def test_bad_utf8(stack):
     ws, _ = opened(stack)
     with ws:

@@ -137,15 +137,20 @@ class WebSocket:
         return code
 
     def send(self, text, first=0x81):
+        with contextlib.suppress(ConnectionError):  # who has ended it need not read on
+            self.sock.sendall(self.framed(text, first))
+        return self
+
+    @staticmethod
+    def framed(text, first=0x81):
+        """The bytes of a frame."""
         data = text.encode() if isinstance(text, str) else text
         mask = secrets.token_bytes(4)
         n = len(data)
         head = bytes([first, 0x80 | n]) if n < 126 else struct.pack("!BBH", first, 0xfe, n) if n < 65536 else struct.pack("!BBQ", first, 0xff, n)
         long_mask = (mask * (n // 4 + 1))[:n]
         body = (int.from_bytes(data, "big") ^ int.from_bytes(long_mask, "big")).to_bytes(n, "big") if n else b""
-        with contextlib.suppress(ConnectionError):  # who has ended it need not read on
-            self.sock.sendall(head + mask + body)
-        return self
+        return head + mask + body
 
     def close(self):
         self.sock.close()
