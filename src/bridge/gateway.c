@@ -162,6 +162,35 @@ on_gone(void *ctx, struct web_conn *c)
 	eio_web_gone(sio_eio(g->sio), c);
 }
 
+/* ---- what clients of Socket.IO call ---- */
+
+static void
+on_client(void *ctx, struct sio_socket *s)
+{
+	struct gateway *g = ctx;
+
+	sessions_on_connect(g->sessions, s);
+}
+
+static void
+on_client_event(
+    void *ctx, struct sio_socket *s, const struct sio_packet *packet)
+{
+	struct gateway *g = ctx;
+
+	if (!page_hub_event(g->pages, s, packet))
+		sessions_on_event(g->sessions, s, packet);
+}
+
+static void
+on_client_gone(void *ctx, struct sio_socket *s)
+{
+	struct gateway *g = ctx;
+
+	page_hub_socket_gone(s);
+	sessions_on_gone(g->sessions, s);
+}
+
 /* ---- connections ---- */
 
 /* No descriptor is left: it would be asked again at once. */
@@ -309,8 +338,8 @@ gateway_run(const struct conf *c, struct err *err)
 	struct gateway g = { .conf = c };
 	const struct asker_limits limits = { ASK_TIMEOUT_MS, ASK_ANSWER_BYTES,
 		ASK_AT_ONCE, ASK_WAITING };
-	struct sio_calls calls = { sessions_on_connect, sessions_on_event,
-		sessions_on_gone, NULL };
+	const struct sio_calls calls = { on_client, on_client_event,
+		on_client_gone, &g };
 	int rc;
 
 	umask(0077);
@@ -324,8 +353,7 @@ gateway_run(const struct conf *c, struct err *err)
 	g.store = store_new(c);
 	g.tallies.guests = guests_new(g.loop, c);
 	g.pages = page_hub_new(g.loop, c, g.store, g.asker, &g.tallies);
-	calls.ctx = g.sessions =
-	    sessions_new(g.loop, c, g.asker, g.tallies.guests);
+	g.sessions = sessions_new(g.loop, c, g.asker, g.tallies.guests);
 	g.sio = sio_new(g.loop, c, g.asker, &g.tallies, &calls);
 	g.figures = figures_new(g.loop, c, err);
 	rc = g.figures == NULL ? -1 : open_web(&g, err);

@@ -106,10 +106,10 @@ open_answer(struct buf *b, const struct page_request *q, const char *type)
 }
 
 static void
-close_answer(struct buf *b, struct page_request *q)
+close_answer(struct buf *b, struct page_request *q, const char *type)
 {
 	json_close(b, '}');
-	page_send(q->page, b);
+	page_send(q->page, type, b);
 }
 
 /* What the pool has refused. */
@@ -164,7 +164,7 @@ on_capabilities(void *ctx, const struct ask_answer *answer)
 		for (j = json_first(body); j != NULL; j = json_next(j))
 			page_components(&b, j, json_name(j));
 		json_close(&b, ']');
-		close_answer(&b, q);
+		close_answer(&b, q, "capabilities_result");
 	}
 	request_free(q);
 	arena_close(&a);
@@ -208,7 +208,7 @@ on_command(void *ctx, const struct ask_answer *answer)
 		open_answer(&b, q, q->result_type);
 		json_add_str(&b, "clientId", q->client);
 		add_result(&b, answer, body);
-		close_answer(&b, q);
+		close_answer(&b, q, q->result_type);
 	}
 	request_free(q);
 	arena_close(&a);

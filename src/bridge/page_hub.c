@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections of pages: who they are, what they say, how they end.
+ * Pages: who they are, what they say, how they end; and those that come by
+ * WebSocket. page_sio.c has those that come by Socket.IO.
  *
  * A connection is accepted before anybody knows who it is; the pool says that,
  * then Redis is told, and when that has happened the page is told its id. So
@@ -42,12 +43,9 @@ static const char *const dialect_names[] = {
 /* ---- sending ---- */
 
 void
-page_send(struct page *p, const struct buf *text)
+page_send(struct page *p, const char *type, const struct buf *text)
 {
-	struct web_frame *f = web_frame_new(text->data, text->len);
-
-	web_send(p->web, f);
-	web_frame_unref(&f);
+	p->way->send(p, type, text);
 }
 
 void
@@ -75,7 +73,7 @@ page_send_error(struct page *p, const char *correlation, const char *code,
 	json_add_str(&b, "code", code);
 	json_add_str(&b, "message", message);
 	json_close(&b, '}');
-	page_send(p, &b);
+	page_send(p, "error", &b);
 	buf_fini(&b);
 }
 
@@ -91,10 +89,11 @@ leave(struct page *p)
 	who_cancel(&p->who);
 	page_agent_cancel(p);
 	loop_timer_free(&p->heart);
-	if (p->guest.user == NULL)
+	if (p->user == NULL)
 		return;
-	page_server_drop(p->all->server, p->guest.user, p->client);
+	page_server_drop(p->all->server, p->user, p->client);
 	page_jobs_fail(p);
+	p->user = NULL;
 	guest_leave(p->all->tallies->guests, &p->guest);
 }
 
@@ -105,7 +104,7 @@ page_close(struct page *p, int code, const char *reason)
 	web_close_saying(p->web, code, reason);
 }
 
-static void
+void
 page_free(struct page *p)
 {
 	struct page_hub *all = p->all;
@@ -146,14 +145,22 @@ on_heart(void *arg)
 {
 	struct page *p = arg;
 
+	if (p->way->beat(p))
+		page_server_keep(p->all->server, p->user, p->client);
+}
+
+/* One that is not let in by the next time either is not waited for. */
+static int
+beat(struct page *p)
+{
 	if (p->awaited || p->state != PAGE_OPEN) {
 		leave(p);
 		web_drop(p->web);
-		return;
+		return 0;
 	}
 	p->awaited = 1;
 	web_ping(p->web);
-	page_server_keep(p->all->server, p->guest.user, p->client);
+	return 1;
 }
 
 static void
@@ -171,7 +178,7 @@ on_pong(void *ctx, struct web_conn *c)
 static void
 put(struct page *p)
 {
-	const struct page_card card = { .user = p->guest.user,
+	const struct page_card card = { .user = p->user,
 		.client = p->client,
 		.dialect = dialect_names[p->dialect],
 		.since_ms = p->since_ms,
@@ -180,6 +187,14 @@ put(struct page *p)
 
 	if (page_server_is_up(p->all->server))
 		page_server_put(p->all->server, &card);
+}
+
+void
+page_enter(struct page *p, const char *user)
+{
+	p->user = user;
+	p->state = PAGE_COMING;
+	put(p);
 }
 
 static void
@@ -205,8 +220,7 @@ let_in(struct page *p, const struct who_is *is)
 		page_close(p, CLOSE_LATER, "Too many connections");
 		return;
 	}
-	p->state = PAGE_COMING;
-	put(p);
+	page_enter(p, p->guest.user);
 }
 
 static void
@@ -231,12 +245,10 @@ on_who(void *ctx, enum who_verdict verdict, const struct who_is *is)
 static void
 identify(struct page *p)
 {
-	struct page_hub *all = p->all;
 	const struct who_spec spec = { .authorization = p->authorization,
 		.ticket = p->ticket,
 		.address = p->address };
-	int64_t auth = all->conf->bridge_auth;
-	int64_t beat = all->conf->bridge_page_heartbeat_ms;
+	int64_t auth = p->all->conf->bridge_auth;
 
 	if (!p->shown && auth == CONF_BRIDGE_REQUIRED) {
 		page_close(p, CLOSE_NO_TOKEN, "Authentication required");
@@ -248,9 +260,7 @@ identify(struct page *p)
 		return;
 	}
 	web_hold(p->web);
-	p->heart = loop_timer_new(all->loop, "heartbeat", on_heart, p);
-	loop_timer_start(p->heart, beat, beat);
-	p->who = who_ask(all->asker, &spec, on_who, p);
+	p->who = who_ask(p->all->asker, &spec, on_who, p);
 }
 
 static void
@@ -267,17 +277,16 @@ on_open(void *ctx, struct web_conn *c)
 
 /* What it has said meanwhile is read now. */
 static void
-say_hello(struct page *p)
+greet(struct page *p)
 {
 	struct buf b;
 
-	p->state = PAGE_OPEN;
 	buf_init(&b, NULL);
 	json_open(&b, NULL, '{');
 	json_add_str(&b, "type", "connection");
 	json_add_str(&b, "clientId", p->client);
 	json_close(&b, '}');
-	page_send(p, &b);
+	page_send(p, "connection", &b);
 	buf_fini(&b);
 	web_conn_known(p->web, 1);
 	web_go_on(p->web);
@@ -300,8 +309,10 @@ on_put(void *ctx, const char *client, int64_t since_ms)
 	if (p == NULL)
 		return;
 	p->since_ms = since_ms;
-	if (p->state == PAGE_COMING)
-		say_hello(p);
+	if (p->state != PAGE_COMING)
+		return;
+	p->state = PAGE_OPEN;
+	p->way->greet(p);
 }
 
 static void
@@ -349,8 +360,9 @@ on_cancel(void *ctx, const char *request)
 /* What it can do. What is too much is refused, and what it said before
  * counts. */
 static void
-take_capabilities(struct page *p, struct arena *a, const struct page_message *m)
+take_capabilities(struct page *p, const struct page_message *m)
 {
+	struct arena *a = arena_open(4096);
 	const struct conf *c = p->all->conf;
 	const struct page_limits limits = {
 		.count = (size_t)c->bridge_page_capabilities,
@@ -369,13 +381,14 @@ take_capabilities(struct page *p, struct arena *a, const struct page_message *m)
 	if (page_capabilities(&b, m, said, &limits, &err) < 0) {
 		page_send_error(p, NULL, "TOO_MANY_CAPABILITIES", err.text);
 		buf_fini(&b);
-		return;
+	} else {
+		free(p->capabilities);
+		p->capabilities = b.data;
+		p->capabilities_len = b.len;
+		p->since_ms = 0;
+		put(p);
 	}
-	free(p->capabilities);
-	p->capabilities = b.data;
-	p->capabilities_len = b.len;
-	p->since_ms = 0;
-	put(p);
+	arena_close(&a);
 }
 
 static void
@@ -387,14 +400,14 @@ take_session(struct page *p, const struct page_message *m)
 		page_close(p, 1000, "");
 }
 
-static void
-take(struct page *p, struct arena *a, const struct page_message *m)
+void
+page_take(struct page *p, const struct page_message *m)
 {
 	switch (m->says) {
 	case PAGE_CAPABILITY:
 	case PAGE_REGISTER:
 	case PAGE_UPDATE:
-		take_capabilities(p, a, m);
+		take_capabilities(p, m);
 		break;
 	case PAGE_RESPONSE:
 	case PAGE_FUNCTION_RESULT:
@@ -424,7 +437,7 @@ hear(struct page *p, const char *data, size_t len)
 	struct err err;
 
 	if (page_message_read(a, data, len, &m, &err) == 0)
-		take(p, a, &m);
+		page_take(p, &m);
 	else
 		log_debug("a page says what is no message: %s", err.text);
 	arena_close(&a);
@@ -448,6 +461,23 @@ on_message(
 }
 
 /* ---- the begin ---- */
+
+struct page *
+page_new(struct page_hub *all, const struct page_way *way)
+{
+	int64_t beat_ms = all->conf->bridge_page_heartbeat_ms;
+	struct page *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		abort();
+	p->all = all;
+	p->way = way;
+	id_make_uuid(p->client);
+	HASH_ADD_STR(all->pages, client, p);
+	p->heart = loop_timer_new(all->loop, "heartbeat", on_heart, p);
+	loop_timer_start(p->heart, beat_ms, beat_ms);
+	return p;
+}
 
 int
 page_hub_path(const char *path)
@@ -495,6 +525,18 @@ static const struct web_calls page_calls = {
 	.on_gone = on_gone,
 };
 
+static void
+send_text(struct page *p, const char *type, const struct buf *text)
+{
+	struct web_frame *f = web_frame_new(text->data, text->len);
+
+	(void)type; /* the text says it */
+	web_send(p->web, f);
+	web_frame_unref(&f);
+}
+
+static const struct page_way by_websocket = { greet, send_text, beat };
+
 int
 page_hub_upgrade(struct page_hub *all, const struct web_request *rq,
     struct web_answer *refusal_r)
@@ -507,15 +549,10 @@ page_hub_upgrade(struct page_hub *all, const struct web_request *rq,
 		refusal_r->status = 429;
 		return 0;
 	}
-	p = calloc(1, sizeof(*p));
-	if (p == NULL)
-		abort();
-	p->all = all;
+	p = page_new(all, &by_websocket);
 	p->web = rq->conn;
 	p->address = copy(rq->address);
 	read_credentials(p, rq);
-	id_make_uuid(p->client);
-	HASH_ADD_STR(all->pages, client, p);
 	web_conn_set(rq->conn, p);
 	web_conn_use(rq->conn, &page_calls);
 	return 1;

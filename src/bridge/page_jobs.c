@@ -148,7 +148,7 @@ send_next(struct page *p)
 		if (job->component == NULL)
 			continue;
 		p->slot = job;
-		page_send(p, &job->text);
+		page_send(p, "command", &job->text);
 		return;
 	}
 }
@@ -215,8 +215,8 @@ page_job_start(struct page_hub *all, const struct page_order *o)
 	HASH_FIND_STR(all->jobs, o->request, job);
 	if (job != NULL)
 		return; /* it is being done */
-	if (p == NULL || p->guest.user == NULL ||
-	    strcmp(p->guest.user, o->user) != 0 || p->state == PAGE_OVER) {
+	if (p == NULL || p->user == NULL || strcmp(p->user, o->user) != 0 ||
+	    p->state == PAGE_OVER) {
 		refuse(all, o, "NOT_FOUND", "Client not found");
 		return;
 	}
@@ -236,7 +236,7 @@ page_job_start(struct page_hub *all, const struct page_order *o)
 	else if (job->component != NULL)
 		send_next(p);
 	else
-		page_send(p, &job->text);
+		page_send(p, "command", &job->text);
 }
 
 /* A component's job stays until the page has answered it, or is late: its

@@ -11,6 +11,7 @@
 #include "store/page_server.h"
 
 struct buf;
+struct page;
 struct page_job;
 struct page_request;
 
@@ -21,21 +22,25 @@ enum page_state {
 	PAGE_OVER /* it is being closed */
 };
 
+/* By which way a page is there. */
+struct page_way {
+	/* It is OPEN: it gets its id, and may speak. */
+	void (*greet)(struct page *p);
+	/* A message, JSON, of that type. */
+	void (*send)(struct page *p, const char *type, const struct buf *text);
+	/* Its heartbeat: 1 if it is there. */
+	int (*beat)(struct page *p);
+};
+
 /* A connection, and who is at its other end. */
 struct page {
 	UT_hash_handle hh; /* by client */
 	char client[ID_UUID_SIZE];
 	struct page_hub *all;
-	struct web_conn *web;
+	const struct page_way *way;
 	enum page_state state;
-	struct guest guest;
-
-	char *address, *authorization, *ticket; /* or NULL */
-	unsigned shown : 1;                     /* anything, good or not */
-	unsigned awaited : 1;                   /* a ping's answer */
-	struct who *who;
+	const char *user; /* of whoever keeps the guest; NULL: not known */
 	struct loop_timer *heart;
-	int64_t paid_us; /* messages, for pace_take */
 
 	enum page_dialect dialect;
 	char *capabilities; /* a list in the form of B1; NULL: none said */
@@ -46,6 +51,15 @@ struct page {
 	struct page_job *slot; /* B2: the component's that it is at */
 	int64_t job_count;
 
+	struct sio_socket *socket; /* by Socket.IO, which has all else */
+
+	struct web_conn *web; /* by WebSocket, and what is for that alone */
+	struct guest guest;
+	char *address, *authorization, *ticket; /* or NULL */
+	unsigned shown : 1;                     /* anything, good or not */
+	unsigned awaited : 1;                   /* a ping's answer */
+	struct who *who;
+	int64_t paid_us;               /* messages, for pace_take */
 	struct page_request *requests; /* B2, an agent's: to the pool */
 	int request_count;
 };
@@ -62,8 +76,18 @@ struct page_hub {
 
 /* ---- page_hub.c ---- */
 
-/* Sends a message, JSON. */
-void page_send(struct page *p, const struct buf *text);
+/* One that nobody knows yet. */
+struct page *page_new(struct page_hub *all, const struct page_way *way);
+void page_free(struct page *p);
+
+/* It is this user's: it comes into Redis, and is greeted then. */
+void page_enter(struct page *p, const char *user);
+
+/* What it says. */
+void page_take(struct page *p, const struct page_message *m);
+
+/* Sends a message, JSON, of a type. */
+void page_send(struct page *p, const char *type, const struct buf *text);
 
 /* {"type":"error", ...}; to and correlation may be NULL. */
 void page_send_error(struct page *p, const char *correlation, const char *code,

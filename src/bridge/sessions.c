@@ -20,7 +20,6 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "bridge/feed.h"
-#include "bridge/figures.h"
 #include "bridge/rooms.h"
 #include "bridge/sessions.h"
 #include "conf/conf.h"
@@ -506,12 +505,11 @@ verb_find(const char *event)
 void
 sessions_on_event(void *ctx, struct sio_socket *s, const struct sio_packet *p)
 {
-	struct visitor *v = sio_get(s);
+	struct visitor *v = sio_get(s, SIO_VISITOR);
 	const struct verb *verb = verb_find(p->event);
 	struct order *o;
 
 	(void)ctx;
-	figure_add(FIGURE_RECEIVED, 1);
 	if (verb == NULL)
 		return;
 	o = calloc(1, sizeof(*o));
@@ -549,13 +547,13 @@ sessions_on_connect(void *ctx, struct sio_socket *s)
 	v->socket = s;
 	v->member = member_new(v->all->rooms, s);
 	v->tail = &v->first;
-	sio_set(s, v);
+	sio_set(s, SIO_VISITOR, v);
 }
 
 void
 sessions_on_gone(void *ctx, struct sio_socket *s)
 {
-	struct visitor *v = sio_get(s);
+	struct visitor *v = sio_get(s, SIO_VISITOR);
 	struct order *o;
 
 	(void)ctx;
@@ -566,7 +564,7 @@ sessions_on_gone(void *ctx, struct sio_socket *s)
 		order_free(o);
 	}
 	member_free(&v->member);
-	sio_set(s, NULL);
+	sio_set(s, SIO_VISITOR, NULL);
 	free(v);
 }
 

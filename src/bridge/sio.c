@@ -40,7 +40,7 @@ enum state { SIO_NEW, SIO_ASKING, SIO_IN };
 struct sio_socket {
 	struct sio *sio;
 	struct eio_socket *eio;
-	void *data;
+	void *slots[SIO_SLOTS];
 	enum state state;
 	char *authorization; /* or NULL */
 	struct who *who;
@@ -325,6 +325,7 @@ on_packet(struct sio_socket *s, const struct sio_packet *p)
 	}
 	switch (p->type) {
 	case SIO_EVENT:
+		figure_add(FIGURE_RECEIVED, 1);
 		if (o->calls.on_event != NULL)
 			o->calls.on_event(o->calls.ctx, s, p);
 		break;
@@ -412,15 +413,15 @@ sio_address(const struct sio_socket *s)
 }
 
 void
-sio_set(struct sio_socket *s, void *data)
+sio_set(struct sio_socket *s, enum sio_slot slot, void *data)
 {
-	s->data = data;
+	s->slots[slot] = data;
 }
 
 void *
-sio_get(const struct sio_socket *s)
+sio_get(const struct sio_socket *s, enum sio_slot slot)
 {
-	return s->data;
+	return s->slots[slot];
 }
 
 struct sio *

@@ -44,8 +44,10 @@ const char *sio_user(const struct sio_socket *s);
 const char *sio_authorization(const struct sio_socket *s);
 const char *sio_address(const struct sio_socket *s);
 
-void sio_set(struct sio_socket *s, void *data);
-void *sio_get(const struct sio_socket *s);
+/* What those who stand above have of a socket; NULL at first. */
+enum sio_slot { SIO_VISITOR, SIO_PAGE, SIO_SLOTS };
+void sio_set(struct sio_socket *s, enum sio_slot slot, void *data);
+void *sio_get(const struct sio_socket *s, enum sio_slot slot);
 
 /* A frame of sio_put_event; of one that many get. */
 void sio_send(struct sio_socket *s, struct web_frame *f);
