@@ -29,11 +29,17 @@
 
 #define EVERY_MS 1000
 #define PREFIX "agent_fpm_bridge_"
+#define STATUS_COLUMN 20 /* of values, on the page for people */
 
+#define ENDS "page_commands_total"
+#define ENDS_HELP "Commands for pages, by how they ended."
+
+/* Of one metric with labels the rows are together. */
 static const struct {
 	const char *name;   /* behind PREFIX; */
 	const char *status; /* on the page */
 	const char *type, *help;
+	const char *label, *value; /* or NULL */
 } rows[FIGURES] = {
 	[FIGURE_CONNECTIONS] = { "connections_total", "accepted conn",
 	    "counter", "Connections of Engine.IO that were opened." },
@@ -49,6 +55,27 @@ static const struct {
 	    "Messages that were sent to clients." },
 	[FIGURE_SENT_BYTES] = { "sent_bytes_total", "sent bytes", "counter",
 	    "Bytes of these." },
+	[FIGURE_COMMANDS_SENT] = { "page_commands_sent_total", "commands sent",
+	    "counter", "Commands that pages were sent." },
+	[FIGURE_COMMANDS_ANSWERED] = { ENDS, "commands answered", "counter",
+	    ENDS_HELP, "outcome", "answered" },
+	[FIGURE_COMMANDS_FAILED] = { ENDS, "commands failed", "counter",
+	    ENDS_HELP, "outcome", "failed" },
+	[FIGURE_COMMANDS_TIMEOUT] = { ENDS, "commands timeout", "counter",
+	    ENDS_HELP, "outcome", "timeout" },
+	[FIGURE_COMMANDS_LOST] = { ENDS, "commands lost", "counter", ENDS_HELP,
+	    "outcome", "lost" },
+	[FIGURE_COMMANDS_REFUSED] = { ENDS, "commands refused", "counter",
+	    ENDS_HELP, "outcome", "refused" },
+	[FIGURE_COMMANDS_CANCELLED] = { ENDS, "commands cancelled", "counter",
+	    ENDS_HELP, "outcome", "cancelled" },
+	[FIGURE_COMMANDS_PENDING] = { "page_commands_pending",
+	    "commands pending", "gauge",
+	    "Commands that wait for the answer of a page." },
+	[FIGURE_PAGES_B1] = { "pages", "pages B1", "gauge",
+	    "Pages that can be asked.", "dialect", "B1" },
+	[FIGURE_PAGES_B2] = { "pages", "pages B2", "gauge",
+	    "Pages that can be asked.", "dialect", "B2" },
 	[FIGURE_SOCKETS] = { "sockets", "sockets", "gauge",
 	    "Clients that are let in." },
 	[FIGURE_USERS] = { "users", "users", "gauge", "Whose these are." },
@@ -107,7 +134,10 @@ put_metrics(const struct figures *g, struct buf *b)
 
 	for (int i = 0; i < FIGURES; i++) {
 		snprintf(name, sizeof(name), PREFIX "%s", rows[i].name);
-		add_metric(b, name, rows[i].type, rows[i].help, figures[i]);
+		if (i == 0 || strcmp(rows[i].name, rows[i - 1].name) != 0)
+			metrics_print_head(b, name, rows[i].type, rows[i].help);
+		metrics_print_sample(
+		    b, name, rows[i].label, rows[i].value, figures[i]);
 	}
 	add_metric(b, "process_cpu_seconds_total", "counter",
 	    "Processor time of the gateway.", cpu_seconds());
@@ -138,11 +168,12 @@ put_json(const struct figures *g, struct buf *b)
 static void
 put_text(const struct figures *g, struct buf *b)
 {
-	buf_printf(b, "%-16s %s\n", "version:", PACKAGE_VERSION);
-	buf_printf(b, "%-16s %lld\n", "start since:", (long long)uptime_s(g));
+	buf_printf(b, "%-*s %s\n", STATUS_COLUMN, "version:", PACKAGE_VERSION);
+	buf_printf(b, "%-*s %lld\n", STATUS_COLUMN,
+	    "start since:", (long long)uptime_s(g));
 	for (int i = 0; i < FIGURES; i++)
 		buf_printf(b, "%s:%*s%lld\n", rows[i].status,
-		    (int)(16 - strlen(rows[i].status)), "",
+		    (int)(STATUS_COLUMN - strlen(rows[i].status)), "",
 		    (long long)figures[i]);
 }
 

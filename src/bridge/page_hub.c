@@ -22,6 +22,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "bridge/figures.h"
 #include "bridge/pace.h"
 #include "bridge/page_priv.h"
 #include "bridge/tally.h"
@@ -39,6 +40,16 @@ static const char *const dialect_names[] = {
 	[PAGE_B1] = "B1",
 	[PAGE_B2] = "B2",
 };
+
+/* n more that are open, in the page's dialect; n may be -1. */
+static void
+count(const struct page *p, int n)
+{
+	if (p->state == PAGE_OPEN)
+		figure_add(
+		    p->dialect == PAGE_B1 ? FIGURE_PAGES_B1 : FIGURE_PAGES_B2,
+		    n);
+}
 
 /* ---- sending ---- */
 
@@ -85,6 +96,7 @@ leave(struct page *p)
 {
 	if (p->state == PAGE_OVER)
 		return;
+	count(p, -1);
 	p->state = PAGE_OVER;
 	who_cancel(&p->who);
 	page_agent_cancel(p);
@@ -312,6 +324,7 @@ on_put(void *ctx, const char *client, int64_t since_ms)
 	if (p->state != PAGE_COMING)
 		return;
 	p->state = PAGE_OPEN;
+	count(p, 1);
 	p->way->greet(p);
 }
 
@@ -376,7 +389,9 @@ take_capabilities(struct page *p, const struct page_message *m)
 	struct buf b;
 	struct err err;
 
+	count(p, -1);
 	p->dialect = m->says == PAGE_CAPABILITY ? PAGE_B1 : PAGE_B2;
+	count(p, 1);
 	buf_init(&b, NULL);
 	if (page_capabilities(&b, m, said, &limits, &err) < 0) {
 		page_send_error(p, NULL, "TOO_MANY_CAPABILITIES", err.text);

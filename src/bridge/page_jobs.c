@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "bridge/figures.h"
 #include "bridge/page_priv.h"
 #include "conf/conf.h"
 
@@ -77,6 +78,7 @@ refuse(struct page_hub *all, const struct page_order *o, const char *code,
 {
 	struct buf b;
 
+	figure_add(FIGURE_COMMANDS_REFUSED, 1);
 	buf_init(&b, NULL);
 	page_answer_error(&b, code, message);
 	publish(all, o->client, o->reply_to, o->request, &b);
@@ -93,6 +95,7 @@ job_free(struct page_job *job)
 	HASH_DEL(p->all->jobs, job);
 	DL_DELETE(p->jobs, job);
 	p->job_count--;
+	figure_add(FIGURE_COMMANDS_PENDING, -1);
 	if (p->slot == job)
 		p->slot = NULL;
 	loop_timer_free(&job->timer);
@@ -105,35 +108,45 @@ job_free(struct page_job *job)
 }
 
 static void
-job_end(struct page_job *job, const struct buf *members)
+job_end(struct page_job *job, enum figure outcome, const struct buf *members)
 {
 	struct page *p = job->page;
 
-	if (!job->unheard)
+	if (!job->unheard) {
+		figure_add(outcome, 1);
 		publish(
 		    p->all, p->client, job->reply_to, job->request, members);
+	}
 	job_free(job);
 	send_next(p);
 }
 
 static void
-job_fail(struct page_job *job, const char *code, const char *message)
+job_fail(struct page_job *job, enum figure outcome, const char *code,
+    const char *message)
 {
 	struct buf b;
 
 	buf_init(&b, NULL);
 	page_answer_error(&b, code, message);
-	job_end(job, &b);
+	job_end(job, outcome, &b);
 	buf_fini(&b);
 }
 
 static void
 on_late(void *arg)
 {
-	job_fail(arg, "TIMEOUT", "Request timed out");
+	job_fail(arg, FIGURE_COMMANDS_TIMEOUT, "TIMEOUT", "Request timed out");
 }
 
 /* ---- asking ---- */
+
+static void
+job_send(struct page_job *job)
+{
+	figure_add(FIGURE_COMMANDS_SENT, 1);
+	page_send(job->page, "command", &job->text);
+}
 
 /* The component's job that is next, if the page is at none. */
 static void
@@ -148,7 +161,7 @@ send_next(struct page *p)
 		if (job->component == NULL)
 			continue;
 		p->slot = job;
-		page_send(p, "command", &job->text);
+		job_send(job);
 		return;
 	}
 }
@@ -169,6 +182,7 @@ job_new(struct page *p, const struct page_order *o)
 	    hh, p->all->jobs, job->request, strlen(job->request), job);
 	DL_APPEND(p->jobs, job);
 	p->job_count++;
+	figure_add(FIGURE_COMMANDS_PENDING, 1);
 	job->timer = loop_timer_new(p->all->loop, "page", on_late, job);
 	loop_timer_start(job->timer, o->timeout_ms, 0);
 	return job;
@@ -232,11 +246,11 @@ page_job_start(struct page_hub *all, const struct page_order *o)
 	}
 	job = job_new(p, o);
 	if (job_write(job, o, &err) < 0)
-		job_fail(job, "SEND_FAILED", err.text);
+		job_fail(job, FIGURE_COMMANDS_REFUSED, "SEND_FAILED", err.text);
 	else if (job->component != NULL)
 		send_next(p);
 	else
-		page_send(p, "command", &job->text);
+		job_send(job);
 }
 
 /* A component's job stays until the page has answered it, or is late: its
@@ -249,6 +263,8 @@ page_job_cancel(struct page_hub *all, const char *request)
 	HASH_FIND_STR(all->jobs, request, job);
 	if (job == NULL)
 		return;
+	if (!job->unheard)
+		figure_add(FIGURE_COMMANDS_CANCELLED, 1);
 	job->unheard = 1;
 	if (job->page->slot != job)
 		job_free(job);
@@ -258,7 +274,8 @@ void
 page_jobs_fail(struct page *p)
 {
 	while (p->jobs != NULL)
-		job_fail(p->jobs, "CLIENT_GONE", "Client disconnected");
+		job_fail(p->jobs, FIGURE_COMMANDS_LOST, "CLIENT_GONE",
+		    "Client disconnected");
 }
 
 /* ---- what the page says ---- */
@@ -303,6 +320,7 @@ page_job_answer(struct page *p, const struct page_message *m)
 	    m->doc, m->says == PAGE_RESPONSE ? "requestId" : "correlationId");
 	struct page_job *job = job_find(p, id);
 	struct buf b;
+	int ok;
 
 	if (job == NULL &&
 	    (m->says == PAGE_COMPONENT_RESULT || m->says == PAGE_ERROR))
@@ -312,7 +330,8 @@ page_job_answer(struct page *p, const struct page_message *m)
 		return;
 	}
 	buf_init(&b, NULL);
-	page_answer(&b, m);
-	job_end(job, &b);
+	ok = page_answer(&b, m);
+	job_end(
+	    job, ok ? FIGURE_COMMANDS_ANSWERED : FIGURE_COMMANDS_FAILED, &b);
 	buf_fini(&b);
 }

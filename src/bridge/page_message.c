@@ -444,7 +444,7 @@ add_error(struct buf *out, const struct json *error)
 	page_answer_error(out, code, message);
 }
 
-void
+int
 page_answer(struct buf *out, const struct page_message *m)
 {
 	int b1 = m->says == PAGE_RESPONSE;
@@ -452,12 +452,15 @@ page_answer(struct buf *out, const struct page_message *m)
 
 	if (m->says == PAGE_ERROR) {
 		add_error(out, m->doc);
-	} else if (b1 ? !is_text(m->doc, "status", "success")
-		      : !json_get_true(m->doc, "success")) {
-		add_error(out, json_get(m->doc, "error"));
-	} else {
-		json_add_str(out, "status", "success");
-		if (result != NULL)
-			json_add_json(out, "result", result);
+		return 0;
 	}
+	if (b1 ? !is_text(m->doc, "status", "success")
+	       : !json_get_true(m->doc, "success")) {
+		add_error(out, json_get(m->doc, "error"));
+		return 0;
+	}
+	json_add_str(out, "status", "success");
+	if (result != NULL)
+		json_add_json(out, "result", result);
+	return 1;
 }

@@ -91,9 +91,9 @@ void page_command_of_call(
 
 /*
  * Appends the members status and result, or error, of the answer that a page's
- * RESPONSE, RESULT or ERROR is.
+ * RESPONSE, RESULT or ERROR is. 1, or 0: that is an error.
  */
-void page_answer(struct buf *out, const struct page_message *m);
+int page_answer(struct buf *out, const struct page_message *m);
 
 /* The same for an error that is the gateway's own. */
 void page_answer_error(struct buf *out, const char *code, const char *message);

@@ -5,14 +5,16 @@ and their answers, what agents may ask by WebSocket, every bound."""
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 
 import pytest
 from agentbridge import Page
-from engine import WebSocket
+from engine import WebSocket, joined
 from fake_gateway import NEVER, Refused, function
+from promlint import lint
 from stack import Stack, kill, wait_for
 from test_agentbridge_http import Waiting, is_error
 from test_bridge_sessions import npm  # noqa: F401
@@ -641,6 +643,82 @@ def test_a_slow_page(stack_factory):
                 break
         wait_for(lambda: "does not read" in stack.bridges[0].log(), 10, "it is not dropped")
         wait_for(lambda: command(user, client).status == 404, 10, "it is still there")
+
+
+# ---- figures
+
+def figures(stack):
+    """Those of pages, by name and label's value."""
+    got = stack.http("GET", "/bridge/metrics", plain=True).body.decode()
+    assert lint(got)[0] == []
+    return {(n, v): int(x) for n, v, x in re.findall(r'^agent_fpm_bridge_(page\w+)(?:\{\w+="(\w+)"\})? (\d+)$', got, re.M)}
+
+
+def test_figures(stack_factory):
+    """Which pages there are, and how what they were asked has ended: for Prometheus, people and programs."""
+    stack = stack_factory(workers=1, bridges=1, conf={"page.timeout": "1s", "bridge.page_commands": "1"})
+    user = stack.user()
+    expected = dict.fromkeys([("page_commands_sent_total", ""), ("page_commands_pending", ""), ("pages", "B1"), ("pages", "B2"),
+                              *[("page_commands_total", o) for o in ("answered", "failed", "timeout", "lost", "refused", "cancelled")]], 0)
+
+    def becomes_so(**changes):
+        for name, n in changes.items():
+            expected[{"sent": ("page_commands_sent_total", ""), "pending": ("page_commands_pending", ""), "B1": ("pages", "B1"), "B2": ("pages", "B2")}.get(
+                name, ("page_commands_total", name))] += n
+        wait_for(lambda: figures(stack) == expected, 10, lambda: f"{figures(stack)} is not {expected}")
+
+    def refuse(_):
+        raise Refused("X", "no")
+
+    becomes_so()
+    with Page(stack, user, [ADD], lambda _: 1) as page, Page(stack, user, [ADD]) as other, joined(stack, user) as ws:
+        becomes_so(B1=2)
+        ws.send('42["capability",{}]').text()
+        becomes_so(B1=1)
+        other.dialect = "B2"
+        other.can(b2([ADD_B2], [CART_B2]))
+        becomes_so(B1=-1, B2=1)
+        assert command(user, page).json == 1
+        becomes_so(sent=1, answered=1)
+        page.answer = refuse
+        assert command(user, page).status == 500
+        becomes_so(sent=1, failed=1)
+        page.answer = lambda _: NEVER
+        waits = Waiting(user, page)
+        page.wait_command(3)
+        becomes_so(sent=1, pending=1)
+        assert command(user, page).json["error"] == "Failed to send command"
+        becomes_so(refused=1)
+        status = stack.http("GET", "/bridge/status?json", plain=True).json
+        assert [status[k] for k in ("pages B1", "pages B2", "commands sent", "commands answered", "commands refused", "commands pending")] == [2, 1, 3, 1, 1, 1]
+        text = stack.http("GET", "/bridge/status", plain=True).body.decode()
+        assert re.search(r"^commands pending: +1$", text, re.M) and len({line.rindex(" ") for line in text.splitlines()}) == 1
+        assert waits.answer().json["message"] == "Request timed out"
+        becomes_so(pending=-1, timeout=1)
+        waits = Waiting(user, page)
+        page.wait_command(4)
+        page.close()
+        waits.answer()
+        becomes_so(sent=1, lost=1, B1=-1)
+        assert command(user, other, {"action": "x"}).status == 500  # it does not say for what
+        becomes_so(refused=1)
+    becomes_so(B1=-1, B2=-1)
+
+
+def test_figures_of_a_cancelled_command(stack_factory):
+    """It counts once, and no more when its answer comes."""
+    stack = stack_factory(workers=1, bridges=1, scenarios=SCENARIOS)
+    user = stack.user()
+    agent = user.agent(tools=["client__*"])
+    with Page(stack, user, [ADD, function("slow")]) as page:
+        agent.say("slow")
+        asked = page.wait_command()
+        agent.interrupt()
+        wait_for(lambda: figures(stack)[("page_commands_total", "cancelled")] == 1, 10, "it is not counted")
+        page.say(page.result(asked, "late"))
+        page.say({"type": "query_capabilities", "id": "q"}).wait("capabilities_result")  # it was heard
+        now = figures(stack)
+        assert [now[("page_commands_total", o)] for o in ("cancelled", "answered")] == [1, 0] and now[("page_commands_pending", "")] == 0
 
 
 # ---- without tokens
