@@ -317,15 +317,21 @@ add_cors(struct api_call *c)
 	    "X-Message-Id, X-Request-Id, X-Turn-Id");
 }
 
+/* /health is a route of sessions' front ends too. */
+static int
+is_health(const struct api_call *c)
+{
+	return strcmp(c->rq->path, "/health") == 0;
+}
+
 /* OPTIONS, and with it the question that a browser asks before others. */
 static void
 answer_options(struct api_call *c, const char *allow)
 {
 	c->rs->status = 204;
 	http_header_add(c->rs, "Allow", "%s", allow);
-	if (strcmp(c->rq->path, "/health") == 0 &&
-	    *c->app->conf->cors_origins == '\0') {
-		sessions_cors(c); /* theirs too */
+	if (is_health(c) && *c->app->conf->cors_origins == '\0') {
+		sessions_cors(c);
 		sessions_options(c);
 		return;
 	}
@@ -500,6 +506,12 @@ dispatch(struct api_call *c, struct err *err)
 	if (r == NULL && err->code == ERR_METHOD) {
 		if (strcmp(c->rq->method, "OPTIONS") == 0) {
 			answer_options(c, allow);
+			return 0;
+		}
+		if (is_health(c)) {
+			if (*c->app->conf->cors_origins == '\0')
+				sessions_cors(c);
+			sessions_not_found(c);
 			return 0;
 		}
 		http_header_add(c->rs, "Allow", "%s", allow);

@@ -92,8 +92,8 @@ session_refuse(
 	return 0;
 }
 
-static void
-not_found(struct api_call *c)
+void
+sessions_not_found(struct api_call *c)
 {
 	buf_clear(&c->rs->body);
 	c->rs->status = 404;
@@ -143,7 +143,7 @@ sessions_problem(struct api_call *c, const struct err *err)
 	const char *name = code_of(err->code);
 
 	if (err->code == ERR_NOT_FOUND)
-		not_found(c);
+		sessions_not_found(c);
 	else if (err->code == ERR_UNAUTHORIZED)
 		unauthorized(c);
 	else if (name == NULL)

@@ -51,6 +51,9 @@ int sessions_health(const struct api_call *c);
 void sessions_cors(struct api_call *c);
 void sessions_options(struct api_call *c);
 
+/* The answer to a request for a route that there is not, a method included. */
+void sessions_not_found(struct api_call *c);
+
 /* The answer to a request that failed before its handler, or in it. */
 void sessions_problem(struct api_call *c, const struct err *err);
 

@@ -163,7 +163,7 @@ def test_a_body_that_is_wrong_does_not_tell(site, agent):
 # ---- HTTP as it should be ----
 
 @pytest.mark.parametrize("method, path, allowed", [
-    ("DELETE", "/api/agents", {"GET", "POST"}), ("PUT", "/api/agents", {"GET", "POST"}), ("POST", "/health", {"GET"}),
+    ("DELETE", "/api/agents", {"GET", "POST"}), ("PUT", "/api/agents", {"GET", "POST"}), ("POST", "/ready", {"GET"}),
     ("GET", "/api/tickets", {"POST"}), ("GET", "/api/agents/{id}/chat", {"POST"}), ("GET", "/api/agents/{id}/interrupt", {"POST"}),
     ("DELETE", "/api/agents/{id}/events", {"GET"}), ("PUT", "/api/agents/{id}", {"GET", "PATCH", "DELETE"}),
 ])

@@ -468,7 +468,8 @@ def test_the_default_refuses_and_a_bad_name_too(stack_factory):
 @pytest.mark.parametrize("method, path", [
     ("GET", "/api/sessions/"), ("POST", "/api/sessions/"), ("PUT", "/api/sessions"), ("GET", "/api/sessions/x/messages"), ("PATCH", "/api/sessions/x"),
     ("GET", "/api/sessions/x/y/z"), ("DELETE", "/api/sessions"), ("GET", "/sessions/"), ("PUT", "/sessions/x"), ("POST", "/agent-profiles"),
-    ("GET", "/api/sessions/x/sync")])
+    ("GET", "/api/sessions/x/sync"), ("GET", "/api/sessions/x/"), ("POST", "/api/sessions/x/messages/"), ("POST", "/sessions/create/"),
+    ("GET", "/sessions/x/message"), ("PUT", "/api/sessions/x/options")])
 def test_unknown_routes(front, method, path):
     """404 in plain text, never 405; but first a token."""
     got = front.http(method, path)
@@ -476,10 +477,20 @@ def test_unknown_routes(front, method, path):
     exactly(front.stack.http(method, path), 401, MISSING)
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_health_has_one_method(front, method):
+    """The same, without a token; HEAD is GET, and OPTIONS is what browsers ask before."""
+    for headers in ({}, {"Content-Type": "application/json", "Authorization": "Bearer x"}):
+        got = front.stack.http(method, "/health", headers=headers, body=b"{}")
+        assert (got.status, got.body, got.headers["Content-Type"]) == (404, b"404 Not Found", "text/plain; charset=UTF-8"), got
+        assert got.headers["Allow"] is None and got.headers["Access-Control-Allow-Origin"] == "*"
+    assert front.stack.http("HEAD", "/health").status == 200 and front.stack.http("OPTIONS", "/health").status == 204
+
+
 def test_other_paths_are_as_they_were(front):
     assert front.get("/api/nothing").headers["Content-Type"] == "application/problem+json"
     assert front.get("/api/sessionsx").status == 404 and front.get("/api/sessionsx").headers["Content-Type"] == "application/problem+json"
-    assert front.http("PUT", "/api/agents").status == 405
+    assert front.http("PUT", "/api/agents").status == front.http("POST", "/live").status == 405
 
 
 def test_head(front):
