@@ -506,12 +506,13 @@ worker_run(const struct conf *c, int slot)
 	/* Else it would refuse, for a moment, what those before it let in. */
 	if (keyring_wait(w.app.keyring, KEYS_MS, &err) < 0)
 		log_warn("%s; it serves without its keys", err.text);
-	w.acceptor = acceptor_start(
-	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
 	w.janitor = janitor_start(&w.app);
 	w.syncer = syncer_start(&w.app);
 	w.control = control_start(&w.app, ctl_fd);
+	/* Before the first answer: who has got one may ask for an upgrade. */
 	scoreboard_row(w.app.board, slot)->state = BOARD_READY;
+	w.acceptor = acceptor_start(
+	    WORKER_FD_LISTEN, (int)c->request_threads, on_request, &w.app);
 	log_info("ready");
 	do {
 		sample_take(&w.sample, w.loop);
