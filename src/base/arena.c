@@ -41,6 +41,12 @@ struct arena {
 	size_t next_size;
 };
 
+static size_t
+align_up(size_t size)
+{
+	return (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
 static struct block *
 block_new(size_t size, struct block *next)
 {
@@ -137,7 +143,7 @@ void *
 arena_alloc(struct arena *a, size_t size)
 {
 	struct block *b = a->block;
-	size_t need = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+	size_t need = align_up(size);
 	void *p;
 
 	if (need < size)
@@ -170,21 +176,45 @@ arena_strdup(struct arena *a, const char *s)
 	return arena_memdup(a, s, strlen(s));
 }
 
+/* Where the next allocation would be, and how much there is. */
+static char *
+arena_tail(struct arena *a, size_t *room_r)
+{
+	struct block *b = a->block;
+
+	*room_r = 0;
+#ifndef ARENA_MALLOC
+	if (b != NULL)
+		*room_r = b->size - b->used;
+#endif
+	return *room_r == 0 ? NULL : b->data + b->used;
+}
+
+/* It is written where it may stay; only if it does not fit, once more. */
 char *
 arena_printf(struct arena *a, const char *fmt, ...)
 {
+	size_t room, need;
+	char *s = arena_tail(a, &room);
 	va_list ap;
-	char *s, *copy;
 	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	n = vsnprintf(s, room, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		abort();
-	copy = arena_memdup(a, s, (size_t)n);
-	free(s);
-	return copy;
+	need = align_up((size_t)n + 1);
+	if (need <= room) {
+		a->block->used += need;
+		a->used += need;
+		return s;
+	}
+	s = arena_alloc(a, (size_t)n + 1);
+	va_start(ap, fmt);
+	vsnprintf(s, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	return s;
 }
 
 void

@@ -100,6 +100,26 @@ test_copies(void **state)
 	arena_close(&a);
 }
 
+/* At every distance from a block's end: whole, aligned, and not in the way of
+ * what comes behind. */
+static void
+test_printf(void **state)
+{
+	struct arena *a = arena_open(256);
+	char *text, *after;
+
+	(void)state;
+	for (int n = 1; n < 600; n++) {
+		text = arena_printf(a, "%0*d", n, 7);
+		assert_int_equal((uintptr_t)text % 16, 0);
+		after = arena_alloc(a, 16);
+		memset(after, 'x', 16);
+		assert_int_equal(strlen(text), n);
+		assert_int_equal(text[n - 1], '7');
+	}
+	arena_close(&a);
+}
+
 static void
 test_defer_order(void **state)
 {
@@ -167,6 +187,7 @@ main(void)
 		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_printf),
 		cmocka_unit_test(test_defer_order),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_defer_in_defer),
