@@ -168,7 +168,7 @@ wake(struct jwks_source *s)
 
 /* There are new keys, or there are none: why; NULL: it was good. */
 static void
-ended(struct jwks_source *s, const struct err *why)
+note(struct jwks_source *s, const struct err *why)
 {
 	lck_take(&s->lck);
 	if (why != NULL)
@@ -176,12 +176,18 @@ ended(struct jwks_source *s, const struct err *why)
 	else
 		err_clear(&s->why);
 	lck_drop(&s->lck);
+}
+
+static void
+ended(struct jwks_source *s, const struct err *why)
+{
+	note(s, why);
 	wake(s);
 }
 
 /* Keys that came at some time, in body too. */
 static void
-accepted(
+take_keys(
     struct jwks_source *s, struct jwks *keys, int64_t at_ms, int64_t life_ms)
 {
 	int64_t left = at_ms + jitter(life_ms / 5 * 4) - clk_mono_ms();
@@ -202,7 +208,6 @@ accepted(
 	jwks_clear(keys);
 	loop_timer_start(
 	    s->timer, left > RETRY_MIN_MS ? left : RETRY_MIN_MS, 0);
-	ended(s, NULL);
 }
 
 static void
@@ -213,10 +218,12 @@ succeeded(struct jwks_source *s, struct jwks *keys, const char *cache_control)
 
 	notice_put(s->notice, buf_str(&s->body), s->body.len, now, life, &seen);
 	s->seen = seen;
-	accepted(s, keys, now, life);
+	take_keys(s, keys, now, life);
+	ended(s, NULL);
 }
 
-/* Takes the keys that another worker has fetched since: 1, or 0. */
+/* Takes the keys that another worker has fetched since: 1, or 0. Whoever waits
+ * goes on waiting. */
 static int
 adopt(struct jwks_source *s)
 {
@@ -232,9 +239,11 @@ adopt(struct jwks_source *s)
 		return 0;
 	rc = jwks_read(buf_str(&s->body), s->body.len, 0, s->conf->algorithms,
 	    &keys, NULL);
-	if (rc == 0)
-		accepted(s, &keys, at, life);
-	return rc == 0;
+	if (rc < 0)
+		return 0;
+	take_keys(s, &keys, at, life);
+	note(s, NULL);
+	return 1;
 }
 
 static void
@@ -394,8 +403,21 @@ on_timer(void *arg)
 {
 	struct jwks_source *s = arg;
 
-	if (s->fetch == NULL && (s->good_ms == 0 || !adopt(s)))
+	if (s->fetch != NULL)
+		return;
+	if (s->good_ms != 0 && adopt(s))
+		wake(s);
+	else
 		source_fetch(s);
+}
+
+/* What the worker that fetches has found is here. What others put there before
+ * it began is taken too, but it is not what is waited for. */
+static int
+has_news(struct jwks_source *s)
+{
+	adopt(s);
+	return s->good_ms >= notice_claimed_ms(s->notice);
 }
 
 /* Another worker fetches. */
@@ -404,7 +426,7 @@ on_look(void *arg)
 {
 	struct jwks_source *s = arg;
 
-	if (!adopt(s) && clk_mono_ms() < s->look_until_ms)
+	if (!has_news(s) && clk_mono_ms() < s->look_until_ms)
 		return;
 	loop_timer_stop(s->look);
 	wake(s);
@@ -423,8 +445,10 @@ on_ask(void *arg)
 		source_fetch(s);
 		return;
 	}
-	if (adopt(s))
+	if (has_news(s)) {
+		wake(s);
 		return;
+	}
 	s->look_until_ms = notice_claimed_ms(s->notice) + ASK_WAIT_MS;
 	loop_timer_start(s->look, LOOK_MS, LOOK_MS);
 }
