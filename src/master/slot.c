@@ -137,8 +137,13 @@ slot_is_stuck(
 int
 slot_is_late(const struct pool *p, const struct slot *s, int64_t now_ms)
 {
-	return s->role != SLOT_FREE && s->role != SLOT_LEAVING && s->pid != 0 &&
-	       !slot_is_ready(p, s) && now_ms - s->started_ms > SLOT_READY_MS;
+	const struct board_worker *row =
+	    scoreboard_row(p->board, slot_number(p, s));
+
+	/* One that ends by itself is not ready any more, and is not late. */
+	return s->role != SLOT_LEAVING && s->pid != 0 &&
+	       row->state == BOARD_STARTING &&
+	       now_ms - s->started_ms > SLOT_READY_MS;
 }
 
 void

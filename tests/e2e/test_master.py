@@ -215,8 +215,18 @@ def stopped_heir(stack):
     return heir if any(w["pid"] == heir and w["state"] == "starting" for w in rows) else kill(heir, signal.SIGCONT)
 
 
+def turn_at(stack, pid):
+    """An agent whose turn runs at this worker."""
+    while True:
+        agent = stack.user().agent()
+        agent.say("slow 40")
+        if agent.holder() == pid:
+            return agent
+        agent.interrupt()
+
+
 def test_a_worker_that_hangs_before_it_is_ready(stack_factory):
-    """It is ended after 20 s, and its heir serves; the other serves all the time."""
+    """It is ended after 20 s, and its heir serves; the other serves all the time. That was ready once: told to leave, it has its time."""
     stack = stack_factory(workers=2)
     heir = None
     while heir is None:
@@ -225,6 +235,12 @@ def test_a_worker_that_hangs_before_it_is_ready(stack_factory):
     wait_for(lambda: process_state(heir)[0] in (None, "Z"), 25, "it is not killed")
     assert f"pid {heir} is not ready after 20 s" in stack.log()
     wait_for(lambda: len(stack.workers()) == 2 and all(w["state"] == "ready" for w in stack.http("GET", "/status?full&json").json["workers"]), 20)
+    second = stack.workers()[1]
+    agent = turn_at(stack, second)
+    kill(second, signal.SIGQUIT)
+    agent.wait_idle(20)
+    wait_for(lambda: f"(pid {second}) exited with status 0" in stack.log(), 10, "it was killed")
+    assert "agent_resumed" not in str(agent.log())
 
 
 def test_a_crash_loop_backs_off(stack_factory):
