@@ -238,6 +238,19 @@ def test_it_stays_known(stack_factory):
         assert not page.gone.is_set()
 
 
+def test_redis_refuses_it_at_first(stack_factory):
+    """It says but once what it can do, so that is put again until Redis takes it; as while Redis loads its data, or is a replica."""
+    stack = stack_factory(workers=1, bridges=1, conf={"bridge.page_heartbeat": "200ms"})
+    user, redis = stack.user(), stack.redis()
+    with joined(stack, user) as ws:
+        redis.execute_command("REPLICAOF", "127.0.0.1", "1")
+        ws.send('42["capability",{"capabilities":[{"type":"function","name":"f"}]}]')
+        wait_for(lambda: "Redis does not keep a page: READONLY" in stack.bridges[0].log(), 10, "it was not refused")
+        redis.execute_command("REPLICAOF", "NO", "ONE")
+        client = json.loads(ws.text()[2:])[1]["clientId"]
+        wait_for(lambda: user.get("/api/capabilities").json == {client: [{"type": "function", "name": "f"}]}, 10, "it can do nothing")
+
+
 def test_expiry_and_revocation(stack_factory):
     """It goes with its token."""
     stack = stack_factory(workers=1, bridges=1, conf={"jwt.leeway": "0s"})
