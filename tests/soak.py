@@ -337,7 +337,8 @@ def soak(options, stack):
     dice, seen, invariants = random.Random(options.seed), Counter(), Invariants(stack)
     tools, messages = (TOOLS, MESSAGES) if stack.sandbox is None else ([*TOOLS, "fs_write"], (*MESSAGES, "say 5", "files"))
     load = SoakLoad(stack, options.lifetime, options.watchers, viewers=options.agents * options.watchers, agents=options.agents,
-                    turns_per_second=options.rate, tools=tools, messages=messages, user=lambda: stack.user(exp=int(time.time()) + 86400))
+                    turns_per_second=options.rate, tools=tools, messages=messages, user=lambda: stack.user(exp=int(time.time()) + 86400),
+                    always=(503,) if options.crowd else ())  # it may take all there is for a moment
     meter = Meter(stack)
     crowd = Crowd(stack, stack.user("crowd", exp=int(time.time()) + 86400), options.crowd)
     end = time.monotonic() + options.minutes * 60

@@ -14,6 +14,8 @@ row saw nothing of it, also what it names:
     NOTICE      an event that is not in the log: viewers are told that the store is away
     ERROR       a turn that ends with reason error
 
+What is right at all times is given as always.
+
 A message that is not accepted is sent again, with its Idempotency-Key, until it is. Each has words of its own,
 by which it is found in the history.
 """
@@ -100,10 +102,10 @@ class Message(Turn):
 class FaultLoad(Load):
     watcher = Witness
 
-    def __init__(self, stack, viewers=16, turns_per_second=12, agents=8, users=4, messages=MESSAGES, tools=TOOLS, agent=None, user=None):
+    def __init__(self, stack, viewers=16, turns_per_second=12, agents=8, users=4, messages=MESSAGES, tools=TOOLS, agent=None, user=None, always=()):
         super().__init__(stack, viewers, turns_per_second, agents, users, user, agent or {"tools": tools})
         self.messages = itertools.cycle(messages)
-        self.right, self.unavailable = set(), {}  # what is right now; how often it came
+        self.always, self.right, self.unavailable = always, set(), {}  # what is right, what is now; how often it came
         self.running = set()
 
     def turn(self, agent):
@@ -123,7 +125,7 @@ class FaultLoad(Load):
 
     def _came(self, what, shown):
         """One of those that are right at times."""
-        if what in self.right:
+        if what in self.right or what in self.always:
             self.unavailable[what] = self.unavailable.get(what, 0) + 1
         else:
             self.failed(shown)
