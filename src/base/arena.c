@@ -180,14 +180,14 @@ arena_strdup(struct arena *a, const char *s)
 static char *
 arena_tail(struct arena *a, size_t *room_r)
 {
+	static char none;
 	struct block *b = a->block;
 
-	*room_r = 0;
-#ifndef ARENA_MALLOC
-	if (b != NULL)
-		*room_r = b->size - b->used;
+#ifdef ARENA_MALLOC
+	b = NULL;
 #endif
-	return *room_r == 0 ? NULL : b->data + b->used;
+	*room_r = b == NULL ? 0 : b->size - b->used;
+	return *room_r == 0 ? &none : b->data + b->used;
 }
 
 /* It is written where it may stay; only if it does not fit, once more. */
