@@ -150,6 +150,28 @@ on_slow(void *ctx, struct web_conn *c)
 	log_info("a page was dropped: it does not read what it is sent");
 }
 
+/* ---- what Redis has of it ---- */
+
+/* One at a time: while Redis is slow a page may say a lot, of which the last
+ * counts. */
+static void
+put(struct page *p)
+{
+	const struct page_card card = { .user = p->user,
+		.client = p->client,
+		.dialect = dialect_names[p->dialect],
+		.since_ms = p->since_ms,
+		.capabilities = p->capabilities == NULL ? "" : p->capabilities,
+		.capabilities_len = p->capabilities_len };
+
+	p->stale = 1;
+	if (p->putting || !page_server_is_up(p->all->server))
+		return;
+	p->putting = 1;
+	p->stale = 0;
+	page_server_put(p->all->server, &card);
+}
+
 /* ---- heartbeats ---- */
 
 static void
@@ -157,7 +179,11 @@ on_heart(void *arg)
 {
 	struct page *p = arg;
 
-	if (p->way->beat(p))
+	if (!p->way->beat(p))
+		return;
+	if (p->stale)
+		put(p);
+	else
 		page_server_keep(p->all->server, p->user, p->client);
 }
 
@@ -186,20 +212,6 @@ on_pong(void *ctx, struct web_conn *c)
 }
 
 /* ---- who it is ---- */
-
-static void
-put(struct page *p)
-{
-	const struct page_card card = { .user = p->user,
-		.client = p->client,
-		.dialect = dialect_names[p->dialect],
-		.since_ms = p->since_ms,
-		.capabilities = p->capabilities == NULL ? "" : p->capabilities,
-		.capabilities_len = p->capabilities_len };
-
-	if (page_server_is_up(p->all->server))
-		page_server_put(p->all->server, &card);
-}
 
 void
 page_enter(struct page *p, const char *user)
@@ -314,25 +326,33 @@ page_find(struct page_hub *all, const char *client)
 }
 
 static void
+put_again(struct page *p)
+{
+	if (p->state == PAGE_COMING || p->state == PAGE_OPEN)
+		put(p);
+}
+
+static void
 on_put(void *ctx, const char *client, int64_t since_ms)
 {
 	struct page *p = page_find(ctx, client);
 
 	if (p == NULL)
 		return;
-	p->since_ms = since_ms;
+	p->putting = 0;
+	if (since_ms == 0) { /* the next heartbeat tries again */
+		p->stale = 1;
+		return;
+	}
+	if (p->stale)
+		put_again(p);
+	else
+		p->since_ms = since_ms;
 	if (p->state != PAGE_COMING)
 		return;
 	p->state = PAGE_OPEN;
 	count(p, 1);
 	p->way->greet(p);
-}
-
-static void
-put_again(struct page *p)
-{
-	if (p->state == PAGE_COMING || p->state == PAGE_OPEN)
-		put(p);
 }
 
 static void

@@ -41,6 +41,8 @@ struct page {
 	enum page_state state;
 	const char *user; /* of whoever keeps the guest; NULL: not known */
 	struct loop_timer *heart;
+	unsigned putting : 1; /* Redis has not answered yet */
+	unsigned stale : 1;   /* what it has is not what it should have */
 
 	enum page_dialect dialect;
 	char *capabilities; /* a list in the form of B1; NULL: none said */

@@ -36,9 +36,7 @@ greet(struct page *p)
 	buf_fini(&b);
 }
 
-/* Engine.IO looks whether it is there. It says but once what it can do: if
- * Redis did not take it then, that is found out by this, and it is put again.
- */
+/* Engine.IO looks whether it is there. */
 static int
 beat(struct page *p)
 {

@@ -42,6 +42,7 @@ struct page_server {
 /* A page that was put or kept, until Redis has answered. */
 struct said {
 	struct page_server *server;
+	int is_put;
 	char client[ID_UUID_SIZE];
 };
 
@@ -141,27 +142,33 @@ on_said(void *ctx, const redisReply *r)
 	struct said *said = ctx;
 	struct page_server *s = said->server;
 
+	int64_t since_ms = 0;
+	int lost = 0;
+
 	/* What was not answered is said again when Redis is back. */
-	if (r != NULL && r->type == REDIS_REPLY_ERROR)
+	if (r != NULL && r->type == REDIS_REPLY_ERROR) {
 		log_warn("Redis does not keep a page: %s", r->str);
-	else if (r != NULL && r->type == REDIS_REPLY_STRING && !s->closing) {
-		if (r->len == 0)
-			s->calls.on_lost(s->calls.ctx, said->client);
-		else
-			s->calls.on_put(s->calls.ctx, said->client,
-			    strtoll(r->str, NULL, 10));
+	} else if (r != NULL && r->type == REDIS_REPLY_STRING) {
+		lost = r->len == 0;
+		since_ms = strtoll(r->str, NULL, 10);
 	}
+	if (said->is_put && !s->closing)
+		s->calls.on_put(s->calls.ctx, said->client, since_ms);
+	else if (lost && !s->closing)
+		s->calls.on_lost(s->calls.ctx, said->client);
 	free(said);
 }
 
 static void
-say(struct page_server *s, const struct redis_pipe *p, const char *client)
+say(struct page_server *s, const struct redis_pipe *p, const char *client,
+    int is_put)
 {
 	struct said *said = calloc(1, sizeof(*said));
 
 	if (said == NULL)
 		abort();
 	said->server = s;
+	said->is_put = is_put;
 	memcpy(said->client, client, strnlen(client, ID_UUID_SIZE - 1));
 	redis_link_send(s->link, p->out.data, p->out.len, on_said, said);
 }
@@ -184,7 +191,7 @@ page_server_put(struct page_server *s, const struct page_card *card)
 	else
 		redis_arg(&p, "");
 	redis_argn(&p, card->capabilities, card->capabilities_len);
-	say(s, &p, card->client);
+	say(s, &p, card->client, 1);
 	arena_close(&a);
 }
 
@@ -199,7 +206,7 @@ page_server_keep(struct page_server *s, const char *user, const char *client)
 	redis_arg(&p, store_user_base(s->store, a, user));
 	redis_arg(&p, client);
 	redis_argi(&p, s->stay_ms);
-	say(s, &p, client);
+	say(s, &p, client, 0);
 	arena_close(&a);
 }
 

@@ -31,7 +31,8 @@ struct page_server_calls {
 	/* It is heard: every page that is open is to be put, again. */
 	void (*on_up)(void *ctx);
 
-	/* A page is in Redis; since_ms is for when it is put again. */
+	/* What was put is in Redis, and since_ms for when it is put again; 0:
+	 * Redis did not take it. Once for each page_server_put. */
 	void (*on_put)(void *ctx, const char *client, int64_t since_ms);
 
 	/* One that was to be kept is not there: it is to be put again. */

@@ -488,6 +488,22 @@ def test_redis_comes_back(stack_factory):
         assert command(user, page).json == 1 and page.code is None
 
 
+def test_redis_is_slow(stack_factory):
+    """Of all that a page says meanwhile the last is put, and no more than that is kept."""
+    stack = stack_factory(workers=1, bridges=1)
+    user = stack.user()
+    with Page(stack, user, [ADD]) as page:
+        before = stack.redis().info("commandstats")["cmdstat_evalsha"]["calls"]
+        stack.stop(stack._redis.pid)
+        for n in range(40):
+            page.can([{"type": "function", "name": f"f{n}"}])
+        page.is_heard()
+        stack.cont(stack._redis.pid)
+        wait_for(lambda: shown(user, page) == [{"type": "function", "name": "f39"}], 10, lambda: shown(user, page))
+        calls = stack.redis().info("commandstats")["cmdstat_evalsha"]["calls"] - before
+        assert calls < 20, f"{calls} scripts for 40 messages"
+
+
 def test_the_pool_is_away(stack_factory):
     """Nobody is refused: it is closed without a code, and comes back."""
     stack = stack_factory(workers=1, bridges=1)

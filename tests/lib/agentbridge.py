@@ -106,6 +106,12 @@ class Page:
         asyncio.run_coroutine_threadsafe(self.ws.send(text), self._loop).result(scaled(10))
         return self
 
+    def is_heard(self):
+        """What it has said is read: a ping is answered after that."""
+        async def ping():
+            await (await self.ws.ping())
+        asyncio.run_coroutine_threadsafe(ping(), self._loop).result(scaled(10))
+
     def can(self, capabilities):
         """It can do this, from now on, and everybody knows."""
         self.say(self.saying(capabilities))
