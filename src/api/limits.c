@@ -83,8 +83,8 @@ limits_print_state(struct buf *b, const struct limit_answer *la)
 static void
 send_headers(struct api_call *c, struct buf *policy, struct buf *state)
 {
-	http_header_add(c->rs, "RateLimit-Policy", "%s", buf_str(policy));
-	http_header_add(c->rs, "RateLimit", "%s", buf_str(state));
+	http_header_join(c->rs, "RateLimit-Policy", buf_str(policy));
+	http_header_join(c->rs, "RateLimit", buf_str(state));
 }
 
 static void

@@ -37,6 +37,36 @@ http_header_add(
 	buf_printf(&rs->headers, "%s: %s\r\n", name, value);
 }
 
+/* Where the line of a header ends, or NULL. */
+static const char *
+header_end(const struct http_response *rs, const char *name)
+{
+	size_t n = strlen(name);
+	const char *line = buf_str(&rs->headers), *end;
+
+	for (; (end = strstr(line, "\r\n")) != NULL; line = end + 2)
+		if (strncmp(line, name, n) == 0 && line[n] == ':')
+			return end;
+	return NULL;
+}
+
+void
+http_header_join(struct http_response *rs, const char *name, const char *value)
+{
+	const char *end = header_end(rs, name);
+	struct buf rest;
+
+	if (end == NULL) {
+		http_header_add(rs, name, "%s", value);
+		return;
+	}
+	buf_init(&rest, NULL);
+	buf_printf(&rest, ", %s%s", value, end);
+	rs->headers.len = (size_t)(end - rs->headers.data);
+	buf_add(&rs->headers, rest.data, rest.len);
+	buf_fini(&rest);
+}
+
 void
 http_json(struct http_response *rs, int status)
 {

@@ -20,6 +20,11 @@ void http_response_init(struct http_response *rs, struct arena *a);
 void http_header_add(struct http_response *rs, const char *name,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same for a list (RFC 9110 section 5.3): value goes behind what the header
+ * of that name has, if there is one. */
+void http_header_join(
+    struct http_response *rs, const char *name, const char *value);
+
 /* A JSON body, started by the caller in rs->body. */
 void http_json(struct http_response *rs, int status);
 

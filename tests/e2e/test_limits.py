@@ -555,7 +555,7 @@ def turns_of(stack, user):
 
 def test_turns_of_a_user_are_exact_over_two_pools(two_pools):
     """Fifty agents at once: exactly as many as are allowed; what ends makes room, wherever it ran."""
-    pools = two_pools(**{"limits.turns_per_user": 3})
+    pools = two_pools(**{"limits.turns_per_user": 3, "limits.requests": "1000/1h"})
     users = same_user(pools)
     agents = [users[0].agent() for _ in range(CLIENTS)]
     path = f"{agents[0].path.rpartition('/')[0]}/%s/messages"
@@ -569,7 +569,8 @@ def test_turns_of_a_user_are_exact_over_two_pools(two_pools):
     refused = idle.post_message("hello")
     is_problem(refused, 429, "limits.turns_per_user")
     assert refused.headers["Retry-After"]
-    assert items(refused.headers["RateLimit-Policy"]) == {"turns": {"q": 3}} and items(refused.headers["RateLimit"]) == {"turns": {"r": 0}}
+    assert items(refused.headers["RateLimit-Policy"]) == {"requests": {"q": 1000, "w": 3600}, "turns": {"q": 3}}
+    assert items(refused.headers["RateLimit"])["turns"] == {"r": 0} and set(items(refused.headers["RateLimit"])) == {"requests", "turns"}
     running[0].say("a message for one that runs is no turn more")
     running[1].interrupt()
     assert idle.post_message("slow 100").status == 202
