@@ -41,9 +41,13 @@ memory_look(struct memory *m)
 	spare = mallinfo2().fordblks;
 	if (m->looks == 0 || spare < m->spare)
 		m->spare = spare;
+	if (spare < m->given)
+		m->given = spare; /* it is used again */
 	if (++m->looks < LOOKS)
 		return;
 	m->looks = 0;
-	if (m->spare > SPARE_BYTES)
-		malloc_trim(KEPT_BYTES);
+	if (m->spare < m->given + SPARE_BYTES)
+		return;
+	malloc_trim(KEPT_BYTES);
+	m->given = mallinfo2().fordblks; /* it still counts as free */
 }

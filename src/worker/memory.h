@@ -10,6 +10,7 @@ struct memory {
 	int64_t next_ms;
 	int looks;
 	size_t spare; /* the least that was free at each of them */
+	size_t given; /* of what is free: so much the system has */
 };
 
 /* How malloc is to work in this process. Before there are threads. */
