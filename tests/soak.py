@@ -103,7 +103,7 @@ class Crowd(threading.Thread):
     def __init__(self, stack, user, rate):
         super().__init__(daemon=True)
         self.stack, self.user, self.rate = stack, user, rate
-        self.turns, self.errors, self.seconds, self.ending = 0, Counter(), 0, threading.Event()
+        self.turns, self.errors, self.seconds, self.ending, self.failure = 0, Counter(), 0, threading.Event(), None
         self.token = stack.write("crowd.token", user.token)
 
     @staticmethod
@@ -121,12 +121,19 @@ class Crowd(threading.Thread):
         return json.loads(done.stdout.splitlines()[-1])
 
     def run(self):
-        while not self.ending.is_set():
-            self._load("setup", "--count", self.AGENTS, "--model", "crowd")
-            with open(self.stack.path("crowd.ids"), encoding="ascii") as f:
-                count = len(f.readlines())
-            if count > 0:  # or all were made while something was at fault
-                self._talk(count)
+        try:
+            while not self.ending.is_set():
+                self._round()
+        except BaseException as e:
+            self.failure = e
+            raise
+
+    def _round(self):
+        self._load("setup", "--count", self.AGENTS, "--model", "crowd")
+        with open(self.stack.path("crowd.ids"), encoding="ascii") as f:
+            count = len(f.readlines())
+        if count > 0:  # or all were made while something was at fault
+            self._talk(count)
 
     def _talk(self, count):
         got = self._load("turns", "--rate", self.rate, "--clients", count, "--seconds", self.SECONDS, "--message", "hello")
@@ -150,6 +157,7 @@ class Crowd(threading.Thread):
         if self.is_alive():
             self.join()
             self.forget()
+        assert self.failure is None, f"the crowd has gone: {self.failure!r}"
 
     def __str__(self):
         return f"a crowd of {self.turns} turns ({self.turns / max(self.seconds, 1):.0f}/s while it talked), errors {dict(sorted(self.errors.items()))}"
@@ -348,7 +356,7 @@ def soak(options, stack):
     try:
         with load:
             while time.monotonic() < end:
-                if not options.well:
+                if not options.no_faults:
                     fault(stack, load, dice, seen)
                 load.retire(invariants)
                 stack.model.requests.clear()
@@ -393,7 +401,7 @@ def options_of(arguments):
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--rate", type=float, default=60, help="turns a second")
     parser.add_argument("--crowd", type=float, default=0, help="turns a second that nobody looks at")
-    parser.add_argument("--well", action="store_true", help="no faults: to see what it can do")
+    parser.add_argument("--no-faults", action="store_true", help="to see what it can do")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--agents", type=int, default=40)
