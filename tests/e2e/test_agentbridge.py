@@ -4,7 +4,6 @@ and their answers, what agents may ask by WebSocket, every bound."""
 
 import contextlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -597,17 +596,17 @@ def test_what_is_said_before_it_is_let_in(stack_factory):
     what = [function("add", "x" * 900000)]
     said = WebSocket.framed(json.dumps({"type": "capability", "capabilities": what}))
     worker = stack.workers()[0]
-    os.kill(worker, signal.SIGSTOP)
+    stack.stop(worker)
     try:
         with WebSocket(stack, f"/ws?token={user.token}", sock=bridge.connect()) as ws:
             sent = send_what_goes(ws.sock, said)
-            os.kill(worker, signal.SIGCONT)
+            stack.cont(worker)
             assert sent < len(said), "it was read"
             ws.sock.sendall(said[sent:])
             client = json.loads(ws.text())["clientId"]
             wait_for(lambda: user.get("/api/capabilities").json == {client: what}, 10, "it was not heard")
     finally:
-        os.kill(worker, signal.SIGCONT)
+        stack.cont(worker)
 
 
 def test_what_a_refused_page_has_said(stack):
@@ -624,12 +623,12 @@ def test_who_goes_before_it_is_let_in(stack_factory):
     """Is forgotten when the pool has said who it is."""
     stack = stack_factory(workers=1, bridges=1, conf={"bridge.connections_per_address": "1"})
     user, worker = stack.user(), stack.workers()[0]
-    os.kill(worker, signal.SIGSTOP)
+    stack.stop(worker)
     try:
         with WebSocket(stack, f"/ws?token={user.token}") as ws:
             assert ws.status == 101
     finally:
-        os.kill(worker, signal.SIGCONT)
+        stack.cont(worker)
 
     def has_room():
         with WebSocket(stack, f"/ws?token={user.token}") as ws:

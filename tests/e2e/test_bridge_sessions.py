@@ -4,7 +4,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 
@@ -87,7 +86,7 @@ def test_what_waits_is_bounded(stack):
     session, worker = create(user), stack.workers()[0]
     large = {"sessionId": session, "content": "x" * 900000}
     with joined(stack, user) as few, joined(stack, user) as many:
-        os.kill(worker, signal.SIGSTOP)
+        stack.stop(worker)
         try:
             for _ in range(3):
                 event(few, "session:message", large)
@@ -95,7 +94,7 @@ def test_what_waits_is_bounded(stack):
                 event(many, "session:join", session)
             assert few.closed() == b"" and many.closed() == b""
         finally:
-            os.kill(worker, signal.SIGCONT)
+            stack.cont(worker)
     with joined(stack, user) as ws:  # others are served
         assert event(ws, "session:leave", session, ack=0).text() == '430[{"success":true}]'
 
