@@ -304,8 +304,10 @@ def test_the_sandbox_dies(folder, origin):
     sandbox = Sandbox(mine, {"sandbox.proxy": proxy.socket}, user=USER).start()
     box = Box(sandbox)
     job = box("bash.start", command=f"until [ -e go ]; do sleep 0.05; done; {CURL} http://{origin.here}/job", network=[origin.here])["job"]
-    box.client.send("bash.run", user=box.user, agent=box.agent, command="sleep 1000", network=[origin.here])
-    wait_for(lambda: busy(proxy) == 2, 10, "not begun")
+    box.client.send("bash.run", user=box.user, agent=box.agent, command="touch begun; sleep 1000", network=[origin.here])
+    # Before that bubblewrap may leave it over, for the next sandbox to end.
+    wait_for(lambda: box.files and os.path.exists(os.path.join(box.files, "begun")), 10, "not begun")
+    assert busy(proxy) == 2
     sandbox.stop(9)
     wait_for(lambda: busy(proxy) == 1, 10, "it is left over")
     sandbox.start()
