@@ -17,20 +17,19 @@
  */
 #include "config.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "auth/identity.h"
 #include "auth/token_cache.h"
 #include "base/lck.h"
+#include "base/sha256.h"
 
 #define WAYS 4
-#define DIGEST_BYTES 32
 #define CAPACITY_MAX ((size_t)1 << 20)
 
 struct entry {
-	unsigned char digest[DIGEST_BYTES];
+	unsigned char digest[SHA256_SIZE];
 	int64_t until_s; /* 0: empty */
 	uint64_t era;
 	struct identity id;
@@ -76,16 +75,6 @@ token_cache_free(struct token_cache **cache_p)
 	*cache_p = NULL;
 }
 
-static void
-token_digest(const char *token, size_t len, unsigned char out[DIGEST_BYTES])
-{
-	size_t n;
-
-	if (EVP_Q_digest(NULL, "SHA256", NULL, token, len, out, &n) != 1 ||
-	    n != DIGEST_BYTES)
-		abort();
-}
-
 /* The first of the WAYS entries where this digest may be. */
 static struct entry *
 set_of(const struct token_cache *cache, const unsigned char *digest)
@@ -108,7 +97,7 @@ set_find(struct entry *set, const unsigned char *digest)
 {
 	for (size_t i = 0; i < WAYS; i++)
 		if (set[i].until_s != 0 &&
-		    memcmp(set[i].digest, digest, DIGEST_BYTES) == 0)
+		    memcmp(set[i].digest, digest, SHA256_SIZE) == 0)
 			return &set[i];
 	return NULL;
 }
@@ -132,13 +121,13 @@ int
 token_cache_get(struct token_cache *cache, const char *token, size_t len,
     int64_t now_s, uint64_t era, struct identity *out)
 {
-	unsigned char digest[DIGEST_BYTES];
+	unsigned char digest[SHA256_SIZE];
 	const struct entry *e;
 	int found;
 
 	if (cache->nsets == 0)
 		return 0;
-	token_digest(token, len, digest);
+	sha256(token, len, digest);
 	lck_take(&cache->lck);
 	e = set_find(set_of(cache, digest), digest);
 	found = e != NULL && e->era == era && entry_holds(e, now_s);
@@ -152,7 +141,7 @@ void
 token_cache_put(struct token_cache *cache, const char *token, size_t len,
     int64_t now_s, uint64_t era, const struct identity *id)
 {
-	unsigned char digest[DIGEST_BYTES];
+	unsigned char digest[SHA256_SIZE];
 	int64_t until_s = now_s + TOKEN_CACHE_TTL_S;
 	struct entry *set, *e;
 
@@ -160,13 +149,13 @@ token_cache_put(struct token_cache *cache, const char *token, size_t len,
 		until_s = id->expires_s;
 	if (cache->nsets == 0 || until_s <= now_s)
 		return;
-	token_digest(token, len, digest);
+	sha256(token, len, digest);
 	lck_take(&cache->lck);
 	set = set_of(cache, digest);
 	e = set_find(set, digest);
 	if (e == NULL)
 		e = set_victim(set, now_s);
-	memcpy(e->digest, digest, DIGEST_BYTES);
+	memcpy(e->digest, digest, SHA256_SIZE);
 	e->until_s = until_s;
 	e->era = era;
 	e->id = *id;
