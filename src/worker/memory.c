@@ -12,13 +12,15 @@
 #include "config.h"
 
 #include <malloc.h>
+#include <unistd.h>
 
 #include "base/clk.h"
+#include "base/process.h"
 #include "worker/memory.h"
 
 #define ARENAS 2
 #define KEPT_BYTES ((size_t)512 << 10)
-#define SPARE_BYTES ((size_t)4 << 20) /* less is not worth the work */
+#define SPARE_BYTES (2 << 20) /* less is not worth the work */
 #define LOOK_EVERY_MS 10000
 #define LOOKS 6
 
@@ -29,25 +31,46 @@ memory_init(void)
 	mallopt(M_TRIM_THRESHOLD, (int)KEPT_BYTES);
 }
 
+/* What is resident beside what malloc has given out. */
+static int64_t
+beside(void)
+{
+	struct mallinfo2 all = mallinfo2();
+
+	return process_resident_bytes(getpid()) -
+	       (int64_t)(all.uordblks + all.hblkhd);
+}
+
+/* The rest of the process does not grow: what it has at first is the measure
+ * for what malloc keeps later. */
+static int64_t
+spare_now(struct memory *m)
+{
+	int64_t now = beside();
+
+	if (m->other == 0 || now < m->other)
+		m->other = now;
+	return now - m->other;
+}
+
 void
 memory_look(struct memory *m)
 {
-	int64_t now_ms = clk_mono_ms();
-	size_t spare;
+	int64_t now_ms = clk_mono_ms(), spare;
 
 	if (now_ms < m->next_ms)
 		return;
 	m->next_ms = now_ms + LOOK_EVERY_MS;
-	spare = mallinfo2().fordblks;
+	spare = spare_now(m);
 	if (m->looks == 0 || spare < m->spare)
 		m->spare = spare;
-	if (spare < m->given)
-		m->given = spare; /* it is used again */
+	if (spare < m->left)
+		m->left = spare;
 	if (++m->looks < LOOKS)
 		return;
 	m->looks = 0;
-	if (m->spare < m->given + SPARE_BYTES)
+	if (m->spare < m->left + SPARE_BYTES)
 		return;
 	malloc_trim(KEPT_BYTES);
-	m->given = mallinfo2().fordblks; /* it still counts as free */
+	m->left = spare_now(m);
 }

@@ -9,8 +9,9 @@
 struct memory {
 	int64_t next_ms;
 	int looks;
-	size_t spare; /* the least that was free at each of them */
-	size_t given; /* of what is free: so much the system has */
+	int64_t other; /* resident, and not malloc's */
+	int64_t spare; /* resident and free: the least at each look */
+	int64_t left;  /* of that a trim could not give back */
 };
 
 /* How malloc is to work in this process. Before there are threads. */
