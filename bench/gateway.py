@@ -45,7 +45,7 @@ class Client:
         self.connect()
 
     def connect(self):
-        self.step, self.joined = 0, False
+        self.step, self.joined, self.early = 0, False, b""
         self.sock = socket.socket(socket.AF_UNIX)
         if self.slow:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -79,14 +79,16 @@ class Client:
         self.bytes += len(data)
         if self.joined:
             self.take(data)
-        elif self.step == 0 and b'"sid"' in data:
-            self.step = 1
+            return
+        self.early += data  # what is waited for may come in two pieces
+        if self.step == 0 and b'"sid"' in self.early:
+            self.step, self.early = 1, b""
             self.sock.sendall(frame("40" + json.dumps({"token": self.fleet.token})))
-        elif self.step == 1 and b'40{"sid"' in data:
-            self.step = 2
+        elif self.step == 1 and b'40{"sid"' in self.early:
+            self.step, self.early = 2, b""
             self.sock.sendall(frame(f'420["session:join","{self.session}"]'))
-        elif self.step == 2 and b'430[{"success":true' in data:
-            self.joined, self.tries = True, 0
+        elif self.step == 2 and b'430[{"success":true' in self.early:
+            self.joined, self.tries, self.early = True, 0, b""
             self.joins += 1
             if self.lost_at:
                 self.back_s, self.lost_at = time.monotonic() - self.lost_at, 0
