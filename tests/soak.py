@@ -104,7 +104,7 @@ class Crowd(threading.Thread):
         super().__init__(daemon=True)
         self.stack, self.user, self.rate = stack, user, rate
         self.turns, self.errors, self.seconds, self.ending, self.failure = 0, Counter(), 0, threading.Event(), None
-        self.token = stack.write("crowd.token", user.token)
+        self.token, self.process = stack.write("crowd.token", user.token), None
 
     @staticmethod
     def model():
@@ -116,9 +116,10 @@ class Crowd(threading.Thread):
     def _load(self, mode, *arguments):
         argv = [os.path.join(BENCH, "bench-load"), mode, "--port", str(self.stack.http_port), "--token-file", self.token,
                 "--ids", self.stack.path("crowd.ids"), "--timeout", "20", "--errors", "1000000000", *map(str, arguments)]
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert done.stdout, f"{argv}: {done.stderr}"
-        return json.loads(done.stdout.splitlines()[-1])
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as self.process:
+            out, err = self.process.communicate()
+        assert out, f"{argv}: {err}"
+        return json.loads(out.splitlines()[-1])
 
     def run(self):
         try:
@@ -151,6 +152,12 @@ class Crowd(threading.Thread):
                 if not [a for a in agents if self.user.http("DELETE", f"/api/agents/{a}").status != 204]:
                     return
             time.sleep(0.2)
+
+    def kill(self):
+        """All goes, and what it has made with it."""
+        self.ending.set()
+        if self.process is not None:
+            self.process.kill()
 
     def close(self):
         self.ending.set()
@@ -370,6 +377,8 @@ def soak(options, stack):
     except AssertionError:
         meter.report()
         raise
+    finally:
+        crowd.kill()
     return load, meter, seen, invariants, crowd
 
 
@@ -414,4 +423,5 @@ def options_of(arguments):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("it was told to end"))  # and so ends what it has started
     sys.exit(run(options_of(None)))
