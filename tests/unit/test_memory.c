@@ -82,6 +82,17 @@ look(struct memory *m, int64_t from_s, int seconds)
 	}
 }
 
+/* A worker that was small, and needs all of it now: how much that is. */
+static int64_t
+begin(struct memory *m)
+{
+	memory_init();
+	look(m, 10, 1);
+	take_all();
+	skip_if_not_glibc();
+	return resident();
+}
+
 static void
 test_spare_memory_goes_back(void **state)
 {
@@ -89,11 +100,7 @@ test_spare_memory_goes_back(void **state)
 	int64_t large;
 
 	(void)state;
-	memory_init();
-	look(&m, 10, 1); /* as it begins */
-	take_all();
-	skip_if_not_glibc();
-	large = resident();
+	large = begin(&m);
 	free_most();
 	look(&m, 100, 45);
 	assert_true(resident() > large - (large >> 3));
@@ -112,11 +119,7 @@ test_wanted_memory_stays(void **state)
 	int64_t large;
 
 	(void)state;
-	memory_init();
-	look(&m, 10, 1); /* as it begins */
-	take_all();
-	skip_if_not_glibc();
-	large = resident();
+	large = begin(&m);
 	for (int64_t s = 300; s < 600; s += 30) {
 		look(&m, s, 1);
 		free_most();
