@@ -33,6 +33,7 @@
 #define WATCH_EVERY_MS 100
 #define STOOD_STILL_MS 300 /* what the watch may be late */
 #define RECEIVE_BUFFER 16384
+#define SENT_AT_ONCE_BYTES (64 << 10) /* curl: with the headers, in a write */
 
 struct fetcher {
 	struct loop *loop;
@@ -83,6 +84,7 @@ struct fetch {
 		size_t len;
 	} piece[2]; /* of the request's body, if it has two */
 	size_t read;
+	char *joined; /* the two, if they are small */
 	struct fetch_head head;
 	int (*on_body)(void *, const struct fetch_head *, const char *, size_t,
 	    struct err *);
@@ -396,6 +398,7 @@ fetch_finish(struct fetch *r, struct fetch_end *end)
 		curl_easy_cleanup(r->easy);
 	}
 	curl_slist_free_all(r->headers);
+	free(r->joined);
 	*r->prev = r->next;
 	if (r->next != NULL)
 		r->next->prev = r->prev;
@@ -559,7 +562,7 @@ handle_set_tls(CURL *e, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_SSLKEY, spec->key_file);
 }
 
-/* A body of two pieces, so that nobody has to put them together. */
+/* A large body of two pieces, so that nobody has to put them together. */
 static size_t
 on_read(char *to, size_t size, size_t n, void *arg)
 {
@@ -592,16 +595,34 @@ on_seek(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* A body in one piece, or NULL: the two are too much to be copied. */
+static const char *
+body_whole(struct fetch *r, const struct fetch_spec *spec)
+{
+	if (spec->head_len == 0)
+		return spec->body;
+	if (spec->head_len + spec->body_len >= SENT_AT_ONCE_BYTES)
+		return NULL;
+	r->joined = malloc(spec->head_len + spec->body_len);
+	if (r->joined == NULL)
+		abort();
+	memcpy(r->joined, spec->head, spec->head_len);
+	if (spec->body_len > 0)
+		memcpy(r->joined + spec->head_len, spec->body, spec->body_len);
+	return r->joined;
+}
+
 static void
 body_set(struct fetch *r, const struct fetch_spec *spec)
 {
+	const char *whole = body_whole(r, spec);
 	CURL *e = r->easy;
 
 	curl_easy_setopt(e, CURLOPT_POST, 1L);
 	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
 	    (curl_off_t)(spec->head_len + spec->body_len));
-	if (spec->head_len == 0) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, spec->body);
+	if (whole != NULL) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, whole);
 		return;
 	}
 	r->piece[0] = (struct piece){ spec->head, spec->head_len };

@@ -31,6 +31,7 @@
 #include "net/fetch.h"
 
 #define BIG_BYTES (3 << 20)
+#define SMALL_BYTES 20000
 #define LIMIT_MS 10000
 #define PAUSE_US 20000
 
@@ -44,6 +45,7 @@ static int connected;           /* atomic: those not closed yet */
 static int64_t closed_ms;       /* atomic: when a peer left last */
 static int expects;             /* atomic: requests with Expect */
 static struct buf last_request; /* read after the loop ended */
+static int last_reads;          /* that it took */
 static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
 
 #define GET(v) __atomic_load_n(&(v), __ATOMIC_SEQ_CST)
@@ -203,6 +205,7 @@ read_request(int fd, struct buf *b)
 	char chunk[65536];
 	size_t length = 0;
 	ssize_t n;
+	int count = 0;
 
 	buf_clear(b);
 	for (;;) {
@@ -217,6 +220,7 @@ read_request(int fd, struct buf *b)
 		if (n <= 0)
 			return -1;
 		buf_add(b, chunk, (size_t)n);
+		count++;
 	}
 	if (strcasestr(buf_str(b), "\r\nExpect:") != NULL)
 		ADD(expects, 1);
@@ -224,6 +228,7 @@ read_request(int fd, struct buf *b)
 	pthread_mutex_lock(&last_lock);
 	buf_clear(&last_request);
 	buf_add(&last_request, b->data, b->len);
+	last_reads = count;
 	pthread_mutex_unlock(&last_lock);
 	return (ssize_t)length;
 }
@@ -655,44 +660,85 @@ expect_body(const char *head, const char *rest, size_t rest_len)
 	pthread_mutex_unlock(&last_lock);
 }
 
+static char *
+letters(size_t n)
+{
+	char *body = malloc(n);
+
+	assert_non_null(body);
+	for (size_t i = 0; i < n; i++)
+		body[i] = (char)('a' + i % 23);
+	return body;
+}
+
+/* Sends a body in two pieces over a connection that has to be opened again
+ * for it: it is whole then, too. */
+static void
+send_pieces_again(char *rest, size_t rest_len)
+{
+	int before = GET(requests);
+	struct run a, b;
+
+	loop_renew();
+	run_init(&a, "/length");
+	run_init(&b, "/vanish");
+	b.spec.head = "ab";
+	b.spec.head_len = 2;
+	b.spec.body = rest;
+	b.spec.body_len = rest_len;
+	a.next = &b;
+	run_all(&a);
+	assert_int_equal(GET(requests) - before, 3);
+	expect_body("ab", rest, rest_len);
+	buf_fini(&a.body);
+	buf_fini(&b.body);
+}
+
+static void
+send_pieces(const char *head, char *rest, size_t rest_len)
+{
+	struct run a;
+
+	run_init(&a, "/length");
+	a.spec.head = head;
+	a.spec.head_len = strlen(head);
+	a.spec.body = rest;
+	a.spec.body_len = rest_len;
+	run_all(&a);
+	assert_int_equal(a.end.code, ERR_NONE);
+	assert_int_equal(GET(expects), 0);
+	expect_took(&a, 0, 900);
+	expect_body(head, rest, rest_len);
+	assert_null(strcasestr(buf_str(&last_request), "urlencoded"));
+	buf_fini(&a.body);
+}
+
 /* A body of two pieces arrives as one, at once, and whole when it is sent
  * again. */
 static void
 test_two_pieces(void **state)
 {
-	char *body = malloc(BIG_BYTES);
-	struct run a, b;
-	int before;
+	char *body = letters(BIG_BYTES);
 
 	(void)state;
-	assert_non_null(body);
-	for (size_t i = 0; i < BIG_BYTES; i++)
-		body[i] = (char)('a' + i % 23);
-	run_init(&a, "/length");
-	a.spec.head = "what is before";
-	a.spec.head_len = strlen(a.spec.head);
-	a.spec.body = body;
-	a.spec.body_len = BIG_BYTES;
-	run_all(&a);
-	assert_int_equal(a.end.code, ERR_NONE);
-	assert_int_equal(GET(expects), 0);
-	expect_took(&a, 0, 900);
-	expect_body("what is before", body, BIG_BYTES);
-	assert_null(strcasestr(buf_str(&last_request), "urlencoded"));
-	buf_fini(&a.body);
+	send_pieces("what is before", body, BIG_BYTES);
+	send_pieces_again(body, BIG_BYTES);
 	free(body);
+}
+
+/* Small ones leave in one write with the headers. */
+static void
+test_two_small_pieces(void **state)
+{
+	char *body = letters(SMALL_BYTES);
+
+	(void)state;
+	send_pieces("what is before", body, SMALL_BYTES);
+	assert_int_equal(last_reads, 1);
+	send_pieces_again(body, SMALL_BYTES);
 	loop_renew();
-	before = GET(requests);
-	run_init(&a, "/length");
-	run_init(&b, "/vanish");
-	b.spec.head = "ab";
-	b.spec.head_len = 2;
-	a.next = &b;
-	run_all(&a);
-	assert_int_equal(GET(requests) - before, 3);
-	expect_body("ab", "{}", 2);
-	buf_fini(&a.body);
-	buf_fini(&b.body);
+	send_pieces("the head alone", NULL, 0);
+	free(body);
 }
 
 /* curl takes nothing while it calls back: such a request waits for it. */
@@ -1139,6 +1185,7 @@ main(void)
 		TEST(test_handle_is_clean),
 		TEST(test_large_body),
 		TEST(test_two_pieces),
+		TEST(test_two_small_pieces),
 		TEST(test_start_within_body),
 		TEST(test_start_within_body_and_end),
 		TEST(test_many_at_once),
