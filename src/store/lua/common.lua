@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 --
--- Put before every other script here: the names of an agent's keys, and how
--- events are written.
+-- What scripts here have in common: the names of an agent's keys, and how
+-- events are written. Each gets what it needs of it: see embed.awk.
 --
 -- KEYS[1] is an agent's base, af:{ROOT}:ID; its other keys are the base and a
 -- suffix and share its hash tag. KEYS[2], where given, is the zset of leases.

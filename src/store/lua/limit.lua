@@ -1,4 +1,3 @@
---+ alone
 -- limit: may something happen now, by several rates at once, and by how many
 -- are open? If all allow it, it is counted by all of them, else by none.
 --

@@ -1,4 +1,3 @@
---+ alone
 -- seat: a stream that limit.lua counted is still open, or is gone.
 --
 -- KEYS: the zsets that count it. ARGV: its id, and the ms for which it counts
