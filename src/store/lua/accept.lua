@@ -21,22 +21,6 @@ local queue, room = KEYS[3], ARGV[13]
 local WAIT_MS = 3600000 -- that one counts which waits
 turns, budgets = KEYS[4], ARGV[21]
 
--- The setting by which the user or the tenant has turns enough, or nil.
-local function turns_bound()
-	local settings = { 'limits.turns_per_user', 'limits.tenant_turns' }
-	if not turns then
-		return nil
-	end
-	local clock = clock_ms()
-	for i, zset in ipairs(turn_zsets()) do
-		local max = tonumber(ARGV[18 + i])
-		if max > 0 and redis.call('ZCOUNT', zset, clock, '+inf') >= max and
-		    not redis.call('ZSCORE', zset, base) then
-			return settings[i]
-		end
-	end
-end
-
 -- The setting that keeps this agent out of the queue, or nil.
 local function queue_bound(clock)
 	if room == 'none' or tonumber(ARGV[16]) == 0 then
@@ -75,6 +59,7 @@ end
 local idem = key('idem:' .. ARGV[5])
 local held, before = unpack(redis.call('MGET', key('lease'), idem))
 if before then
+--+ needs
 	-- A repetition, perhaps of a call whose answer was lost: then the
 	-- lease is the caller's already.
 	local m, t, after = string.match(before, '^(%S+) (%S+) (%S+)$')
@@ -88,6 +73,7 @@ if before then
 		over = over and not string.find(waiting, t, 1, true)
 	end
 	return { 'REPEAT', m, t, after, over and 1 or 0 }
+--+ end
 end
 local waiting = redis.call('LLEN', inbox)
 local busy = held or f.turn ~= '' or waiting > 0
@@ -98,20 +84,33 @@ if waiting >= tonumber(ARGV[7]) then
 	return { 'FULL' }
 end
 local parked = is_parked(f, held)
-local clock, waits
-if not held and not parked and room ~= 'forced' then
-	local enough = turns_bound()
-	if enough then
-		return { 'LIMIT', enough }
-	end
-	waits = room ~= 'now' or redis.call('EXISTS', queue) == 1
-	clock = waits and clock_ms()
-	if waits and not redis.call('ZSCORE', queue, base) then
-		local setting = queue_bound(clock)
-		if setting then
-			return { 'OVERLOAD', setting }
+local asks_for_room = not held and not parked and room ~= 'forced'
+if asks_for_room and turns then
+--+ needs
+	local clock = clock_ms()
+	local settings = { 'limits.turns_per_user', 'limits.tenant_turns' }
+	for i, zset in ipairs(turn_zsets(f)) do
+		local max = tonumber(ARGV[18 + i])
+		if max > 0 and redis.call('ZCOUNT', zset, clock, '+inf') >= max and
+		    not redis.call('ZSCORE', zset, base) then
+			return { 'LIMIT', settings[i] }
 		end
 	end
+--+ end
+end
+local clock, waits
+if asks_for_room then
+	waits = room ~= 'now' or redis.call('EXISTS', queue) == 1
+end
+if waits then
+--+ needs
+	clock = clock_ms()
+	local setting = not redis.call('ZSCORE', queue, base) and
+	    queue_bound(clock)
+	if setting then
+		return { 'OVERLOAD', setting }
+	end
+--+ end
 end
 
 -- A message that joins others is of their turn.
@@ -123,18 +122,22 @@ elseif ARGV[8] == 'merge' and waiting > 0 then
 	joins = last ~= f.turn and last or nil
 end
 if joins then
+--+ needs
 	turn, doc = joins, with_turn(doc, joins)
+--+ end
 end
 
 if f.session ~= '' then
+--+ needs
 	wake_session(f, now)
+--+ end
 end
 local prev = last_event_id_of(f)
 redis.call('SET', idem, message .. ' ' .. turn .. ' ' .. prev, 'EX', ARGV[6])
 if waits then
 	redis.call('RPUSH', inbox, doc)
 	wait_in_queue(clock)
-	count_turn(WAIT_MS)
+	count_turn(WAIT_MS, f)
 	return { 'WAITS', prev, '', '', turn }
 end
 if not busy then
@@ -145,7 +148,9 @@ if not held and not parked then
 	-- Its holder is gone. What it left comes first.
 	local first
 	if f.turn == '' then
+--+ needs
 		first = pop_next('')
+--+ end
 	end
 	return start(f, holder, ms, keep, now, prev, first, known)
 end

@@ -107,25 +107,14 @@ end
 local function why_not_park()
 	local turn, interrupt =
 	    unpack(redis.call('HMGET', info, 'turn', 'interrupt'))
+--+ needs
 	local found = decisions()
 	local stop = turn == interrupt
 	if #found == 0 and not stop then
 		return nil
 	end
 	return { 'DECIDED', stop and 1 or 0, unpack(found) }
-end
-
--- Events, and the messages that the newest of the history were.
-local function with_docs(word, new)
-	local n = 0
-	for _, json in ipairs(new) do
-		if string.find(json, '"kind":"message_accepted"', 1, true) or
-		    string.find(json, '"kind":"reminder_sent"', 1, true) then
-			n = n + 1
-		end
-	end
-	local segment = segment_key(redis.call('HGET', info, 'tail'))
-	return { word, redis.call('LRANGE', segment, -n, -1), new }
+--+ end
 end
 
 -- What U adds to its hashes is reckoned before anything is written. From 2^53 on
@@ -135,12 +124,6 @@ local usage = 6 + 2 * n
 local percent = ARGV[usage] == 'U' and tonumber(ARGV[usage + 6]) or 0
 local spent, warnings = {}, {}
 
--- Numbers of budgets as JSON; cost is in billionths.
-local function amount(v, kind)
-	return kind == 1 and string.format('%.0f', v) or
-	    string.format('%d.%09d', math.floor(v / 1e9), v % 1e9)
-end
-
 -- An event, if so much of a budget is used and there was none before. What says
 -- so has the limit, so that with another one there is another event.
 local function warn(plan, at, kind, now, warned)
@@ -149,6 +132,13 @@ local function warn(plan, at, kind, now, warned)
 	    warned == ARGV[at + 4 + kind] then
 		return
 	end
+--+ needs
+	-- Numbers of budgets as JSON; cost is in billionths.
+	local function amount(v, kind)
+		return kind == 1 and string.format('%.0f', v) or
+		    string.format('%d.%09d', math.floor(v / 1e9), v % 1e9)
+	end
+
 	local word = kind == 1 and 'tokens' or 'cost'
 	local epoch, seq = string.match(first, '^(%d+)-(%d+)$')
 	plan.set[#plan.set + 1] = 'warned:' .. word
@@ -160,6 +150,7 @@ local function warn(plan, at, kind, now, warned)
 	    ',"limit":' .. amount(limit, kind) .. ',"used":' ..
 	    amount(now, kind) .. ',"resets":' ..
 	    (ARGV[at + 4] == '0' and 'null' or ARGV[at + 4]))
+--+ end
 end
 
 local function sum_up(plan, field, was, more)
@@ -234,35 +225,49 @@ local function answer(result)
 	return { result, spent, warnings }
 end
 
--- The answer to a commit that was applied before its connection broke.
-local function repeated(held)
-	local op = final()
-	if op == '' then
-		return { 'OK' }
-	end
-	if held ~= ARGV[1] then
-		return { op == 'P' and 'PARKED' or op == 'F' and 'IDLE' or
-		    'FENCED' }
-	end
-	if op == 'P' then
-		return why_not_park() or { 'DECIDED', 0 }
-	end
-	if op == 'F' then
-		-- Of the entry that ends with done the others are not new.
-		local from = redis.call('XRANGE', events, last, '+')
-		local ends = from[1][2][#from[1][2]]
-		if string.find(ends, '"kind":"done"', 1, true) then
-			table.remove(from, 1)
-			return with_docs('NEXT', events_of(from))
-		end
-		return with_docs('STEERED', events_of(from))
-	end
-	local more = redis.call('XRANGE', events, '(' .. last, '+')
-	return more[1] and with_docs('STEERED', events_of(more)) or { 'OK' }
-end
-
--- The same with what of budgets is told; the warnings are in the log.
+-- The answer to a commit that was applied before its connection broke; what of
+-- budgets is told is in the log.
 local function answer_again(held)
+--+ needs
+	-- Events, and the messages that the newest of the history were.
+	local function with_docs(word, new)
+		local n = 0
+		for _, json in ipairs(new) do
+			if string.find(json, '"kind":"message_accepted"', 1, true) or
+			    string.find(json, '"kind":"reminder_sent"', 1, true) then
+				n = n + 1
+			end
+		end
+		local segment = segment_key(redis.call('HGET', info, 'tail'))
+		return { word, redis.call('LRANGE', segment, -n, -1), new }
+	end
+
+	local function repeated(held)
+		local op = final()
+		if op == '' then
+			return { 'OK' }
+		end
+		if held ~= ARGV[1] then
+			return { op == 'P' and 'PARKED' or op == 'F' and 'IDLE' or
+			    'FENCED' }
+		end
+		if op == 'P' then
+			return why_not_park() or { 'DECIDED', 0 }
+		end
+		if op == 'F' then
+			-- Of the entry that ends with done the others are not new.
+			local from = redis.call('XRANGE', events, last, '+')
+			local ends = from[1][2][#from[1][2]]
+			if string.find(ends, '"kind":"done"', 1, true) then
+				table.remove(from, 1)
+				return with_docs('NEXT', events_of(from))
+			end
+			return with_docs('STEERED', events_of(from))
+		end
+		local more = redis.call('XRANGE', events, '(' .. last, '+')
+		return more[1] and with_docs('STEERED', events_of(more)) or { 'OK' }
+	end
+
 	if percent > 0 then
 		plan_usage(true)
 		warnings = {}
@@ -276,6 +281,7 @@ local function answer_again(held)
 		end
 	end
 	return answer(repeated(held))
+--+ end
 end
 
 local held = redis.call('GET', key('lease'))
@@ -304,6 +310,7 @@ end
 
 -- K, whose words are at a place.
 local function note_files(at, count)
+--+ needs
 	local its = ARGV[at]
 	if not files_touched(its, ARGV[at + 3]) then
 		return
@@ -321,6 +328,7 @@ local function note_files(at, count)
 			redis.call('HSET', its .. ':told', path, ARGV[k])
 		end
 	end
+--+ end
 end
 
 -- What somebody wants to say to the turn before it ends.
@@ -333,10 +341,12 @@ if op_at_end == 'I' then
 	reminded = (redis.call('HGET', info, 'reminders') or '') ~= ''
 end
 if waits or reminded then
+--+ needs
 	f = agent_read()
 	if op_at_end == 'I' or ARGV[#ARGV] == '1' then
 		steering = find_steering(f.turn)
 	end
+--+ end
 end
 local steered = #steering > 0 or reminded
 local written = n
@@ -413,16 +423,13 @@ while i <= #ARGV do
 	end
 end
 
-local function set(...)
-	for _, word in ipairs({ ... }) do
+if op_at_end == 'F' then
+	local last_words = steered and { 'state', 'PRE_MODEL' } or
+	    { 'turn', '', 'state', 'READY', 'interrupt', '', 'updated', ARGV[4],
+	    'last', last }
+	for _, word in ipairs(last_words) do
 		fields[#fields + 1] = word
 	end
-end
-if op_at_end == 'F' and steered then
-	set('state', 'PRE_MODEL')
-elseif op_at_end == 'F' then
-	set('turn', '', 'state', 'READY', 'interrupt', '', 'updated', ARGV[4],
-	    'last', last)
 end
 if #fields > 0 then
 	redis.call('HSET', info, unpack(fields))
@@ -431,38 +438,42 @@ if op_at_end == 'F' and steered then
 	redis.call('HINCRBY', info, 'step', 1)
 end
 
-local function tell(word, docs, new)
+-- What waits goes into the history: it joins the turn, or begins the next one.
+-- Nil if nothing does.
+local function go_on()
+--+ needs
+	local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
+	local word, new, docs, _, all = 'STEERED', {}, steering, nil, nil
+	if steered then
+		for _, doc in ipairs(docs) do
+			redis.call('LREM', key('inbox'), 1, doc)
+		end
+		local at = op_at_end == 'F' and seq + 0 or seq + 1
+		_, _, all =
+		    accept_all(new, epoch, at, ARGV[4], f, docs, f.turn)
+	else
+		word, docs = 'NEXT', pop_next(f.turn)
+		if not docs then
+			return nil
+		end
+		_, _, all = begin(new, epoch, seq + 1, ARGV[4], f, docs)
+	end
 	write_events(new, ARGV[3])
 	for _, json in ipairs(new) do
 		out[#out + 1] = json
 	end
-	result = { word, docs, new }
+	return { word, all, new }
+--+ end
 end
 
-if steered then
-	local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
-	local new = {}
-	for _, doc in ipairs(steering) do
-		redis.call('LREM', key('inbox'), 1, doc)
-	end
-	local at = op_at_end == 'F' and seq + 0 or seq + 1
-	local _, _, all =
-	    accept_all(new, epoch, at, ARGV[4], f, steering, f.turn)
-	tell('STEERED', all, new)
+local gone_on = (steered or op_at_end == 'F' and waits) and go_on()
+if gone_on then
+	result = gone_on
 elseif op_at_end == 'F' then
-	local docs = waits and pop_next(f.turn)
-	if docs then
-		local new = {}
-		local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
-		local _, _, all =
-		    begin(new, epoch, seq + 1, ARGV[4], f, docs)
-		tell('NEXT', all, new)
-	else
-		redis.call('DEL', key('lease'))
-		redis.call('ZREM', KEYS[2], base)
-		uncount_turn()
-		result = { 'IDLE' }
-	end
+	redis.call('DEL', key('lease'))
+	redis.call('ZREM', KEYS[2], base)
+	uncount_turn()
+	result = { 'IDLE' }
 end
 publish(ARGV[2], out)
 return answer(result)

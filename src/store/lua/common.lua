@@ -39,7 +39,9 @@ local function last_event_id_of(f)
 	if f.turn == '' and string.sub(f.last, 1, #prefix) == prefix then
 		return f.last
 	end
+--+ needs
 	return last_event_id()
+--+ end
 end
 
 -- The ms of Redis's own clock, in which all hosts agree.
@@ -55,11 +57,17 @@ end
 local turns
 
 -- The zsets in which this agent's turn is counted: its owner's, and the
--- tenant's if there is one. That of a sub-agent is its maker's.
-local function turn_zsets()
-	local owner, tenant, task =
-	    unpack(redis.call('HMGET', key('info'), 'owner', 'tenant', 'task'))
-	if not turns or not owner or (task or '') ~= '' then
+-- tenant's if there is one. That of a sub-agent is its maker's. f is what was
+-- read of it, if it was.
+local function turn_zsets(f)
+	local owner, tenant, task
+	if f then
+		owner, tenant, task = f.owner, f.tenant, f.task
+	else
+		owner, tenant, task = unpack(redis.call('HMGET', key('info'),
+		    'owner', 'tenant', 'task'))
+	end
+	if not owner or (task or '') ~= '' then
 		return {}
 	end
 	local zsets = { turns .. ':user:' .. owner }
@@ -189,9 +197,6 @@ end
 -- turn and its sub-agents, the agent, the user's day and month, the tenant's;
 -- then, for each of these, below how much of the turn's it does not count.
 local function spent_of(f, turn)
-	if (budgets or '') == '' then
-		return {}
-	end
 	local prefix, day, month = string.match(budgets, '^(.*) (%S+) (%S+)$')
 	local purse = f.task ~= '' and string.match(f.purse, '^%S+ %S+ (.+)$')
 	local hashes = { purse or key('purse:' .. turn), key('spent') }
@@ -216,24 +221,31 @@ local function spent_of(f, turn)
 	return out
 end
 
-local function count_turn(ms)
+local function count_turn(ms, f)
 	if not turns then
 		return
 	end
+--+ needs
 	local now = clock_ms()
-	for _, zset in ipairs(turn_zsets()) do
+	for _, zset in ipairs(turn_zsets(f)) do
 		redis.call('ZADD', zset, now + ms, base)
 		redis.call('ZREMRANGEBYSCORE', zset, '-inf', '(' .. now)
 		if redis.call('PTTL', zset) < tonumber(ms) then
 			redis.call('PEXPIRE', zset, ms)
 		end
 	end
+--+ end
 end
 
 local function uncount_turn()
-	for _, zset in ipairs(turns and turn_zsets() or {}) do
+	if not turns then
+		return
+	end
+--+ needs
+	for _, zset in ipairs(turn_zsets()) do
 		redis.call('ZREM', zset, base)
 	end
+--+ end
 end
 
 -- Puts one event behind out, in the form that src/store/event.c writes too;
@@ -323,7 +335,9 @@ end
 local function accept_all(out, epoch, seq, now, f, docs, turn)
 	local all, length, first = {}, 0, nil
 	if f.reminders ~= '' then
+--+ needs
 		all = pop_reminders(turn)
+--+ end
 	end
 	local reminders = #all
 	for _, doc in ipairs(docs) do
@@ -356,10 +370,12 @@ end
 local function begin(out, epoch, seq, now, f, docs)
 	local _, turn = parts(docs[1])
 	if f.session ~= '' then
+--+ needs
 		read_session(f)
 		if f.env == '' then -- it was unloaded since
 			wake_session(f, now)
 		end
+--+ end
 	end
 	local length, behind, all, message =
 	    accept_all(out, epoch, seq, now, f, docs, turn)
@@ -545,13 +561,24 @@ local function started(word, epoch, prev, f, turn, length, last, out, known)
 	elseif new > 0 and new <= math.min(8, length - f.before) then
 		docs = redis.call('LRANGE', segment_key(f.tail), -new, -1)
 	end
-	local records, decided = call_records(f)
+	local records, decided, spent, answer = {}, {}, {}, ''
+	if f.calls ~= '' or f.question ~= '' then
+--+ needs
+		records, decided = call_records(f)
+		answer = f.question ~= '' and
+		    answer_of(string.match(f.question, '^%S+')) or ''
+--+ end
+	end
+	if (budgets or '') ~= '' then
+--+ needs
+		spent = spent_of(f, turn)
+--+ end
+	end
 	return { word, tonumber(epoch), prev, f.owner, f.version, f.tail, turn,
 	    tonumber(f.step), tonumber(f.resumes), f.interrupt, length, docs,
 	    out, more, f.todos, records, decided, f.tokens,
 	    f.context, f.depth, f.task, f.state, f.calls,
-	    f.lineage, f.tenant, f.purse, spent_of(f, turn), f.question,
-	    f.question ~= '' and answer_of(string.match(f.question, '^%S+')) or '' }
+	    f.lineage, f.tenant, f.purse, spent, f.question, answer }
 end
 
 -- The answer to a call that gave holder the lease already, and whose answer was
@@ -574,12 +601,14 @@ local function start(f, holder, ms, keep, now, prev, docs, known)
 	local word, length, turn = 'BEGIN'
 	redis.call('SET', key('lease'), epoch .. ':' .. holder, 'PX', ms)
 	redis.call('ZADD', KEYS[2], now + ms, base)
-	count_turn(ms)
+	count_turn(ms, f)
 	if f.turn ~= '' then
+--+ needs
 		word = 'RESUME'
 		docs = nil
 		local go_on = is_parked(f, false) and unpark or resume
 		length, turn = go_on(out, epoch, now, f)
+--+ end
 	else
 		f.step, f.resumes, f.interrupt, f.calls = 1, 0, '', ''
 		f.tokens = 0
