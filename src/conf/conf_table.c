@@ -90,9 +90,10 @@ const struct setting settings[] = {
 	    1024 * 1024 * MIB,
 	    "Resident memory of a worker beyond which another takes its "
 	    "place in the same way. 0: no bound."),
-	NUMBER("request_threads", SETTING_INT, request_threads, "16", 1, 256,
+	NUMBER("request_threads", SETTING_INT, request_threads, "8", 1, 256,
 	    "Threads of each worker that answer requests. They never wait for "
-	    "a model, so a few are enough."),
+	    "a model, so a few are enough, and more than store.connections "
+	    "only wait for each other."),
 	NUMBER("drain_timeout", SETTING_TIME, drain_timeout_ms, "30s", 0,
 	    HOUR_MS,
 	    "How long running turns may go on in a worker that leaves: after "
