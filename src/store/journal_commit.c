@@ -125,14 +125,17 @@ journal_op_window(struct journal_commit *c, const char *segment, size_t safe,
 }
 
 static void
-add_place(struct redis_args *args, const struct store_bill_place *p)
+add_place(
+    struct redis_args *args, const struct store_bill_place *p, int budgets)
 {
 	const struct budget_info *info = &budget_infos[p->scope];
 
 	redis_args_add(args, p->key, strlen(p->key));
 	add_number(args, p->kept_s);
-	redis_args_add(args, info->scope, strlen(info->scope));
 	add_number(args, info->period != BUDGET_EVER); /* by model too */
+	if (!budgets)
+		return;
+	redis_args_add(args, info->scope, strlen(info->scope));
 	add_number(args, p->resets_s);
 	add_number(args, p->most[BUDGET_TOKENS]);
 	add_number(args, p->most[BUDGET_COST]);
@@ -176,35 +179,46 @@ journal_op_forget(struct journal_commit *c, const char *key)
 	redis_args_add(&c->ops, key, strlen(key));
 }
 
+/* How many fields, and their names, then what is added to each: in all, and of
+ * the model. */
+static void
+add_counts(struct journal_commit *c, const struct store_bill *bill)
+{
+	struct redis_args *args = &c->usage;
+	int64_t number[2 + STORE_COUNTS] = { bill->tokens, 0 };
+	const char *field[2 + STORE_COUNTS] = { "tokens", "cost" };
+	int count = 2;
+
+	if (bill->count[STORE_COST] > 0)
+		number[1] = bill->count[STORE_COST];
+	for (int i = 0; i < STORE_COUNTS; i++) {
+		if (bill->count[i] <= 0)
+			continue;
+		number[count] = bill->count[i];
+		field[count++] = arena_printf(c->arena, "%s:%s",
+		    store_count_name((enum store_count)i), bill->model);
+	}
+	add_number(args, count);
+	for (int i = 0; i < count; i++)
+		redis_args_add(args, field[i], strlen(field[i]));
+	for (int i = 0; i < count; i++)
+		add_number(args, number[i]);
+}
+
 void
 journal_op_usage(struct journal_commit *c, const struct store_bill *bill)
 {
 	struct redis_args *args = &c->usage;
-	int words = 0;
 
 	if (args->argc > 0)
 		abort(); /* the script takes one */
 	c->tells = bill->warn_percent > 0;
-	for (int i = 0; i < STORE_COUNTS; i++)
-		words += bill->count[i] > 0 ? 2 : 0;
 	redis_args_add(args, "U", 1);
-	redis_args_add(args, bill->model, strlen(bill->model));
-	add_number(args, bill->tokens);
-	add_number(
-	    args, bill->count[STORE_COST] > 0 ? bill->count[STORE_COST] : 0);
-	add_number(args, (int64_t)bill->place_count);
-	add_number(args, words);
 	add_number(args, bill->warn_percent);
 	redis_args_add(args, bill->turn, strlen(bill->turn));
 	add_number(args, bill->step);
+	add_number(args, (int64_t)bill->place_count);
+	add_counts(c, bill);
 	for (size_t i = 0; i < bill->place_count; i++)
-		add_place(args, &bill->places[i]);
-	for (int i = 0; i < STORE_COUNTS; i++) {
-		const char *name = store_count_name((enum store_count)i);
-
-		if (bill->count[i] <= 0)
-			continue;
-		redis_args_add(args, name, strlen(name));
-		add_number(args, bill->count[i]);
-	}
+		add_place(args, &bill->places[i], c->tells);
 }

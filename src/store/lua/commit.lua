@@ -16,13 +16,14 @@
 --   W SEGMENT SAFE N DOC ...
 --                   the history is these documents from here on, and the
 --                   turn's begin at SAFE; what it was becomes a window
---   U MODEL TOKENS COST HASHES N PERCENT TURN STEP HASH ... COUNT NUMBER ...
---                   what a call has used, N words of it, added to so many
---                   hashes; the first of all operations. A HASH is KEY
---                   SECONDS (that it is kept, 0 for ever) SCOPE MODELS (1: by
---                   model too) RESETS TOKENS COST: the last two are budgets, 0
---                   none. With PERCENT (0: there are no budgets) of one there
---                   is a warning, before the events; ids are left for them
+--   U PERCENT TURN STEP HASHES N FIELD ... NUMBER ... HASH ...
+--                   what a call has used, N numbers, added to as many fields of
+--                   each hash; the first of all operations. A HASH is KEY
+--                   SECONDS (that it is kept, 0 for ever) MODELS (0: only the
+--                   first two fields, tokens and cost) and, with PERCENT,
+--                   SCOPE RESETS TOKENS COST: the last two are budgets, 0 none.
+--                   With PERCENT (0: there are no budgets) of one there is a
+--                   warning, before the events; ids are left for them
 --   H KEY FIELD VALUE
 --                   sets a field of the turn's purse
 --   K BASE CALL UNTIL DUE N ETAG =PATH ...
@@ -121,7 +122,7 @@ end
 -- Lua's numbers are not exact, Redis's are.
 local EXACT = 9007199254740992
 local usage = 6 + 2 * n
-local percent = ARGV[usage] == 'U' and tonumber(ARGV[usage + 6]) or 0
+local percent = ARGV[usage] == 'U' and tonumber(ARGV[usage + 1]) or 0
 local spent, warnings = {}, {}
 
 -- An event, if so much of a budget is used and there was none before. What says
@@ -141,79 +142,72 @@ local function warn(plan, at, kind, now, warned)
 
 	local word = kind == 1 and 'tokens' or 'cost'
 	local epoch, seq = string.match(first, '^(%d+)-(%d+)$')
-	plan.set[#plan.set + 1] = 'warned:' .. word
-	plan.set[#plan.set + 1] = ARGV[at + 4 + kind]
-	emit(warnings, epoch .. '-' .. string.format('%.0f',
-	    seq - 12 + #warnings), 'monitor', 'budget_warning',
-	    ARGV[usage + 7], ARGV[usage + 8], ARGV[4], ',"budget":"budget.' ..
-	    ARGV[at + 2] .. '_' .. word .. '","percent":' .. percent ..
-	    ',"limit":' .. amount(limit, kind) .. ',"used":' ..
-	    amount(now, kind) .. ',"resets":' ..
+	plan[#plan + 1] = 'warned:' .. word
+	plan[#plan + 1] = ARGV[at + 4 + kind]
+	emit(warnings, event_id(epoch, seq - 12 + #warnings), 'monitor',
+	    'budget_warning', ARGV[usage + 2], ARGV[usage + 3], ARGV[4],
+	    ',"budget":"budget.' .. ARGV[at + 3] .. '_' .. word ..
+	    '","percent":' .. percent .. ',"limit":' .. amount(limit, kind) ..
+	    ',"used":' .. amount(now, kind) .. ',"resets":' ..
 	    (ARGV[at + 4] == '0' and 'null' or ARGV[at + 4]))
 --+ end
 end
 
-local function sum_up(plan, field, was, more)
-	local now = (was or 0) + more
-	if now < EXACT then
-		plan.set[#plan.set + 1] = field
-		plan.set[#plan.set + 1] = string.format('%.0f', now)
-	else
-		plan.large[#plan.large + 1] = { field, more }
-	end
-	return now
-end
-
--- What is to be done with the hash whose words are at a place.
-local function plan_hash(at, fields, adds)
-	local count = ARGV[at + 3] == '1' and #fields or 2
-	local asked = { unpack(fields, 1, count) }
-	if percent > 0 then
-		asked[count + 1], asked[count + 2] = 'warned:tokens', 'warned:cost'
-	end
-	local was = redis.call('HMGET', ARGV[at], unpack(asked))
-	local plan = { key = ARGV[at], set = {}, large = {},
-	    seconds = not was[1] and ARGV[at + 1] ~= '0' and ARGV[at + 1] }
+-- What is to be done with the hash whose words are at a place: key, fields and
+-- values that are set, and what is too large for that. The fields are at
+-- another, with their numbers behind. again: it was done, only what is to be
+-- told is wanted.
+local function plan_hash(at, fields, count, again)
+	local plan, told = { ARGV[at] }, percent > 0 and 2 or 0
+	local numbers = fields + count
+	count = ARGV[at + 2] == '0' and 2 or count
+	local was = told == 0 and
+	    redis.call('HMGET', ARGV[at],
+	    unpack(ARGV, fields, fields + count - 1)) or
+	    redis.call('HMGET', ARGV[at], 'warned:tokens', 'warned:cost',
+	    unpack(ARGV, fields, fields + count - 1))
+	plan.seconds = not was[told + 1] and ARGV[at + 1] ~= '0' and ARGV[at + 1]
 	for f = 1, count do
-		local now = sum_up(plan, fields[f], was[f], adds[f])
-		if percent > 0 and f <= 2 then
+		local more = again and 0 or ARGV[numbers + f - 1]
+		local now = (was[told + f] or 0) + more
+		if now < EXACT then
+			plan[#plan + 1] = ARGV[fields + f - 1]
+			plan[#plan + 1] = string.format('%d', now)
+		else
+			plan.large = plan.large or {}
+			plan.large[ARGV[fields + f - 1]] = more
+		end
+		if told > 0 and f <= 2 then
 			spent[#spent + 1] = string.format('%.0f', now)
-			warn(plan, at, f, now, was[count + f])
+			warn(plan, at, f, now, was[f])
 		end
 	end
 	return plan
 end
 
--- again: it was done, only what is to be told is wanted.
+-- The plans of all hashes, and where the words of U end.
 local function plan_usage(again)
-	local fields, adds, plans = { 'tokens', 'cost' }, {}, {}
-	local words = tonumber(ARGV[usage + 5])
-	local counts = usage + 9 + 7 * ARGV[usage + 4]
-	adds[1], adds[2] = ARGV[usage + 2], ARGV[usage + 3]
-	for k = counts, counts + words - 1, 2 do
-		fields[#fields + 1] = ARGV[k] .. ':' .. ARGV[usage + 1]
-		adds[#adds + 1] = ARGV[k + 1]
-	end
-	for k = 1, again and #adds or 0 do
-		adds[k] = 0
-	end
+	local plans, count = {}, tonumber(ARGV[usage + 5])
+	local words, fields = percent > 0 and 7 or 3, usage + 6
+	local hashes = fields + 2 * count
+	local behind = hashes + words * ARGV[usage + 4]
 	spent, warnings = {}, {}
-	for at = usage + 9, counts - 1, 7 do
-		plans[#plans + 1] = plan_hash(at, fields, adds)
+	for at = hashes, behind - 1, words do
+		plans[#plans + 1] = plan_hash(at, fields, count, again)
 	end
-	return plans, counts + words
+	return plans, behind
 end
 
 local function count_usage(plans)
 	for _, plan in ipairs(plans) do
-		if plan.set[1] then
-			redis.call('HSET', plan.key, unpack(plan.set))
+		if plan[2] then
+			redis.call('HSET', unpack(plan))
 		end
-		for _, large in ipairs(plan.large) do
-			redis.call('HINCRBY', plan.key, unpack(large))
+		for field, more in pairs(plan.large or {}) do
+			redis.call('HINCRBY', plan[1], field, more)
 		end
 		if plan.seconds then
-			redis.call('EXPIRE', plan.key, plan.seconds)
+			redis.call('EXPIRE', plan[1], plan.seconds)
 		end
 	end
 end
