@@ -437,7 +437,7 @@ end
 local function go_on()
 --+ needs
 	local epoch, seq = string.match(last, '^(%d+)-(%d+)$')
-	local word, new, docs, _, all = 'STEERED', {}, steering, nil, nil
+	local word, docs, new, _, all = 'STEERED', steering, {}
 	if steered then
 		for _, doc in ipairs(docs) do
 			redis.call('LREM', key('inbox'), 1, doc)
