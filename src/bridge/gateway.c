@@ -314,7 +314,6 @@ serve(struct gateway *g)
 {
 	struct loop *l = g->loop;
 
-	g->signal_fd = process_end_signals();
 	g->signal_io = loop_io_new(l, "signals", g->signal_fd, on_signal, g);
 	g->listen_io = loop_io_new(l, "accept", g->gate.fd, on_connection, g);
 	if (g->signal_io == NULL || g->listen_io == NULL)
@@ -329,7 +328,6 @@ serve(struct gateway *g)
 	loop_io_free(&g->listen_io);
 	loop_io_free(&g->signal_io);
 	loop_timer_free(&g->pause);
-	close(g->signal_fd);
 }
 
 int
@@ -344,6 +342,7 @@ gateway_run(const struct conf *c, struct err *err)
 
 	umask(0077);
 	process_raise_descriptors();
+	g.signal_fd = process_end_signals(); /* before anybody can connect */
 	notify_init();
 	script_init();
 	if (open_gate(&g, err) < 0)
@@ -370,5 +369,6 @@ gateway_run(const struct conf *c, struct err *err)
 	store_free(&g.store);
 	loop_free(&g.loop);
 	web_free(&g.web);
+	close(g.signal_fd);
 	return rc;
 }

@@ -109,9 +109,9 @@ proxy_run(const struct conf *c, struct err *err)
 
 	umask(0077);
 	process_raise_descriptors();
+	p.signal_fd = process_end_signals(); /* before anybody can connect */
 	if (proxy_listen(&p, err) < 0)
 		return -1;
-	p.signal_fd = process_end_signals();
 	p.public_only = networks_parse("", NULL);
 	p.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p.stop_fd < 0)

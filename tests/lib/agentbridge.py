@@ -66,15 +66,16 @@ class Page:
 
     async def _take(self, message):
         kind = message.get("type")
+        is_command = kind in ("command", "call_function", "call_component_action", "update_component")
         if kind == "connection":
             self.id = message["clientId"]
-            if self._capabilities is not None:
-                await self.ws.send(json.dumps(self.saying(self._capabilities)))
-        if kind in ("command", "call_function", "call_component_action", "update_component"):
+        if is_command:
             self.commands.append(message)
-            if self.answer is not None:
-                await self._answer(message)
-        self.got.append(message)
+        self.got.append(message)  # who hears of the answer finds it there
+        if kind == "connection" and self._capabilities is not None:
+            await self.ws.send(json.dumps(self.saying(self._capabilities)))
+        if is_command and self.answer is not None:
+            await self._answer(message)
 
     async def _answer(self, message):
         try:
