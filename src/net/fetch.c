@@ -55,15 +55,17 @@ struct fetcher {
  * A socket of curl's. That of a connection is watched from its opening to its
  * closing: curl forgets it between two requests and would have it watched
  * anew; the watch stays instead, which saves four system calls a request.
- * Others are of threads that resolve names: curl closes those by itself, so
- * their watches end when curl wants nothing of them.
+ * Others are of threads that resolve names, or not connected yet: curl may
+ * close those without a word (7.88 does, when a request is given up meanwhile),
+ * so their watches end when curl wants nothing of them.
  */
 struct watch {
 	struct fetcher *fetcher;
 	struct loop_io *io;
 	curl_socket_t fd;
-	int events; /* that curl wants; 0: it is idle */
-	int polled; /* that the loop was asked for */
+	int events;           /* that curl wants; 0: it is idle */
+	int polled;           /* that the loop was asked for */
+	struct fetch *opener; /* whose connection it is to become */
 	int connection;
 };
 
@@ -76,6 +78,7 @@ struct fetch {
 	int64_t last_ms; /* when something last arrived, or it started */
 	int began;       /* the body did */
 	int sent, once;
+	int opened;     /* a socket, and is not connected yet */
 	int waits;      /* for curl to return */
 	struct err err; /* why on_body gave up, or no socket was opened */
 	const struct networks *networks;
@@ -287,9 +290,30 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 		return CURL_SOCKET_BAD;
 	watch_end(watch_slot(r->fetcher, fd)); /* of one that is closed */
 	w = watch_get(r->fetcher, fd);
-	if (w != NULL)
-		w->connection = 1;
+	if (w != NULL) {
+		w->opener = r;
+		r->opened = 1;
+	}
 	return fd;
+}
+
+/* What it has opened is a connection now, or will be none of its. */
+static void
+opened_settle(struct fetch *r, int stands)
+{
+	struct fetcher *f = r->fetcher;
+
+	if (!r->opened)
+		return;
+	r->opened = 0;
+	for (int fd = 0; fd < f->watches_size; fd++) {
+		struct watch *w = f->watches[fd];
+
+		if (w == NULL || w->opener != r)
+			continue;
+		w->opener = NULL;
+		w->connection = stands;
+	}
 }
 
 /* curl has a connection and is about to send the request, or does it again. */
@@ -308,6 +332,7 @@ on_send(void *arg, char *ip, char *own_ip, int port, int own_port)
 		return CURL_PREREQFUNC_ABORT;
 	}
 	r->sent = 1;
+	opened_settle(r, 1);
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -391,6 +416,7 @@ fetch_finish(struct fetch *r, struct fetch_end *end)
 	end->head = r->head;
 	end->sent = r->sent;
 	curl_multi_remove_handle(f->multi, r->easy);
+	opened_settle(r, 0);
 	if (f->idle_count < IDLE_HANDLES_MAX) {
 		curl_easy_reset(r->easy);
 		f->idle[f->idle_count++] = r->easy;
@@ -783,6 +809,8 @@ fetcher_free(struct fetcher **f_p)
 	while (f->idle_count > 0)
 		curl_easy_cleanup(f->idle[--f->idle_count]);
 	curl_multi_cleanup(f->multi); /* closes the sockets */
+	for (int fd = 0; fd < f->watches_size; fd++)
+		watch_end(&f->watches[fd]);
 	free(f->watches);
 	loop_timer_free(&f->timer);
 	loop_timer_free(&f->watch);

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -933,6 +934,107 @@ test_cancel_at_once(void **state)
 	buf_fini(&next.body);
 }
 
+/* ---- given up while it connects ---- */
+
+static struct {
+	struct run run;
+	int after_ms;
+	int can_watch; /* somebody else the descriptor that it had */
+	struct loop_timer *leave, *stop;
+} quitter;
+
+static void
+on_quit(void *ctx, const struct fetch_end *end)
+{
+	(void)ctx;
+	quitter.run.end = *end;
+	quitter.run.ends++;
+	quitter.run.fetch = NULL;
+}
+
+static void
+ignore_event(void *arg, int events)
+{
+	(void)arg;
+	(void)events;
+}
+
+static void
+leave(void *arg)
+{
+	int fd;
+	struct loop_io *io;
+
+	(void)arg;
+	if (quitter.run.fetch != NULL)
+		fetch_cancel(quitter.run.fetch);
+	fd = eventfd(0, EFD_NONBLOCK);
+	io = loop_io_new(l, "other", fd, ignore_event, NULL);
+	quitter.can_watch = io != NULL;
+	loop_io_free(&io);
+	close(fd);
+	loop_timer_start(quitter.stop, 20, 0); /* the loop goes round */
+}
+
+static void
+start_and_leave(void *arg)
+{
+	(void)arg;
+	run_start(&quitter.run);
+	loop_timer_start(quitter.leave, quitter.after_ms, 0);
+}
+
+static void
+give_up(int to_port, int after_ms)
+{
+	run_init(&quitter.run, "/length");
+	snprintf(quitter.run.url, sizeof(quitter.run.url),
+	    "http://127.0.0.1:%d/", to_port);
+	quitter.run.spec.on_end = on_quit;
+	quitter.after_ms = after_ms;
+	quitter.leave = loop_timer_new(l, "leave", leave, NULL);
+	quitter.stop = loop_timer_new(l, "stop", stop, NULL);
+	loop_post(l, "start", start_and_leave, NULL);
+	loop_go();
+	loop_timer_free(&quitter.leave);
+	loop_timer_free(&quitter.stop);
+	assert_int_equal(quitter.run.ends, 1);
+	assert_int_equal(quitter.run.end.code, ERR_CANCELLED);
+	assert_true(quitter.can_watch);
+	buf_fini(&quitter.run.body);
+}
+
+/* In the tick in which curl begins to connect. */
+static void
+test_cancel_as_it_connects(void **state)
+{
+	(void)state;
+	give_up(port, 0);
+}
+
+/* While nobody answers: the queue of who listens is full. */
+static void
+test_cancel_while_it_connects(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int deaf = socket(AF_INET, SOCK_STREAM, 0), fds[4];
+	socklen_t len = sizeof(sin);
+
+	(void)state;
+	assert_int_equal(bind(deaf, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(deaf, 0), 0);
+	assert_int_equal(getsockname(deaf, (struct sockaddr *)&sin, &len), 0);
+	for (int i = 0; i < 4; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fds[i], (struct sockaddr *)&sin, len);
+	}
+	give_up(ntohs(sin.sin_port), 100);
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	close(deaf);
+}
+
 /* on_end of one cancels another; no one is ended twice. */
 static struct run twins[2];
 
@@ -1195,6 +1297,8 @@ main(void)
 		TEST(test_total_timeout),
 		TEST(test_cancel),
 		TEST(test_cancel_at_once),
+		TEST(test_cancel_as_it_connects),
+		TEST(test_cancel_while_it_connects),
 		TEST(test_cancel_of_another_in_on_end),
 		TEST(test_receiver_gives_up),
 		TEST(test_refused),
