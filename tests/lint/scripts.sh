@@ -22,7 +22,7 @@ check() {
 	luacheck --no-color --codes --std lua51 --no-max-line-length \
 	    --read-globals redis cjson KEYS ARGV -- "$tmp/$1" >"$tmp/out"
 	! grep -E '\((W[1235]|E)' "$tmp/out" &&
-	    ! grep -E "\(W4.*[^a-z_]($common) on line" "$tmp/out"
+	    ! grep -E "\(W4.* '?($common)'? " "$tmp/out"
 }
 
 n=0

@@ -172,7 +172,7 @@ local function plan_hash(at, fields, count, again)
 		local now = (was[told + f] or 0) + more
 		if now < EXACT then
 			plan[#plan + 1] = ARGV[fields + f - 1]
-			plan[#plan + 1] = string.format('%d', now)
+			plan[#plan + 1] = string.format('%.0f', now)
 		else
 			plan.large = plan.large or {}
 			plan.large[ARGV[fields + f - 1]] = more
