@@ -22,6 +22,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define IDEM_SECONDS "86400"
+#define NAMELESS_MS 60000 /* that an agent takes to be made, at most */
 
 /* The fields of info that are read, in this order. */
 enum field {
@@ -332,19 +333,35 @@ behind(const char *id, int64_t score, int64_t cur_score, const char *cur_id)
 	       (score == cur_score && strcmp(id, cur_id) < 0);
 }
 
+/*
+ * A name in the list without an agent: a crash came between the two, when it
+ * was made or deleted. It goes, unless it is so young that the agent may come.
+ */
+static void
+cmd_drop_name(struct store *st, struct arena *a, struct redis_pipe *p,
+    const char *user, const struct redis_reply *name)
+{
+	if (strtoll(name[1].text, NULL, 10) > clk_wall_ms() - NAMELESS_MS)
+		return;
+	redis_cmd(
+	    p, "ZREM", store_user_agents_key(st, a, user), name[0].text, NULL);
+}
+
 static int
 list_infos(struct store *st, struct arena *a, const char *user,
     const struct redis_reply *ids, struct store_agent *list, size_t *count_r,
     struct err *err)
 {
 	const struct redis_reply *r;
-	struct redis_pipe p;
+	struct redis_pipe p, drop;
 	size_t n = ids->count / 2;
+	struct err ignored;
 
 	*count_r = 0;
 	if (n == 0)
 		return 0;
 	redis_pipe_init(&p, a);
+	redis_pipe_init(&drop, a);
 	for (size_t i = 0; i < n; i++)
 		cmd_info(
 		    &p, sub_key(a, store_base(st, a, ids->items[2 * i].text),
@@ -355,6 +372,10 @@ list_infos(struct store *st, struct arena *a, const char *user,
 		if (info_decode(&r[i], user, ids->items[2 * i].text,
 			&list[*count_r]) == 0)
 			(*count_r)++;
+		else
+			cmd_drop_name(st, a, &drop, user, &ids->items[2 * i]);
+	if (drop.count > 0)
+		redis_call(st->pool, a, &drop, &r, &ignored);
 	return 0;
 }
 

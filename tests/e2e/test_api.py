@@ -3,6 +3,7 @@
 
 import re
 import secrets
+import time
 
 import pytest
 from stack import Agent, Stack, wait_for, words
@@ -109,6 +110,15 @@ def test_the_list_is_by_activity_and_paged(user):
     assert names == ["n2", "n6", "n5", "n4", "n3", "n1", "n0"]
     assert user.get("/api/agents").json["agents"][0]["agentId"] == agents[2].id
     is_problem(user.get("/api/agents?cursor=nonsense"), 400)
+
+
+def test_a_name_without_an_agent_leaves_the_list(site, user):
+    """A crash came between them. One that is young may be of an agent that is being made."""
+    made, now, key = user.agent(), int(time.time() * 1000), f"af:user:{user.name}:agents"
+    old, young = ("agt_" + c * 26 for c in "xy")
+    site.redis().zadd(key, {old: now - 61000, young: now})
+    assert [a["agentId"] for a in user.get("/api/agents").json["agents"]] == [made.id]
+    assert {name.decode() for name in site.redis().zrange(key, 0, -1)} == {made.id, young}
 
 
 def test_a_list_holds_only_ones_own(site, user):
