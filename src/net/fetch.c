@@ -27,13 +27,13 @@
 #include "base/loop.h"
 #include "net/address.h"
 #include "net/fetch.h"
+#include "net/fetch_body.h"
 
 #define IDLE_HANDLES_MAX 64
 #define KEPT_CONNECTIONS 512
 #define WATCH_EVERY_MS 100
 #define STOOD_STILL_MS 300 /* what the watch may be late */
 #define RECEIVE_BUFFER 16384
-#define SENT_AT_ONCE_BYTES (64 << 10) /* curl: with the headers, in a write */
 
 struct fetcher {
 	struct loop *loop;
@@ -82,12 +82,7 @@ struct fetch {
 	int waits;      /* for curl to return */
 	struct err err; /* why on_body gave up, or no socket was opened */
 	const struct networks *networks;
-	struct piece {
-		const char *data;
-		size_t len;
-	} piece[2]; /* of the request's body, if it has two */
-	size_t read;
-	char *joined; /* the two, if they are small */
+	struct fetch_body body; /* of the request */
 	struct fetch_head head;
 	int (*on_body)(void *, const struct fetch_head *, const char *, size_t,
 	    struct err *);
@@ -424,7 +419,7 @@ fetch_finish(struct fetch *r, struct fetch_end *end)
 		curl_easy_cleanup(r->easy);
 	}
 	curl_slist_free_all(r->headers);
-	free(r->joined);
+	fetch_body_fini(&r->body);
 	*r->prev = r->next;
 	if (r->next != NULL)
 		r->next->prev = r->prev;
@@ -588,77 +583,6 @@ handle_set_tls(CURL *e, const struct fetch_spec *spec)
 	curl_easy_setopt(e, CURLOPT_SSLKEY, spec->key_file);
 }
 
-/* A large body of two pieces, so that nobody has to put them together. */
-static size_t
-on_read(char *to, size_t size, size_t n, void *arg)
-{
-	struct fetch *r = arg;
-	size_t room = size * n, done = 0, at, part;
-
-	for (int i = 0; i < 2; i++) {
-		at = r->read - (i == 0 ? 0 : r->piece[0].len);
-		if (at >= r->piece[i].len)
-			continue;
-		part = r->piece[i].len - at;
-		if (part > room - done)
-			part = room - done;
-		memcpy(to + done, r->piece[i].data + at, part);
-		done += part;
-		r->read += part;
-	}
-	return done;
-}
-
-/* Before it is sent once more. */
-static int
-on_seek(void *arg, curl_off_t offset, int origin)
-{
-	struct fetch *r = arg;
-
-	if (origin != SEEK_SET)
-		return CURL_SEEKFUNC_CANTSEEK;
-	r->read = (size_t)offset;
-	return CURL_SEEKFUNC_OK;
-}
-
-/* A body in one piece, or NULL: the two are too much to be copied. */
-static const char *
-body_whole(struct fetch *r, const struct fetch_spec *spec)
-{
-	if (spec->head_len == 0)
-		return spec->body;
-	if (spec->head_len + spec->body_len >= SENT_AT_ONCE_BYTES)
-		return NULL;
-	r->joined = malloc(spec->head_len + spec->body_len);
-	if (r->joined == NULL)
-		abort();
-	memcpy(r->joined, spec->head, spec->head_len);
-	if (spec->body_len > 0)
-		memcpy(r->joined + spec->head_len, spec->body, spec->body_len);
-	return r->joined;
-}
-
-static void
-body_set(struct fetch *r, const struct fetch_spec *spec)
-{
-	const char *whole = body_whole(r, spec);
-	CURL *e = r->easy;
-
-	curl_easy_setopt(e, CURLOPT_POST, 1L);
-	curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
-	    (curl_off_t)(spec->head_len + spec->body_len));
-	if (whole != NULL) {
-		curl_easy_setopt(e, CURLOPT_POSTFIELDS, whole);
-		return;
-	}
-	r->piece[0] = (struct piece){ spec->head, spec->head_len };
-	r->piece[1] = (struct piece){ spec->body, spec->body_len };
-	curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
-	curl_easy_setopt(e, CURLOPT_READDATA, r);
-	curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
-	curl_easy_setopt(e, CURLOPT_SEEKDATA, r);
-}
-
 static void
 handle_set(struct fetch *r, const struct fetch_spec *spec)
 {
@@ -677,7 +601,7 @@ handle_set(struct fetch *r, const struct fetch_spec *spec)
 			       : CURL_HTTP_VERSION_2TLS));
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, r->headers);
 	if (spec->method == NULL || strcmp(spec->method, "PUT") == 0)
-		body_set(r, spec);
+		fetch_body_set(&r->body, e, spec);
 	if (spec->method != NULL)
 		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, spec->method);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)spec->connect_ms);

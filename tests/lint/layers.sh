@@ -27,7 +27,7 @@ NEVER = {"sandboxd": {"sandbox/client.h"}}
 OWNERS = {"jwt.h": ["src/auth/jws_libjwt.c"],
           "cjson/cJSON.h": ["src/base/json.c"],
           "uv.h": ["src/base/loop.c"],
-          "curl/curl.h": ["src/net/fetch.c"],
+          "curl/curl.h": ["src/net/fetch"],
           "yaml.h": ["src/tool/skill_read.c"],
           "ini.h": ["src/conf/conf.c"],
           "hiredis/": ["src/store/"],
