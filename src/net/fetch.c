@@ -52,8 +52,8 @@ struct fetcher {
 };
 
 /*
- * A socket of curl's. That of a connection is watched from its opening to its
- * closing: curl forgets it between two requests and would have it watched
+ * A socket of curl's. That of a connection that stands is watched until it is
+ * closed: curl forgets it between two requests and would have it watched
  * anew; the watch stays instead, which saves four system calls a request.
  * Others are of threads that resolve names, or not connected yet: curl may
  * close those without a word (7.88 does, when a request is given up meanwhile),

@@ -305,16 +305,19 @@ int
 store_import_end(struct store_import *im, struct err *err)
 {
 	const struct conf *c = im->st->conf;
+	const char *list = store_user_agents_key(im->st, im->arena, im->user);
 	int64_t due = clk_wall_ms();
 
 	if (!im->has_owner)
 		return bad_line(err, "it says not whose it is: it was cut");
 	if (flush(im, err) < 0 || refer(im, err) < 0)
 		return -1;
+	/* Listed first, as a new agent is, and as young as one: an old name
+	 * without an agent leaves the list. */
 	if (im->listed)
-		redis_cmd(&im->pipe, "ZADD",
-		    store_user_agents_key(im->st, im->arena, im->user),
-		    im->updated, im->id, NULL);
+		redis_cmd(&im->pipe, "ZADD", list,
+		    arena_printf(im->arena, "%lld", (long long)due), im->id,
+		    NULL);
 	if (im->is_session)
 		redis_cmd(&im->pipe, "ZADD",
 		    store_sessions_key(im->st, im->arena, im->user),
@@ -329,6 +332,8 @@ store_import_end(struct store_import *im, struct err *err)
 	redis_arg(&im->pipe, "HSET");
 	redis_arg(&im->pipe, key_of(im, "info"));
 	redis_args(&im->pipe, &im->info);
+	if (im->listed)
+		redis_cmd(&im->pipe, "ZADD", list, im->updated, im->id, NULL);
 	if (im->has_turn || im->waits) { /* a sweep finds it */
 		redis_begin(&im->pipe, 4);
 		redis_arg(&im->pipe, "ZADD");
