@@ -8,7 +8,8 @@ Agents live for so many turns; then all that must hold of each is checked (tests
 deleted, with its files, so that what stays behind is seen as growth. What is measured every second: memory,
 descriptors and threads of the worker that no fault kills (the others' lives are too short to tell a slope), of
 the master, Redis and the sandbox, Redis's data and its keys. Memory is flat if what a straight line through it
-gains is less than twice what it scatters around that line; the first third is the time to warm up.
+gains is less than twice what it scatters around that line; the first third is the time to warm up. Threads that
+run turns come with load and have a bound, which is what is looked at.
 
 Who is looked at so closely costs more than the pool that answers. So that it has much to do, --crowd adds turns that
 nobody looks at, by the load generator of bench/ (make bench/bench-load bench/bench-model). What it counts as
@@ -42,6 +43,8 @@ from stack import BINARY, Stack, children, kill, wait_for  # noqa: E402
 BENCH = os.path.join(os.path.dirname(BINARY), "bench")
 
 TELLING_MINUTES = 10  # what a line through less says is the weather
+TURN_THREADS = "worker turn threads"
+BOUNDS = {TURN_THREADS: 16}  # as src/agent/runner.c has it
 
 
 class SoakLoad(FaultLoad):
@@ -264,6 +267,15 @@ FAULTS = [
 # ---------------------------------------------------------------------------
 # Measuring
 
+def threads_of(pid):
+    """How many threads of each name a process has."""
+    names = Counter()
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/comm", encoding="utf-8") as f:
+            names[f.read().strip()] += 1
+    return names
+
+
 class Series:
     """A straight line by least squares through the later two thirds of what was measured."""
 
@@ -306,7 +318,10 @@ class Meter(threading.Thread):
             with open(f"/proc/{pid}/statm", encoding="ascii") as f:
                 self._add(f"{name} memory KiB", now, int(f.read().split()[1]) * 4)
             self._add(f"{name} descriptors", now, len(os.listdir(f"/proc/{pid}/fd")))
-            self._add(f"{name} threads", now, len(os.listdir(f"/proc/{pid}/task")))
+            threads = threads_of(pid)
+            if name == "worker":
+                self._add(TURN_THREADS, now, threads.pop("fpm-turn", 0))
+            self._add(f"{name} threads", now, threads.total())
         info = stack.redis().info("memory")
         self._add("Redis data KiB", now, info["used_memory_dataset"] / 1024)
         self._add("Redis keys", now, stack.redis().dbsize())
@@ -326,17 +341,18 @@ class Meter(threading.Thread):
         print(f"{'':24} {'mean':>10} {'lowest':>10} {'highest':>10} {'per hour':>10} {'gain':>10} {'noise':>10}")
         for name in sorted(self.series):
             s = Series(self.series[name])
+            flat = s.high <= BOUNDS[name] if name in BOUNDS else s.flat
             print(f"{name:24} {s.mean:10.1f} {s.low:10.1f} {s.high:10.1f} {s.slope * 3600:+10.1f} {s.gain:+10.1f} {s.noise:10.1f}"
-                  f"{'' if s.flat else '  grows'}")
-            bad += [] if s.flat else [name]
+                  f"{'' if flat else '  grows'}")
+            bad += [] if flat else [name]
         return bad
 
 
 # ---------------------------------------------------------------------------
 
 def bounds(options):
-    """Settings: caches so small that they are full when the warming up is over, and short times."""
-    return {"store.cache": "4m", "retention.cache": "3m", "store.lease": "2s", "store.sweep": "500ms", "store.timeout": "2s", "store.command_timeout": "500ms",
+    """Settings: caches and logs so small that they are full when the warming up is over, and short times."""
+    return {"store.cache": "4m", "retention.cache": "3m", "audit.keep": 10000, "store.lease": "2s", "store.sweep": "500ms", "store.timeout": "2s", "store.command_timeout": "500ms",
             "model.idle_timeout": "10s", "model.first_byte_timeout": "10s", "model.connect_timeout": "1s", "model.breaker_time": "500ms",
             "limits.turns_per_user": 0, "limits.agents_per_user": 0, "limits.viewers_per_user": 0, "workers": options.workers}
 
