@@ -96,7 +96,7 @@ turn_answer(struct turn *t, const char *call, const char *decision)
 void
 calls_expire(struct turn *t)
 {
-	int64_t now = clk_wall_ms();
+	int64_t now = clk_shared_ms();
 	struct buf b;
 
 	for (size_t i = 0; i < t->call_count; i++) {

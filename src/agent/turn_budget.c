@@ -112,7 +112,7 @@ turn_budget_check(struct turn *t)
 {
 	if (!t->budget.limited)
 		return TURN_PRE_MODEL;
-	budget_renew(&t->budget.spent, clk_wall_ms());
+	budget_renew(&t->budget.spent, clk_shared_ms());
 	if (is_left(t, BUDGET_TOKENS, 0) && is_left(t, BUDGET_COST, 0))
 		return TURN_PRE_MODEL;
 	return t->budget.asks ? TURN_BUDGET_ASK : TURN_BUDGET;
@@ -185,7 +185,7 @@ void
 turn_budget_bill(struct turn *t, struct store_bill *bill)
 {
 	struct turn_budget *b = &t->budget;
-	int64_t now = clk_wall_ms(), add[BUDGET_KINDS];
+	int64_t now = clk_shared_ms(), add[BUDGET_KINDS];
 
 	bill->turn = t->turn;
 	bill->step = t->step;
@@ -217,7 +217,7 @@ turn_budget_members(struct turn *t)
 	const struct turn_budget *own = &t->budget;
 	const struct budget_name hit = own->hit;
 	const struct budget_info *info = &budget_infos[hit.scope];
-	int64_t resets_s = budget_resets_s(info->period, clk_wall_ms());
+	int64_t resets_s = budget_resets_s(info->period, clk_shared_ms());
 	struct buf b;
 
 	buf_init(&b, t->arena);

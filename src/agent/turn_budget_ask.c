@@ -129,7 +129,7 @@ commit_question(struct turn *t)
 	struct budget_ask *q = &t->budget.ask;
 
 	id_make(q->id, "bud_");
-	q->asked_ms = clk_wall_ms();
+	q->asked_ms = clk_shared_ms();
 	q->answer = NULL;
 	commit_record(t, "APPROVAL_REQUIRED", EVENT_PERMISSION_REQUIRED);
 	journal_op_ask(&t->commit, q->id, "B");
@@ -215,7 +215,7 @@ expire(struct turn *t)
 	struct buf b;
 
 	buf_init(&b, t->arena);
-	turn_deny_late(&b, clk_wall_ms());
+	turn_deny_late(&b, clk_shared_ms());
 	turn_budget_answer(t, t->budget.ask.id, b.data);
 }
 
@@ -226,7 +226,7 @@ step_budget_answer(struct turn *t)
 
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
-	if (q->answer == NULL && turn_deadline(t, q->asked_ms) <= clk_wall_ms())
+	if (q->answer == NULL && turn_deadline(t, q->asked_ms) <= clk_shared_ms())
 		expire(t);
 	if (q->answer == NULL)
 		return TURN_BUDGET_ASK;

@@ -60,7 +60,7 @@ call_note(struct turn_call *c, const char *note)
 {
 	json_open(&c->audit, NULL, '{');
 	json_add_str(&c->audit, "state", state_names[c->state]);
-	json_add_int(&c->audit, "at", clk_wall_ms());
+	json_add_int(&c->audit, "at", clk_shared_ms());
 	if (note != NULL)
 		json_add_str(&c->audit, "note", note);
 	json_close(&c->audit, '}');
@@ -88,9 +88,9 @@ call_set(struct turn_call *c, enum call_state state, const char *note)
 	c->state = state;
 	c->unwritten = 1;
 	if (state == CALL_EXECUTING)
-		c->started_ms = clk_wall_ms();
+		c->started_ms = clk_shared_ms();
 	if (CALL_IS_OVER(state)) {
-		c->completed_ms = clk_wall_ms();
+		c->completed_ms = clk_shared_ms();
 		count_over(c);
 	}
 	call_note(c, note);
@@ -200,7 +200,7 @@ void
 call_ask(struct turn_call *c, const char *reason)
 {
 	c->reason = reason;
-	c->asked_ms = clk_wall_ms();
+	c->asked_ms = clk_shared_ms();
 	call_set(c, CALL_APPROVAL_REQUIRED, "awaiting approval");
 }
 
@@ -247,7 +247,7 @@ call_from_block(struct turn_call *c, const struct model_block *b, size_t number)
 		    json_parse(a, c->input, c->input_len, INPUT_DEPTH, NULL);
 	c->tool = toolset_find(c->turn->tools, c->name);
 	c->is_new = 1;
-	c->created_ms = clk_wall_ms();
+	c->created_ms = clk_shared_ms();
 	call_set(c, CALL_PENDING, NULL);
 	if (number >= CALLS_MAX)
 		call_fail(c, CALL_FAILED, TOOL_ERROR_LOGICAL,

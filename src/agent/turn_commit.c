@@ -35,7 +35,7 @@ turn_commit_message(struct turn *t, const char *marks, const char *role,
 	buf_printf(&doc,
 	    "{\"id\":\"%s\",\"turn\":\"%s\",\"time\":%" PRId64
 	    "%s,\"role\":\"%s\",\"content\":",
-	    id, t->turn, clk_wall_ms(), marks, role);
+	    id, t->turn, clk_shared_ms(), marks, role);
 	buf_add(&doc, content, len);
 	buf_putc(&doc, '}');
 	journal_op_message(&t->commit, t->lease.segment, doc.data, doc.len);

@@ -290,7 +290,7 @@ summary_doc(struct turn_compact *k, const struct buf *text)
 	    "{\"id\":\"%s\",\"turn\":\"\",\"time\":%" PRId64
 	    ",\"kind\":\"summary\",\"role\":\"user\",\"content\":[{\"type\":"
 	    "\"text\"",
-	    id, clk_wall_ms());
+	    id, clk_shared_ms());
 	json_add_strn(&doc, "text", all.data, all.len);
 	buf_puts(&doc, "}]}");
 	return doc.data;

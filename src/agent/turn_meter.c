@@ -113,7 +113,7 @@ turn_meter_begin(struct turn *t)
 	m->first_byte_us = 0;
 	snprintf(m->turn, sizeof(m->turn), "%s", t->turn);
 	m->open = 1;
-	m->waited_ms = m->said_ms == 0 ? -1 : clk_wall_ms() - m->said_ms;
+	m->waited_ms = m->said_ms == 0 ? -1 : clk_shared_ms() - m->said_ms;
 	m->said_ms = 0;
 	if (m->place == 0)
 		m->place = 1 + running_take();

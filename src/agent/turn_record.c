@@ -276,7 +276,7 @@ commit_work(struct turn *t, struct turn_call *c)
 	    !works_on_files(c))
 		return;
 	if (c->state == CALL_EXECUTING)
-		until = clk_wall_ms() + conf->sandbox_max_time_ms + LATE_MS;
+		until = clk_shared_ms() + conf->sandbox_max_time_ms + LATE_MS;
 	for (struct tool_change *f = c->run.changes; f != NULL; f = f->next)
 		count += f->etag != NULL;
 	base = store_base(t->runner->parts.store, t->round, turn_workspace(t));

@@ -168,7 +168,7 @@ run_start(struct turn_call *c)
 			      : &t->tools->template->skills,
 		.todos = t->todos,
 		.note = json_get_str(c->answer, "note"),
-		.now_ms = clk_wall_ms(),
+		.now_ms = clk_shared_ms(),
 		.on_end = on_run_end,
 		.on_output = on_run_output,
 		.ctx = c,

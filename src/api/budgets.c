@@ -15,7 +15,7 @@ static void
 add_budget(struct buf *b, const struct budget_info *info, int kind,
     int64_t limit, int64_t used)
 {
-	int64_t resets_s = budget_resets_s(info->period, clk_wall_ms());
+	int64_t resets_s = budget_resets_s(info->period, clk_shared_ms());
 
 	json_open(b, strchr(info->setting[kind], '.') + 1, '{');
 	budget_add(b, "limit", kind, limit);

@@ -106,7 +106,7 @@ body_decision(const struct api_call *c, struct buf *b, struct err *err)
 	json_open(b, NULL, '{');
 	json_add_str(b, "decision", decision);
 	json_add_str(b, "decidedBy", c->user);
-	json_add_int(b, "decidedAt", clk_wall_ms());
+	json_add_int(b, "decidedAt", clk_shared_ms());
 	if (*note != '\0')
 		json_add_str(b, "note", note);
 	if (strcmp(decision, "allow") == 0 && body_allowance(c, b, err) < 0)

@@ -120,7 +120,7 @@ usage_get(void *call, struct err *err)
 	n = count > DAYS ? (int)count : DAYS; /* the month is there anyway */
 	days = arena_alloc(c->arena, (size_t)n * sizeof(*days));
 	months = arena_alloc(c->arena, (size_t)month_count * sizeof(*months));
-	if (store_used_read(c->app->store, c->arena, &who, clk_wall_ms(), n,
+	if (store_used_read(c->app->store, c->arena, &who, clk_shared_ms(), n,
 		days, (int)month_count, months, err) < 0)
 		return -1;
 	http_json(c->rs, 200);

@@ -8,6 +8,8 @@
 #include "base/clk.h"
 
 static _Atomic int64_t fake_ms = -1;
+static _Atomic int64_t
+    shared_ahead_ms; /* of the monotonic clock; 0: not known */
 
 static int64_t
 clk_read_us(clockid_t id)
@@ -43,6 +45,22 @@ int64_t
 clk_wall_us(void)
 {
 	return clk_read_us(CLOCK_REALTIME);
+}
+
+int64_t
+clk_shared_ms(void)
+{
+	int64_t ahead = atomic_load(&shared_ahead_ms);
+
+	if (ahead == 0 || atomic_load(&fake_ms) >= 0)
+		return clk_wall_ms();
+	return clk_mono_ms() + ahead;
+}
+
+void
+clk_shared_set_ms(int64_t now_ms)
+{
+	atomic_store(&shared_ahead_ms, now_ms - clk_mono_ms());
 }
 
 void

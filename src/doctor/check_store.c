@@ -176,7 +176,7 @@ check_latency(const struct look *l)
 		: "");
 }
 
-/* Deadlines of leases and queues are times of both clocks. */
+/* Tokens are judged by this host's, all else by Redis's. */
 static void
 check_clock(const struct look *l)
 {
@@ -186,13 +186,12 @@ check_clock(const struct look *l)
 
 	r = ask(l, "TIME", NULL, NULL, &err);
 	after = clk_wall_ms();
-	if (r == NULL || r->count != 2) {
+	theirs = r == NULL ? -1 : redis_time_ms(r);
+	if (theirs < 0) {
 		doctor_say(l->d, DOCTOR_WARN, "redis.clock",
 		    "it does not tell its time: allow TIME to store.user");
 		return;
 	}
-	theirs = strtoll(redis_text(&r->items[0]), NULL, 10) * 1000 +
-		 strtoll(redis_text(&r->items[1]), NULL, 10) / 1000;
 	if (theirs < before)
 		off = before - theirs;
 	else if (theirs > after)
@@ -202,7 +201,7 @@ check_clock(const struct look *l)
 	    : off > CLOCK_WARN_MS ? DOCTOR_WARN
 				  : DOCTOR_OK,
 	    "redis.clock", "%" PRId64 " ms away from this host's%s", off,
-	    off > CLOCK_WARN_MS ? ": let both follow NTP; deadlines are times"
+	    off > CLOCK_WARN_MS ? ": let both follow NTP; tokens have times"
 				: "");
 }
 

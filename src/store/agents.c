@@ -246,7 +246,7 @@ store_agent_create(struct store *st, struct arena *a, const char *user,
 		return -1;
 	if (!repeat && store_agents_limit(st, a, user, err) < 0)
 		return -1;
-	ag->created_ms = clk_wall_ms();
+	ag->created_ms = clk_shared_ms();
 	snprintf(now, sizeof(now), "%" PRId64, ag->created_ms);
 	redis_pipe_init(&p, a);
 	/* Listed first: a crash between the two leaves a name in the list,
@@ -341,7 +341,7 @@ static void
 cmd_drop_name(struct store *st, struct arena *a, struct redis_pipe *p,
     const char *user, const struct redis_reply *name)
 {
-	if (strtoll(name[1].text, NULL, 10) > clk_wall_ms() - NAMELESS_MS)
+	if (strtoll(name[1].text, NULL, 10) > clk_shared_ms() - NAMELESS_MS)
 		return;
 	redis_cmd(
 	    p, "ZREM", store_user_agents_key(st, a, user), name[0].text, NULL);
@@ -443,7 +443,7 @@ store_agent_update(struct store *st, struct arena *a, const char *user,
 		return store_forbidden(err);
 	if (if_version >= 0)
 		snprintf(version, sizeof(version), "%" PRId64, if_version);
-	snprintf(now, sizeof(now), "%" PRId64, clk_wall_ms());
+	snprintf(now, sizeof(now), "%" PRId64, clk_shared_ms());
 	for (size_t i = 0; i < COUNT(changes); i++)
 		args += changes[i][1] != NULL ? 2 : 0;
 	redis_pipe_init(&p, a);
@@ -532,7 +532,7 @@ store_agent_retire(struct store *st, struct arena *a, const char *user,
     const char *id, int64_t idle_ms, struct err *err)
 {
 	return delete_agent(st, a, user, id,
-	    arena_printf(a, "%" PRId64, clk_wall_ms() - idle_ms), err);
+	    arena_printf(a, "%" PRId64, clk_shared_ms() - idle_ms), err);
 }
 
 /* ---- messages and events ---- */

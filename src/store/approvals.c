@@ -114,7 +114,7 @@ store_decide(struct store *st, struct arena *a, const struct store_caller *who,
 	redis_arg(&p, who->tenant);
 	redis_arg(&p, call);
 	redis_arg(&p, decision);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_arg(&p, "");
 	redis_arg(&p, who->budget ? "1" : "");
 	redis_arg(&p, who->own);

@@ -232,7 +232,7 @@ store_files_tell(struct store *st, struct arena *a, const char *user,
 int64_t
 store_files_due_ms(const struct conf *c)
 {
-	return clk_wall_ms() + c->bridge_sync_interval_ms / 4 * 3;
+	return clk_shared_ms() + c->bridge_sync_interval_ms / 4 * 3;
 }
 
 int
@@ -261,7 +261,7 @@ store_files_due(struct store *st, struct arena *a, int limit,
 
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "ZRANGEBYSCORE", store_key(st, a, STORE_UNSYNCED), "-inf",
-	    arena_printf(a, "%" PRId64, clk_wall_ms()), "LIMIT", "0",
+	    arena_printf(a, "%" PRId64, clk_shared_ms()), "LIMIT", "0",
 	    arena_printf(a, "%d", limit), NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
@@ -278,7 +278,7 @@ store_files_take(struct store *st, struct arena *a, const char *base,
 	struct redis_pipe p;
 
 	begin(st, a, &p, base, "", "take", 2);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_argi(&p, store_files_due_ms(st->conf));
 	if (call(st, a, &p, &r, err) < 0)
 		return err->code == ERR_FORBIDDEN ? 0 : -1;

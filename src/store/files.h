@@ -72,7 +72,7 @@ int store_files_tell(struct store *st, struct arena *a, const char *user,
 int store_files_mark(struct store *st, struct arena *a, const char *user,
     const char *agent, struct err *err);
 
-/* When something that happens now is to be looked at, in wall ms; also the
+/* When something that happens now is to be looked at, in shared ms; also the
  * next time after one that is looked at now. */
 int64_t store_files_due_ms(const struct conf *c);
 

@@ -56,7 +56,7 @@ store_checkpoint(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, id);
 	redis_arg(&p, label);
 	redis_arg(&p, reject ? "reject" : "last");
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_argi(&p, st->conf->limits_checkpoints);
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
@@ -140,7 +140,7 @@ cmd_fork(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_arg(p, f->checkpoint);
 	redis_arg(p, f->reject ? "reject" : "last");
 	redis_arg(p, f->name);
-	redis_argi(p, clk_wall_ms());
+	redis_argi(p, clk_shared_ms());
 	redis_argi(p, st->conf->events_keep);
 }
 
@@ -170,7 +170,7 @@ store_fork(struct store *st, struct arena *a, const char *user,
 	redis_pipe_init(&p, a);
 	/* Listed first, as a new agent is. */
 	redis_cmd(&p, "ZADD", list,
-	    arena_printf(a, "%lld", (long long)clk_wall_ms()), f->id, NULL);
+	    arena_printf(a, "%lld", (long long)clk_shared_ms()), f->id, NULL);
 	cmd_fork(st, a, &p, user, agent, f);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;

@@ -306,7 +306,7 @@ store_import_end(struct store_import *im, struct err *err)
 {
 	const struct conf *c = im->st->conf;
 	const char *list = store_user_agents_key(im->st, im->arena, im->user);
-	int64_t due = clk_wall_ms();
+	int64_t due = clk_shared_ms();
 
 	if (!im->has_owner)
 		return bad_line(err, "it says not whose it is: it was cut");

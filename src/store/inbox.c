@@ -55,7 +55,7 @@ store_withdraw(struct store *st, struct arena *a, const char *user,
 	store_arg_turns(st, a, &p);
 	redis_arg(&p, user);
 	redis_arg(&p, message);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_argi(&p, st->conf->events_keep);
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
@@ -83,7 +83,7 @@ store_remind(struct store *st, struct arena *a, const char *user,
 	buf_printf(&doc,
 	    "{\"id\":\"%s\",\"turn\":\"trn_\",\"time\":%" PRId64
 	    ",\"kind\":\"reminder\",\"role\":\"user\",\"content\":",
-	    id, clk_wall_ms());
+	    id, clk_shared_ms());
 	buf_add(&doc, content, len);
 	buf_putc(&doc, '}');
 	redis_pipe_init(&p, a);

@@ -207,7 +207,7 @@ log_wait(struct journal_log *log, enum event_kind kind, int step)
 		abort();
 	w->kind = kind;
 	w->step = step;
-	w->time_ms = clk_wall_ms();
+	w->time_ms = clk_shared_ms();
 	*log->tail = w;
 	log->tail = &w->next;
 	return w;
@@ -381,7 +381,7 @@ on_check(void *arg)
 	HASH_ITER(hh, j->logs, log, tmp)
 	if (!log->dead && log->call == NULL && log->first != NULL &&
 	    !redis_link_up(j->link) &&
-	    clk_wall_ms() - log->first->time_ms > j->timeout_ms)
+	    clk_shared_ms() - log->first->time_ms > j->timeout_ms)
 		log_die(log, ERR_STORE,
 		    "Redis was away for longer than store.timeout");
 	if (oldest != 0 && now - oldest > j->command_ms)

@@ -84,7 +84,7 @@ call_write(struct call *c, const char *prev)
 	redis_arg(p, log->lease);
 	redis_arg(p, prev);
 	redis_arg(p, log->journal->keep);
-	redis_argi(p, clk_wall_ms());
+	redis_argi(p, clk_shared_ms());
 	redis_argi(p, c->frame_count);
 	for (int i = 0; i < c->frame_count; i++) {
 		n = event_id_print(id, c->frames[i]->id);

@@ -73,7 +73,7 @@ void journal_commit_event(
 
 /*
  * Files of the workspace that is kept at base may change from now on, by a call
- * that has surely ended at until_ms (wall); until_ms 0: it has ended. They are
+ * that has surely ended at until_ms (shared clock); until_ms 0: it has ended. They are
  * looked at by due_ms. Then journal_op_changed for each file that is told of,
  * with its version ("": it is gone): count of them.
  */
@@ -120,7 +120,7 @@ void journal_op_ask(struct journal_commit *c, const char *id, const char *whom);
 void journal_op_answered(struct journal_commit *c, const char *id);
 
 /* The end of this holder's part: somebody takes the agent up when there is a
- * decision, or at a wall time. */
+ * decision, or at a time of the shared clock. */
 void journal_op_park(struct journal_commit *c, int64_t deadline_ms);
 
 /* The record of a tool call; is_new: its first. */

@@ -68,7 +68,7 @@ log_renew(struct journal_log *log)
 	log_script(&p, log, SCRIPT_RENEW, 3);
 	redis_arg(&p, log->lease);
 	redis_argi(&p, j->lease_ms);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_link_send(j->link, p.out.data, p.out.len, on_renewed, n);
 	buf_fini(&p.out);
 }

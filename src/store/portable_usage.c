@@ -51,7 +51,7 @@ store_export_usage(struct store *st, const char *user, store_line_f *fn,
 {
 	const struct store_account who = { user, 0 };
 	struct arena *a = arena_open(65536);
-	int64_t now_ms = clk_wall_ms();
+	int64_t now_ms = clk_shared_ms();
 	char period[STORE_PERIOD_SIZE];
 	const struct redis_reply *r;
 	struct redis_pipe p;

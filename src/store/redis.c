@@ -227,6 +227,15 @@ redis_text(const struct redis_reply *r)
 	return r->type == REDIS_TEXT ? r->text : "";
 }
 
+int64_t
+redis_time_ms(const struct redis_reply *r)
+{
+	if (r->count != 2)
+		return -1;
+	return strtoll(redis_text(&r->items[0]), NULL, 10) * 1000 +
+	       strtoll(redis_text(&r->items[1]), NULL, 10) / 1000;
+}
+
 const char **
 redis_texts(struct arena *a, const struct redis_reply *r)
 {

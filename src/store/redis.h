@@ -91,6 +91,9 @@ int redis_is(const struct redis_reply *r, const char *text);
 /* The text of r, or "" if it has none. */
 const char *redis_text(const struct redis_reply *r);
 
+/* The ms of an answer to TIME, or -1 if it is none. */
+int64_t redis_time_ms(const struct redis_reply *r);
+
 /* The texts of a list; the arena's, NULL behind the last. */
 const char **redis_texts(struct arena *a, const struct redis_reply *r);
 

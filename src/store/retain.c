@@ -21,7 +21,7 @@ static void
 arg_before(struct redis_pipe *p, int64_t age_ms)
 {
 	if (age_ms > 0)
-		redis_argi(p, clk_wall_ms() - age_ms);
+		redis_argi(p, clk_shared_ms() - age_ms);
 	else
 		redis_arg(p, "");
 }

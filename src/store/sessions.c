@@ -313,7 +313,7 @@ store_session_expire(struct store *st, struct arena *a, const char *base,
     struct err *err)
 {
 	const char *const more[2] = { arena_printf(
-					  a, "%lld", (long long)clk_wall_ms()),
+					  a, "%lld", (long long)clk_shared_ms()),
 		arena_printf(a, "%lld", (long long)before_ms) };
 	int rc = change(st, a, "", base, "expire", more, user_r, err);
 

@@ -99,7 +99,7 @@ void
 store_arg_budgets(const struct store *st, struct arena *a, struct redis_pipe *p)
 {
 	char day[STORE_PERIOD_SIZE], month[STORE_PERIOD_SIZE];
-	int64_t now = clk_wall_ms();
+	int64_t now = clk_shared_ms();
 
 	if (!st->budgets) {
 		redis_arg(p, "");

@@ -280,13 +280,14 @@ int store_interrupt(struct store *st, struct arena *a, const char *user,
 int store_tell(struct store *st, struct arena *a, const char *lease,
     const char *what, struct err *err);
 
-/* A lease on record: whose deadline is before wall time before_ms. */
 struct store_leased {
 	const char *base;
-	const char *value;   /* "" if it ran out, or the turn is parked */
-	int64_t deadline_ms; /* wall time */
+	const char *value; /* "" if it ran out, or the turn is parked */
+	int64_t deadline_ms;
 };
 
+/* The leases on record whose deadline is before before_ms. Times are of the
+ * shared clock (base/clk.h), which this sets, too. */
 int store_leases(struct store *st, struct arena *a, int64_t before_ms,
     struct store_leased **list_r, size_t *count_r, struct err *err);
 

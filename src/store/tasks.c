@@ -20,7 +20,7 @@ store_task_create(struct store *st, struct arena *a, const char *user,
 	const struct redis_reply *r;
 	struct redis_pipe p;
 
-	ag->created_ms = clk_wall_ms();
+	ag->created_ms = clk_shared_ms();
 	redis_pipe_init(&p, a);
 	/* Known to its parent first: it is deleted with it. */
 	redis_cmd(&p, "SADD",
@@ -63,7 +63,7 @@ store_report(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, "");
 	redis_arg(&p, call);
 	redis_arg(&p, result);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_arg(&p, "T");
 	redis_arg(&p, "");
 	redis_arg(&p, "");
@@ -91,7 +91,7 @@ store_surface(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, event_infos[kind].name);
 	redis_arg(&p, event_channels[event_infos[kind].channel]);
 	redis_arg(&p, rest);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_argi(&p, st->conf->events_keep);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;

@@ -26,7 +26,7 @@ store_todos(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, user);
 	redis_arg(&p, list);
 	redis_arg(&p, current);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_argi(&p, st->conf->events_keep);
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;

@@ -172,7 +172,7 @@ cmd_accept(struct store *st, struct arena *a, struct redis_pipe *p,
 	const struct conf *c = st->conf;
 	const char *own = m->idem_key;
 	struct buf doc;
-	int64_t now = clk_wall_ms();
+	int64_t now = clk_shared_ms();
 
 	buf_init(&doc, a);
 	doc_build(&doc, m, now);
@@ -214,7 +214,7 @@ cmd_touch(struct store *st, struct arena *a, struct redis_pipe *p,
 	redis_arg(
 	    p, store_key(st, a, "user:%s:agents", store_user_part(a, user)));
 	redis_arg(p, "XX");
-	redis_argi(p, clk_wall_ms());
+	redis_argi(p, clk_shared_ms());
 	redis_arg(p, agent);
 }
 
@@ -348,7 +348,7 @@ store_take(struct store *st, struct arena *a, const char *base,
 	redis_arg(&p, expected);
 	redis_arg(&p, holder);
 	redis_argi(&p, st->conf->store_lease_ms);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_argi(&p, st->conf->events_keep);
 	store_arg_budgets(st, a, &p);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
@@ -377,10 +377,9 @@ store_queue(struct store *st, struct arena *a, int64_t *count_r,
 		return -1;
 	*count_r = r[0].number;
 	*age_ms_r = 0;
-	if (r[1].count < 2 || r[2].count < 2)
+	now_ms = redis_time_ms(&r[2]);
+	if (r[1].count < 2 || now_ms < 0)
 		return 0;
-	now_ms = strtoll(redis_text(&r[2].items[0]), NULL, 10) * 1000 +
-		 strtoll(redis_text(&r[2].items[1]), NULL, 10) / 1000;
 	*age_ms_r = now_ms - strtoll(redis_text(&r[1].items[1]), NULL, 10);
 	return 0;
 }
@@ -400,7 +399,7 @@ store_dequeue(struct store *st, struct arena *a, struct store_lease *lease_r,
 	store_arg_turns(st, a, &p);
 	redis_arg(&p, holder);
 	redis_argi(&p, st->conf->store_lease_ms);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	redis_argi(&p, st->conf->events_keep);
 	store_arg_budgets(st, a, &p);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
@@ -428,7 +427,7 @@ store_interrupt(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, store_base(st, a, agent));
 	redis_arg(&p, store_key(st, a, "leases"));
 	redis_arg(&p, user);
-	redis_argi(&p, clk_wall_ms());
+	redis_argi(&p, clk_shared_ms());
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
 	if (redis_is(&r[0].items[0], "IDLE"))
@@ -462,14 +461,19 @@ store_leases(struct store *st, struct arena *a, int64_t before_ms,
 {
 	const struct redis_reply *r, *bases;
 	struct redis_pipe p;
+	int64_t now_ms;
 	char max[24];
 
 	snprintf(max, sizeof(max), "%" PRId64, before_ms);
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "ZRANGEBYSCORE", store_key(st, a, "leases"), "-inf", max,
 	    "WITHSCORES", NULL);
+	redis_cmd(&p, "TIME", NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
+	now_ms = redis_time_ms(&r[1]);
+	if (now_ms >= 0)
+		clk_shared_set_ms(now_ms);
 	bases = &r[0];
 	*count_r = bases->count / 2;
 	*list_r = arena_alloc(a, (*count_r + 1) * sizeof(**list_r));

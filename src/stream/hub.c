@@ -144,7 +144,7 @@ viewer_gap(struct viewer *v, const struct live_page *page)
 {
 	char oldest[EVENT_ID_SIZE], newest[EVENT_ID_SIZE];
 	struct event e = {
-		.kind = EVENT_GAP, .turn = "", .time_ms = clk_wall_ms()
+		.kind = EVENT_GAP, .turn = "", .time_ms = clk_shared_ms()
 	};
 	struct frame *f;
 	struct buf rest;
@@ -504,7 +504,7 @@ viewer_dismiss(struct viewer *v, const char *code, const char *why)
 {
 	char last[EVENT_ID_SIZE];
 	struct event e = {
-		.kind = EVENT_ERROR, .turn = "", .time_ms = clk_wall_ms()
+		.kind = EVENT_ERROR, .turn = "", .time_ms = clk_shared_ms()
 	};
 	struct frame *f;
 	struct buf rest;

@@ -242,7 +242,7 @@ expire(struct janitor *j, struct arena *a, const char *base, int64_t before_ms,
 static void
 expire_all(struct janitor *j)
 {
-	int64_t before = clk_wall_ms() - j->app->conf->bridge_idle_timeout_ms;
+	int64_t before = clk_shared_ms() - j->app->conf->bridge_idle_timeout_ms;
 	struct arena *a = arena_open(16384);
 	int64_t unloaded = 0;
 	const char **bases;

@@ -47,7 +47,7 @@ static int
 is_left(struct keeper *k, const struct store_leased *l)
 {
 	if (*l->value == '\0')
-		return l->deadline_ms <= clk_wall_ms();
+		return l->deadline_ms <= clk_shared_ms();
 	return store_holder_dead(k->app->store, l->value);
 }
 
@@ -56,7 +56,7 @@ is_left(struct keeper *k, const struct store_leased *l)
 static int64_t
 sweep_until(const struct conf *c)
 {
-	return clk_wall_ms() +
+	return clk_shared_ms() +
 	       (c->pm == SCALE_ONDEMAND ? c->store_lease_ms : 0);
 }
 

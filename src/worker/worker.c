@@ -126,7 +126,7 @@ on_log_closed(void *ctx, const char *agent, const struct err *why)
 	struct worker *w = ctx;
 	struct event e = { .kind = EVENT_ERROR,
 		.turn = "",
-		.time_ms = clk_wall_ms(),
+		.time_ms = clk_shared_ms(),
 		.rest = rest,
 		.rest_len = sizeof(rest) - 1 };
 	struct frame *f;

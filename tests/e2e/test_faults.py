@@ -4,8 +4,10 @@
 STALL_S is how long Redis stands still; 30 makes the run that the guarantee speaks of.
 """
 
+import calendar
 import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -19,7 +21,7 @@ from fault_load import BAD, BROKEN, ERROR, FILES, MESSAGES, NOTICE, SCENARIOS, T
 from issuer import Issuer, Key
 from sandbox import Proxy
 from scripted_model import load_scenarios
-from stack import AUDIENCE, Stack, children, kill, wait_for
+from stack import AUDIENCE, Agent, Stack, User, children, kill, wait_for
 from test_sandbox_commands import skip_without_commands
 from waiting import ROOT, free_ports, scaled
 
@@ -199,14 +201,40 @@ def stepped_clock(tmp_path_factory):
 def test_the_clock_is_stepped(faulty, stepped_clock, hours):
     """The wall clock of the pool, by an hour, and back; Redis has its own."""
     library, offset = stepped_clock
-    stack = faulty(env={"LD_PRELOAD": library, "CLOCK_OFFSET_FILE": offset})
+    stack = faulty(env={"LD_PRELOAD": library, "CLOCK_OFFSET_FILE": offset}, conf={"log_level": "debug"})
     day = int(time.time()) + 86400
     with under_load(stack, user=lambda: stack.user(exp=day, iat=None)) as load:
         step(offset, 3600 * hours)
         load.more(40)
         step(offset, 0)
+    logged = {calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%S")) for at in re.findall(r"^time=([^.]+)", stack.log(), re.MULTILINE)}
+    assert any(abs(t - time.time()) > 3000 for t in logged), "the clock was not stepped"
     times = [e["time"] for e in load.agents[0].page()["events"]]
-    assert any(abs(t / 1000 - time.time()) > 3000 for t in times), "the clock was not stepped"
+    assert all(abs(t / 1000 - time.time()) < 600 for t in times), "events are dated by Redis's clock"
+
+
+@pytest.mark.skipif(any(name.endswith("SAN_OPTIONS") for name in os.environ), reason="a sanitizer wants to be loaded first")
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_host_dies_whose_clock_was_wrong(stack_factory, stepped_clock, hours):
+    """Another host takes up its turn when its lease is over, and not before."""
+    library, offset = stepped_clock
+    step(offset, 3600 * hours)
+    conf = {"store.lease": "1s", "store.sweep": "200ms"}
+    other = stack_factory(workers=1, conf=conf)
+    host = stack_factory(workers=1, conf={**conf, "store.address": f"unix:{other.redis_path}"},
+                         env={"LD_PRELOAD": library, "CLOCK_OFFSET_FILE": offset})
+    user = host.user(exp=int(time.time()) + 86400, iat=None)
+    made = user.agent()
+    made.say("slow 100")
+    agent = Agent(User(other, user.name), made.id)  # who looks into the Redis of both
+    wait_for(lambda: agent.holder() in host.workers(), 5)
+    deadline = other.redis().zscore("af:leases", agent.key("").rstrip(":"))
+    for pid in [host.master, *host.workers()]:
+        os.kill(pid, signal.SIGKILL)
+    host._pool.wait()
+    host.problems.clear()
+    assert abs(deadline / 1000 - time.time()) < 600, "the lease is dated by Redis's clock"
+    wait_for(lambda: (agent.lease() or (None, None))[1] in other.workers(), 5, "nobody takes up the turn")
 
 
 def step(offset, seconds):
