@@ -15,7 +15,8 @@ enum turn_step turn_park(struct turn *t);
 /* A decision on one of its calls, if it waits for one. */
 void turn_answer(struct turn *t, const char *call, const char *decision);
 
-/* Until when what was asked at a time waits for its answer; the shared clock's. */
+/* Until when what was asked at a time waits for its answer; the shared clock's.
+ */
 int64_t turn_deadline(const struct turn *t, int64_t asked_ms);
 
 /* The answer that nobody gave, as JSON. */

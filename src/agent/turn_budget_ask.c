@@ -226,7 +226,8 @@ step_budget_answer(struct turn *t)
 
 	if (t->stop != STOP_NO)
 		return turn_stopped_step(t);
-	if (q->answer == NULL && turn_deadline(t, q->asked_ms) <= clk_shared_ms())
+	if (q->answer == NULL &&
+	    turn_deadline(t, q->asked_ms) <= clk_shared_ms())
 		expire(t);
 	if (q->answer == NULL)
 		return TURN_BUDGET_ASK;

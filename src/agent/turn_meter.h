@@ -25,9 +25,9 @@ struct turn_meter {
 	enum running_state state; /* since since_us */
 	int64_t since_us;
 	int64_t us[RUNNING_STATES];
-	char turn[40];         /* t->turn may be the next one already */
-	int64_t said_ms;       /* when its message was kept, shared clock; or 0 */
-	int64_t waited_ms;     /* from then until it began; -1: not known */
+	char turn[40];     /* t->turn may be the next one already */
+	int64_t said_ms;   /* when its message was kept, shared clock; or 0 */
+	int64_t waited_ms; /* from then until it began; -1: not known */
 	int64_t first_byte_us; /* of all calls of the model */
 	struct turn_trace trace;
 	int open;  /* it has begun, and is not done */

@@ -42,8 +42,8 @@ todos_put(void *call, struct err *err)
 		&current, err) < 0)
 		return -1;
 	buf_init(&made, c->arena);
-	if (todo_make(current, json_get(c->body, "todos"), clk_shared_ms(), &made,
-		err) < 0 ||
+	if (todo_make(current, json_get(c->body, "todos"), clk_shared_ms(),
+		&made, err) < 0 ||
 	    store_todos(c->app->store, c->arena, c->user, agent, current,
 		buf_str(&made), &list, err) < 0)
 		return -1;

@@ -73,9 +73,9 @@ void journal_commit_event(
 
 /*
  * Files of the workspace that is kept at base may change from now on, by a call
- * that has surely ended at until_ms (shared clock); until_ms 0: it has ended. They are
- * looked at by due_ms. Then journal_op_changed for each file that is told of,
- * with its version ("": it is gone): count of them.
+ * that has surely ended at until_ms (shared clock); until_ms 0: it has ended.
+ * They are looked at by due_ms. Then journal_op_changed for each file that is
+ * told of, with its version ("": it is gone): count of them.
  */
 void journal_op_files(struct journal_commit *c, const char *base,
     const char *call, int64_t until_ms, int64_t due_ms, int64_t count);

@@ -312,8 +312,8 @@ store_session_expire(struct store *st, struct arena *a, const char *base,
     int64_t before_ms, const char **user_r, const char **agent_r,
     struct err *err)
 {
-	const char *const more[2] = { arena_printf(
-					  a, "%lld", (long long)clk_shared_ms()),
+	const char *const more[2] = { arena_printf(a, "%lld",
+					  (long long)clk_shared_ms()),
 		arena_printf(a, "%lld", (long long)before_ms) };
 	int rc = change(st, a, "", base, "expire", more, user_r, err);
 
