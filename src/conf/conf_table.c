@@ -41,8 +41,8 @@
 const struct setting settings[] = {
 	STRING("listen", listen, "/run/agent-fpm/agent-fpm.sock",
 	    "The FastCGI socket that nginx connects to: the path of a unix "
-	    "socket, never TCP. A socket handed over by systemd "
-	    "(agent-fpm.socket) takes its place."),
+	    "socket, never TCP. A socket handed over by systemd must be "
+	    "there: ListenStream of agent-fpm.socket."),
 	STRING("listen.owner", listen_owner, "",
 	    "User that owns the socket. Empty: the user that starts the pool."),
 	STRING("listen.group", listen_group, "",

@@ -51,9 +51,46 @@ is_listening_unix(int fd)
 	       on;
 }
 
+/* Whether two paths are one file. */
+static int
+is_same_file(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	return strcmp(a, b) == 0 ||
+	       (stat(a, &sa) == 0 && stat(b, &sb) == 0 &&
+		   sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino);
+}
+
+/*
+ * The socket that was passed is to be that of "listen": agent-fpm ctl, the
+ * doctor and the gateway look there for the pool, and would find another one,
+ * or none.
+ */
+static int
+inherited_check(int fd, const struct conf *c, struct err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char path[sizeof(sa.sun_path) + 1];
+	socklen_t len = sizeof(sa);
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+		return err_set(
+		    err, ERR_INTERNAL, "getsockname: %s", strerror(errno));
+	snprintf(
+	    path, sizeof(path), "%.*s", (int)sizeof(sa.sun_path), sa.sun_path);
+	if (is_same_file(path, c->listen))
+		return 0;
+	return err_set(err, ERR_CONFIG,
+	    "the socket passed by systemd is %s, and listen is %s, where "
+	    "agent-fpm ctl, the doctor and the gateway would look for this "
+	    "pool; write: listen = %s",
+	    path, c->listen, path);
+}
+
 /* 1 taken, 0 none was passed, -1 what was passed is no such socket. */
 static int
-listener_inherit(struct listener *l, struct err *err)
+listener_inherit(const struct conf *c, struct listener *l, struct err *err)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 
@@ -67,6 +104,8 @@ listener_inherit(struct listener *l, struct err *err)
 		return err_set(err, ERR_CONFIG,
 		    "the socket passed by systemd is not a listening unix "
 		    "stream socket; look at agent-fpm.socket");
+	if (inherited_check(FIRST_PASSED_FD, c, err) < 0)
+		return -1;
 	l->fd = FIRST_PASSED_FD;
 	l->inherited = 1;
 	return fd_set_flags(l->fd, err) < 0 ? -1 : 1;
@@ -190,7 +229,7 @@ listener_open(const struct conf *c, struct listener *l, struct err *err)
 	int rc;
 
 	memset(l, 0, sizeof(*l));
-	rc = listener_inherit(l, err);
+	rc = listener_inherit(c, l, err);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
 	if (owner_ids(c, &p.uid, &p.gid, err) < 0)

@@ -14,9 +14,10 @@ struct listener {
 
 /*
  * Takes the socket that systemd passed (sd_listen_fds(3): LISTEN_PID,
- * LISTEN_FDS), else binds conf's path with its owner, group, mode and
- * backlog. Non-blocking and close-on-exec. A socket file that nobody listens
- * on is replaced; one that somebody does is an error. 0 or -1.
+ * LISTEN_FDS), which must be at conf's path, else binds that path with its
+ * owner, group, mode and backlog. Non-blocking and close-on-exec. A socket file
+ * that nobody listens on is replaced; one that somebody does is an error. 0 or
+ * -1.
  */
 int listener_open(const struct conf *c, struct listener *l, struct err *err);
 

@@ -28,7 +28,7 @@ def held(stack_factory):
         listener.bind(stack.fcgi_path)
         os.chmod(stack.fcgi_path, 0o666)
         listener.listen(4096)
-        stack.conf["listen"] = stack.path("not-this.sock")
+        stack.conf["listen"] = stack.fcgi_path
 
         def start():
             stack._pool = stack._spawn(
