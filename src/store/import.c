@@ -305,8 +305,8 @@ int
 store_import_end(struct store_import *im, struct err *err)
 {
 	const struct conf *c = im->st->conf;
-	const char *list = store_user_agents_key(im->st, im->arena, im->user);
 	int64_t due = clk_shared_ms();
+	const char *list;
 
 	if (!im->has_owner)
 		return bad_line(err, "it says not whose it is: it was cut");
@@ -314,6 +314,7 @@ store_import_end(struct store_import *im, struct err *err)
 		return -1;
 	/* Listed first, as a new agent is, and as young as one: an old name
 	 * without an agent leaves the list. */
+	list = store_user_agents_key(im->st, im->arena, im->user);
 	if (im->listed)
 		redis_cmd(&im->pipe, "ZADD", list,
 		    arena_printf(im->arena, "%lld", (long long)due), im->id,

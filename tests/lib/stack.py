@@ -104,10 +104,10 @@ def kill(pid, signo):
 
 
 class Orphan:
-    """A process that somebody else has started and that became ours, with what is needed of Popen."""
+    """A master that another one has started and that became ours, with what is needed of Popen. log() is the pool's."""
 
-    def __init__(self, pid):
-        self.pid, self.returncode = pid, None
+    def __init__(self, pid, log):
+        self.pid, self.log, self.returncode = pid, log, None
 
     @staticmethod
     def adopt_all():
@@ -119,9 +119,15 @@ class Orphan:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
             except ChildProcessError:
-                return None  # its parent still lives
+                return self._ended_before_its_parent()
             if pid:
                 self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def _ended_before_its_parent(self):
+        """Or that still lives; if not it has taken the status, and the log has the rest."""
+        if not os.path.exists(f"/proc/{self.pid}"):
+            self.returncode = 0 if f'proc=master pid={self.pid} msg="stopped"' in self.log() else -1
         return self.returncode
 
     def wait(self, timeout=10):
@@ -943,7 +949,7 @@ class Stack:
         old, before = self._pool, self.log().count("takes over")
         old.send_signal(signal.SIGUSR2)
         wait_for(lambda: self.log().count("takes over") > before, seconds, lambda: f"no new master\n{self.tails()}")
-        self._pool = Orphan(int(re.findall(r"upgrade: pid (\d+) takes over", self.log())[-1]))
+        self._pool = Orphan(int(re.findall(r"upgrade: pid (\d+) takes over", self.log())[-1]), self.log)
         return old
 
     @staticmethod
