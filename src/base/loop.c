@@ -223,8 +223,7 @@ loop_free(struct loop **l_p)
 	uv_close((uv_handle_t *)&l->wake, NULL);
 	uv_close((uv_handle_t *)&l->prepare, NULL);
 	uv_close((uv_handle_t *)&l->check, NULL);
-	while (uv_run(&l->uv, UV_RUN_NOWAIT) != 0)
-		continue;
+	uv_run(&l->uv, UV_RUN_DEFAULT); /* a lookup may go on, resolve.c */
 	if (uv_loop_close(&l->uv) != 0)
 		abort(); /* somebody kept a handle */
 	lck_cond_fini(&l->room);

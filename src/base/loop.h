@@ -27,7 +27,7 @@ const char *loop_library(void);
 
 struct loop *loop_new(void);
 
-/* The uv_loop_t itself, for a library that brings its own use of one. */
+/* The uv_loop_t itself, for resolve.c and a library with a use of its own. */
 void *loop_native(struct loop *l);
 void loop_free(struct loop **l_p);
 

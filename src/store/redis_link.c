@@ -4,9 +4,11 @@
  *
  * hiredis asks to be told when it can write; instead of one epoll_ctl per
  * batch to ask and one to stop asking, the link is written at the end of the
- * tick, and only what the socket does not take is left to polling. A link
- * that breaks has its open commands answered with NULL by hiredis; whoever
- * sent them knows whether they can be repeated.
+ * tick, and only what the socket does not take is left to polling. hiredis
+ * would also wait for the name of Redis's host; it gets an address, of several
+ * another one when one has failed. A link that breaks has its open commands
+ * answered with NULL by hiredis; whoever sent them knows whether they can be
+ * repeated.
  */
 #include "config.h"
 
@@ -15,9 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/resolve.h"
 #include "conf/conf.h"
 #include "store/redis_link.h"
 #include "store/redis_priv.h"
@@ -33,6 +37,8 @@ struct redis_link {
 	void *ctx;
 	redisAsyncContext *ac;
 	struct loop_io *io;
+	struct resolve *resolve; /* of its name, or NULL */
+	unsigned failures;
 	struct loop_timer *retry;
 	struct loop_timer *greet; /* how long connecting may take */
 	int64_t connect_ms;
@@ -124,6 +130,15 @@ redis_link_flush(struct redis_link *k)
 /* ---- up and down ---- */
 
 static void
+link_retry(struct redis_link *k, const char *why)
+{
+	if (!k->quiet)
+		log_warn("Redis is not reached: %s", why);
+	k->quiet = 1;
+	loop_timer_start(k->retry, k->backoff_ms, 0);
+}
+
+static void
 link_down(struct redis_link *k, const char *why)
 {
 	int was_up = k->up;
@@ -136,10 +151,8 @@ link_down(struct redis_link *k, const char *why)
 	loop_timer_stop(k->greet);
 	if (k->closing)
 		return;
-	if (!k->quiet)
-		log_warn("Redis is not reached: %s", why);
-	k->quiet = 1;
-	loop_timer_start(k->retry, k->backoff_ms, 0);
+	k->failures += !was_up;
+	link_retry(k, why);
 	if (was_up)
 		k->on_state(k->ctx, 0);
 }
@@ -228,16 +241,14 @@ link_greet(struct redis_link *k, const struct redis_pipe *pipe)
 	link_poll(k);
 }
 
+/* host: an address, or the path of its socket. */
 static void
-link_connect(void *arg)
+link_open(struct redis_link *k, const char *host)
 {
-	struct redis_link *k = arg;
 	redisAsyncContext *ac;
 
-	next_backoff(k);
-	ac = k->target.is_unix
-		 ? redisAsyncConnectUnix(k->target.host)
-		 : redisAsyncConnect(k->target.host, k->target.port);
+	ac = k->target.is_unix ? redisAsyncConnectUnix(host)
+			       : redisAsyncConnect(host, k->target.port);
 	if (ac == NULL)
 		abort();
 	k->ac = ac;
@@ -261,6 +272,36 @@ link_connect(void *arg)
 	loop_timer_start(k->greet, k->connect_ms, 0);
 	k->known = 0;
 	link_greet(k, &k->target.auth);
+}
+
+static void
+on_resolved(
+    void *ctx, const char *const *addresses, size_t count, const char *why)
+{
+	struct redis_link *k = ctx;
+
+	k->resolve = NULL;
+	if (count == 0)
+		link_retry(k, why);
+	else
+		link_open(k, addresses[k->failures % count]);
+}
+
+static void
+link_connect(void *arg)
+{
+	struct redis_link *k = arg;
+	const char *host = k->target.host;
+	struct err err;
+
+	next_backoff(k);
+	if (k->target.is_unix || resolve_is_address(host)) {
+		link_open(k, host);
+		return;
+	}
+	k->resolve = resolve_start(k->loop, host, on_resolved, k, &err);
+	if (k->resolve == NULL)
+		link_retry(k, err.text);
 }
 
 void
@@ -406,6 +447,7 @@ redis_link_free(struct redis_link **k_p)
 	*k_p = NULL;
 	k->closing = 1;
 	redis_link_drop(k);
+	resolve_cancel(&k->resolve);
 	loop_timer_free(&k->retry);
 	loop_timer_free(&k->greet);
 	redis_target_fini(&k->target);

@@ -19,11 +19,12 @@ import pytest
 from conftest import close
 from fault_load import BAD, BROKEN, ERROR, FILES, MESSAGES, NOTICE, SCENARIOS, TOOLS, FaultLoad
 from issuer import Issuer, Key
+from preload import library, without_sanitizers
 from sandbox import Proxy
 from scripted_model import load_scenarios
 from stack import AUDIENCE, Agent, Stack, User, children, kill, wait_for
 from test_sandbox_commands import skip_without_commands
-from waiting import ROOT, free_ports, scaled
+from waiting import free_ports, scaled
 
 STALL_S = float(os.environ.get("STALL_S", scaled(3)))
 AWAY = (503, NOTICE)
@@ -190,18 +191,17 @@ def test_no_descriptors(faulty):
 def stepped_clock(tmp_path_factory):
     """(library, file of its offset)."""
     folder = tmp_path_factory.mktemp("clock")
-    library, offset = folder / "stepped_clock.so", folder / "offset"
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, os.path.join(ROOT, "tests", "lib", "stepped_clock.c")], check=True)
+    offset = folder / "offset"
     offset.write_bytes(struct.pack("q", 0))
-    return library, offset
+    return library("stepped_clock", folder), offset
 
 
-@pytest.mark.skipif(any(name.endswith("SAN_OPTIONS") for name in os.environ), reason="a sanitizer wants to be loaded first")
+@without_sanitizers
 @pytest.mark.parametrize("hours", [1, -1])
 def test_the_clock_is_stepped(faulty, stepped_clock, hours):
     """The wall clock of the pool, by an hour, and back; Redis has its own."""
-    library, offset = stepped_clock
-    stack = faulty(env={"LD_PRELOAD": library, "CLOCK_OFFSET_FILE": offset}, conf={"log_level": "debug"})
+    clock, offset = stepped_clock
+    stack = faulty(env={"LD_PRELOAD": clock, "CLOCK_OFFSET_FILE": offset}, conf={"log_level": "debug"})
     day = int(time.time()) + 86400
     with under_load(stack, user=lambda: stack.user(exp=day, iat=None)) as load:
         step(offset, 3600 * hours)
@@ -213,16 +213,16 @@ def test_the_clock_is_stepped(faulty, stepped_clock, hours):
     assert all(abs(t / 1000 - time.time()) < 600 for t in times), "events are dated by Redis's clock"
 
 
-@pytest.mark.skipif(any(name.endswith("SAN_OPTIONS") for name in os.environ), reason="a sanitizer wants to be loaded first")
+@without_sanitizers
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_host_dies_whose_clock_was_wrong(stack_factory, stepped_clock, hours):
     """Another host takes up its turn when its lease is over, and not before."""
-    library, offset = stepped_clock
+    clock, offset = stepped_clock
     step(offset, 3600 * hours)
     conf = {"store.lease": "1s", "store.sweep": "200ms"}
     other = stack_factory(workers=1, conf=conf)
     host = stack_factory(workers=1, conf={**conf, "store.address": f"unix:{other.redis_path}"},
-                         env={"LD_PRELOAD": library, "CLOCK_OFFSET_FILE": offset})
+                         env={"LD_PRELOAD": clock, "CLOCK_OFFSET_FILE": offset})
     user = host.user(exp=int(time.time()) + 86400, iat=None)
     made = user.agent()
     made.say("slow 100")

@@ -6,8 +6,10 @@ import threading
 import time
 
 import pytest
+from preload import library, without_sanitizers
 from slow_redis import SlowRedis
 from stack import Stack, scaled, wait_for, words
+from waiting import free_ports
 
 
 def is_store_problem(response):
@@ -15,6 +17,22 @@ def is_store_problem(response):
     assert response.headers["Content-Type"].startswith("application/problem+json"), response
     assert int(response.headers["Retry-After"]) >= 1
     assert response.json["type"] and response.json["error"]
+
+
+@without_sanitizers
+def test_names_are_slow(stack_factory, tmp_path):
+    """Of Redis's host; that takes longer than connecting may. And of its two addresses nobody may listen on the first."""
+    port, = free_ports(1)
+    stack = stack_factory(workers=1, redis_args=["--port", str(port), "--bind", "127.0.0.1"], conf={"store.address": f"localhost:{port}", "store.connect_timeout": "300ms"},
+                          env={"LD_PRELOAD": library("slow_names", tmp_path), "NAMES_MS": "700"})
+    agent = stack.user().agent()
+    agent.answer("fast 3")
+    stack.kill_redis()
+    wait_for(lambda: "Redis is not reached" in stack.log())
+    stack.start_redis()
+    wait_for(lambda: agent.user.http("GET", agent.path).status == 200)
+    agent.answer("fast 3")
+    assert "busy for" not in stack.log()
 
 
 def test_redis_down(stack_factory):

@@ -26,7 +26,7 @@ ONLY = {"session": {"base", "store", "session"},
 NEVER = {"sandboxd": {"sandbox/client.h"}}
 OWNERS = {"jwt.h": ["src/auth/jws_libjwt.c"],
           "cjson/cJSON.h": ["src/base/json.c"],
-          "uv.h": ["src/base/loop.c"],
+          "uv.h": ["src/base/loop.c", "src/base/resolve.c"],
           "curl/curl.h": ["src/net/fetch"],
           "yaml.h": ["src/tool/skill_read.c"],
           "ini.h": ["src/conf/conf.c"],
