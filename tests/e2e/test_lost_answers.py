@@ -2,6 +2,7 @@
 """Answers of Redis that are lost: what was written is sent again, and is in the log and in the history once."""
 
 import pytest
+from stack import event_id
 from test_limits import lossy, resp  # noqa: F401
 from test_tools import LIST, calls
 from waiting import wait_for
@@ -54,3 +55,26 @@ def test_the_next_turn_begins_before_the_end_is_known(lossy):  # noqa: F811
         assert stream.rest()[-1].kind == "done"
         view.wait(said["turn"])
         assert agent.log_ids() == [f.id for f in view.frames]
+
+
+def test_another_holder_has_the_same_epoch(stack_factory):
+    """After a failover to a replica that had missed the last lease: its events are not taken for ours."""
+    stack = stack_factory(workers=1, scenarios=SCENARIOS)
+    agent = stack.user().agent()
+    with agent.follow() as view:
+        agent.say("slow 100")
+        view.wait_for(lambda f: f.turns and "w5 " in f.text(f.turns[-1]))
+        epoch, _ = agent.lease()
+        forged = stack.redis().eval("""
+            redis.call('SET', KEYS[1], ARGV[1] .. ':other:host.boot.1.1', 'PX', 60000)
+            local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1][1]
+            local seq = tonumber(string.match(newest, '-(%d+)$'))
+            for i = 1, 30 do
+                redis.call('XADD', KEYS[2], ARGV[1] .. '-' .. (seq + i), 'e', '{"channel":"progress","kind":"text_chunk","text":"theirs"}')
+            end
+            return seq""", 2, agent.key("lease"), agent.key("events"), epoch)
+        wait_for(lambda: "the lease was lost" in stack.log(), 5, "it goes on")
+        stored = {e for _, events in agent.log_entries() for e in events}
+        assert all(f.data in stored for f in view.frames if f.id), "what is shown is stored"
+        assert all(event_id(f.id) <= (epoch, forged) for f in view.frames if f.id and f.kind == "text_chunk")
+    stack.redis().delete(agent.key("lease"))

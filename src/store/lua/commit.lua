@@ -278,12 +278,18 @@ local function answer_again(held)
 --+ end
 end
 
+-- Whether the caller's own last event is in the log. Another holder may have
+-- the same epoch, when Redis has lost its newest writes, and so the same ids.
+local function is_written()
+--+ needs
+	local entry = redis.call('XRANGE', events, last, last)[1]
+	return entry and entry[2][#entry[2]] == ARGV[5 + 2 * n]
+--+ end
+end
+
 local held = redis.call('GET', key('lease'))
 if held ~= ARGV[1] then
-	if redis.call('XRANGE', events, first, last, 'COUNT', 1)[1] then
-		return answer_again(held)
-	end
-	return { 'FENCED' }
+	return is_written() and answer_again(held) or { 'FENCED' }
 end
 
 local function new_window(segment, safe, at, count)
