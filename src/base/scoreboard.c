@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/lck.h"
@@ -28,8 +29,12 @@
 #define PROBES 64
 #define NOTICES 16 /* pages that nobody writes are no memory */
 
-/* What stands behind the rows. */
+/* What stands behind the rows. Another form of it, or of a row, has another
+ * size or another number. */
+#define FORM 1
+
 struct board_tail {
+	int form;
 	_Atomic int used; /* rows */
 	_Atomic int drained;
 	struct board_endpoint endpoints[BOARD_ENDPOINTS];
@@ -84,6 +89,8 @@ scoreboard_new(int rows, struct err *err)
 		close(fd);
 	else
 		scoreboard_use(sb, rows);
+	if (sb != NULL)
+		sb->tail->form = FORM;
 	return sb;
 }
 
@@ -138,15 +145,53 @@ scoreboard_endpoint(struct scoreboard *sb, const char *name)
 	return NULL;
 }
 
-struct notice *
-scoreboard_notice(struct scoreboard *sb, const char *name)
+static struct notice *
+notice_place(struct scoreboard *sb, uint64_t hash)
 {
-	uint64_t hash = hash_text(name);
-
 	for (size_t i = 0; i < NOTICES; i++)
 		if (place_take(&sb->tail->notices[i].hash, hash))
 			return &sb->tail->notices[i];
 	return NULL;
+}
+
+struct notice *
+scoreboard_notice(struct scoreboard *sb, const char *name)
+{
+	return notice_place(sb, hash_text(name));
+}
+
+/* One notice, into the place of its name. */
+static void
+notice_adopt(struct scoreboard *sb, struct notice *old)
+{
+	int64_t at_ms, life_ms;
+	uint64_t seen = 0;
+	struct notice *n;
+	struct buf text;
+
+	buf_init(&text, NULL);
+	if (old->hash != 0 &&
+	    notice_read(old, &text, &seen, &at_ms, &life_ms)) {
+		n = notice_place(sb, old->hash);
+		notice_put(n, buf_str(&text), text.len, at_ms, life_ms, &seen);
+		n->next_ms = old->next_ms;
+	}
+	buf_fini(&text);
+}
+
+void
+scoreboard_adopt(struct scoreboard *sb, int fd)
+{
+	struct scoreboard *old = scoreboard_open(fd, NULL);
+
+	if (old == NULL) {
+		close(fd);
+		return;
+	}
+	if (old->size == sb->size && old->tail->form == FORM)
+		for (size_t i = 0; i < NOTICES; i++)
+			notice_adopt(sb, &old->tail->notices[i]);
+	scoreboard_free(&old);
 }
 
 int

@@ -62,6 +62,13 @@ void scoreboard_free(struct scoreboard **sb_p);
 
 int scoreboard_fd(const struct scoreboard *sb);
 
+/*
+ * Takes over, into a new board, the notices of the one behind fd, which is of
+ * another program: what it has learnt is good still. Nothing if its form is
+ * another. Closes fd.
+ */
+void scoreboard_adopt(struct scoreboard *sb, int fd);
+
 /* How many rows, from the first, are looked at: all of a new board, until
  * the master says how many it has begun to use. */
 int scoreboard_workers(const struct scoreboard *sb);

@@ -148,7 +148,8 @@ master_upgrade(struct master *m)
 		return;
 	}
 	if (upgrade_start(&m->next, &m->listener, &m->ctl,
-		pool_conf(m->pool)->file, clk_mono_ms(), &err) < 0) {
+		pool_conf(m->pool)->file, pool_board_fd(m->pool), clk_mono_ms(),
+		&err) < 0) {
 		log_error("upgrade: %s; this one goes on", err.text);
 		m->next.pid = 0;
 		return;
@@ -332,12 +333,16 @@ master_serve(struct master *m, struct conf *c, int conf_fd, int ready_fd)
 {
 	struct listener *l = &m->listener;
 	struct err err;
+	int board;
 
 	m->pool = pool_new(c, conf_fd, l->fd, m->ctl.fd, &err);
 	if (m->pool == NULL) {
 		master_close_listeners(m);
 		return fail(&err);
 	}
+	board = m->old.fd < 0 ? -1 : upgrade_take_board(&m->old);
+	if (board >= 0)
+		pool_adopt(m->pool, board);
 	m->reload = reload_new(m->pool);
 	log_info("agent-fpm %s serves %s with %d workers", PACKAGE_VERSION,
 	    l->inherited ? "an inherited socket" : l->path, pool_size(m->pool));

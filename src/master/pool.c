@@ -242,6 +242,18 @@ pool_new(
 }
 
 void
+pool_adopt(struct pool *p, int fd)
+{
+	scoreboard_adopt(p->board, fd);
+}
+
+int
+pool_board_fd(const struct pool *p)
+{
+	return scoreboard_fd(p->board);
+}
+
+void
 pool_free(struct pool **p_p)
 {
 	struct pool *p = *p_p;

@@ -31,6 +31,13 @@ struct pool;
  * and ctl_fd (-1: none) stay the caller's. c and conf_fd, which holds its text,
  * are the pool's from here, whatever comes of it.
  */
+/* Takes over what the pool of another program has learnt, whose scoreboard is
+ * behind fd; closes it. Before the first tick. */
+void pool_adopt(struct pool *p, int fd);
+
+/* The descriptor of its scoreboard, which stays the pool's. */
+int pool_board_fd(const struct pool *p);
+
 struct pool *pool_new(
     struct conf *c, int conf_fd, int listen_fd, int ctl_fd, struct err *err);
 void pool_free(struct pool **p_p);

@@ -9,6 +9,9 @@
  * leaves the socket's file alone. If the new one ends before that, or is not
  * ready in time, the old one goes on as if nothing had been.
  *
+ * It is given the old one's scoreboard too, for what that has learnt: the keys
+ * of issuers, who may be away just now.
+ *
  * SIGHUP and SIGUSR1 that came meanwhile are the new one's too: it may have
  * read the file, and opened the log, before.
  *
@@ -65,9 +68,56 @@ spawn_successor(struct upgrade *u, const struct listener *l,
 	return u->pid < 0 ? -1 : 0;
 }
 
+/* A byte and a descriptor, unix(7). */
+union board_message {
+	struct cmsghdr head;
+	char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+/* It waits in the connection until the successor reads it. */
+static void
+give_board(int fd, int board_fd)
+{
+	char byte = 'b';
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union board_message control = { .bytes = { 0 } };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.head), &board_fd, sizeof(int));
+	if (sendmsg(fd, &m, MSG_NOSIGNAL) != 1)
+		log_warn("the new program is not told what this one knows: %s",
+		    strerror(errno));
+}
+
+int
+upgrade_take_board(const struct upgrade *u)
+{
+	char byte;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	union board_message control = { .bytes = { 0 } };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+	int fd;
+
+	if (recvmsg(u->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1 ||
+	    m.msg_controllen < CMSG_LEN(sizeof(int)) ||
+	    control.head.cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(&control.head), sizeof(int));
+	return fd;
+}
+
 int
 upgrade_start(struct upgrade *u, const struct listener *l,
-    const struct listener *ctl, const char *file, int64_t now_ms,
+    const struct listener *ctl, const char *file, int board_fd, int64_t now_ms,
     struct err *err)
 {
 	int fds[2], rc;
@@ -76,6 +126,7 @@ upgrade_start(struct upgrade *u, const struct listener *l,
 		fds) < 0)
 		return err_set(
 		    err, ERR_INTERNAL, "socketpair: %s", strerror(errno));
+	give_board(fds[0], board_fd);
 	rc = spawn_successor(u, l, ctl, file, fds[1], err);
 	close(fds[1]);
 	if (rc < 0) {

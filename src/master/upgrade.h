@@ -27,10 +27,14 @@ struct upgrade {
 	int64_t deadline_ms;
 };
 
-/* Starts a successor with the configuration at file. 0 or -1. */
+/* Starts a successor with the configuration at file; it gets the scoreboard
+ * board_fd too. 0 or -1. */
 int upgrade_start(struct upgrade *u, const struct listener *l,
-    const struct listener *ctl, const char *file, int64_t now_ms,
+    const struct listener *ctl, const char *file, int board_fd, int64_t now_ms,
     struct err *err);
+
+/* The new one: the scoreboard that it was given, the caller's; or -1. */
+int upgrade_take_board(const struct upgrade *u);
 
 /* A child died. 1 it was a successor that does not serve yet: logged. */
 int upgrade_reaped(struct upgrade *u, pid_t pid, int status);

@@ -199,6 +199,18 @@ def test_the_last_good_keys_stay(stack_factory, issuer, respond):
     wait_for(lambda: status(stack, new) == 200, 20)
 
 
+def test_the_last_good_keys_go_to_another_program(stack_factory, issuer):
+    """After SIGUSR2, as after SIGHUP: the issuer is away, and nobody notices."""
+    stack = stack_factory(workers=2, models={"issuer main": section(issuer)})
+    first(stack, token(issuer))
+    issuer.respond = (503, {}, b"")
+    kill(stack.master, signal.SIGHUP)
+    wait_for(lambda: "generation 2 serves" in stack.log(), 30, what=stack.log)
+    for _ in range(2):  # who was given them gives them on
+        assert stack.upgrade(30).wait(20) == 0
+        assert {status(stack, token(issuer, sub=f"user-{i}")) for i in range(16)} == {200}
+
+
 def test_a_reload_waits_for_keys(stack_factory, issuer):
     """New workers serve when they have the issuer's keys; until then those serve that have them."""
     stack = stack_factory(workers=2, models={"issuer main": section(issuer)})
