@@ -66,10 +66,16 @@ report(struct audit_check *k)
 	int64_t bad = 0;
 
 	while (audit_check_next(k, &chain)) {
-		printf("%s: %" PRId64 " to %" PRId64 ", %s%s\n", chain.chain,
+		printf("%s: %" PRId64 " to %" PRId64 ", %s%s", chain.chain,
 		    chain.first, chain.last,
 		    chain.fault[0] == '\0' ? "good" : chain.fault,
 		    chain.first > 1 ? "; older ones are not there" : "");
+		if (chain.lost > 0)
+			printf(
+			    "; %" PRId64 " could not be written", chain.lost);
+		if (chain.doubles > 0)
+			printf("; %" PRId64 " written again", chain.doubles);
+		printf("\n");
 		bad += chain.fault[0] != '\0';
 	}
 	return bad;

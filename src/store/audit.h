@@ -13,7 +13,7 @@ struct store;
 /*
  * Who did what: the stream af:audit in Redis and, if it is set, a file of
  * lines. Records are JSON, only ever appended, and each has the hash of the
- * one before it in its chain; a process has a chain of its own.
+ * one before it in its chain; a process has one of its own in each of the two.
  */
 struct audit;
 
@@ -28,16 +28,19 @@ struct audit_record {
 	const char *detail; /* decision, reason */
 	const char *request;
 	int status;
-	int64_t left_out; /* records before this one that were not written */
+	int64_t left_out; /* refusals before this one that were not written */
 };
 
 /* Both must outlive it. st NULL: only the file. */
 struct audit *audit_new(const struct conf *c, struct store *st);
+
+/* Tries once more what may not be there, so it blocks for Redis. NULL: fine. */
 void audit_free(struct audit **au_p);
 
 /*
- * Writes a record. Blocks for Redis. What could not be written goes to the
- * log, so that it is somewhere. Any thread.
+ * Writes a record. Blocks for Redis, its own call and those before it. What
+ * could not be written, or may not be there, goes to the process's log, so
+ * that it is somewhere. Any thread.
  */
 void audit_write(
     struct audit *au, struct arena *a, const struct audit_record *rec);
@@ -48,6 +51,8 @@ void audit_write(
 struct audit_chain {
 	char chain[40];
 	int64_t first, last;
+	int64_t lost;    /* records that it says could not be written */
+	int64_t doubles; /* records that are there again, the same to a byte */
 	char fault[120]; /* "" it is good */
 };
 

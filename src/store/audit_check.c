@@ -7,6 +7,9 @@
  * The old end of a chain may be missing, as the stream is bounded; that is
  * told by its first number, and is no fault. Its new end cannot be told from
  * a process that was killed, so what was cut off there is not seen.
+ *
+ * A record may be there twice, if it is the same to a byte: it was written
+ * again after an answer was lost, and says nothing else.
  */
 #include "config.h"
 
@@ -28,7 +31,7 @@
 
 struct link {
 	char chain[40];
-	int64_t seq;
+	int64_t seq, lost;
 	char prev[SHA256_HEX_SIZE], hash[SHA256_HEX_SIZE];
 };
 
@@ -100,6 +103,7 @@ record_read(struct arena *a, const char *text, size_t len, struct link *out,
 	    member(doc, "hash", out->hash, sizeof(out->hash)) < 0 ||
 	    !json_get_int(doc, "seq", &out->seq) || out->seq < 1)
 		return err_set(err, ERR_INVALID, "no record of ours");
+	json_get_int(doc, "lost", &out->lost);
 	if (len <= tail || memcmp(text + len - tail, AUDIT_HASH_MARK,
 			       sizeof(AUDIT_HASH_MARK) - 1) != 0)
 		return err_set(err, ERR_INVALID, "hash is not its last member");
@@ -175,7 +179,9 @@ link_order(const void *a, const void *b)
 	const struct link *x = a, *y = b;
 	int rc = strcmp(x->chain, y->chain);
 
-	return rc != 0 ? rc : (x->seq > y->seq) - (x->seq < y->seq);
+	if (rc == 0)
+		rc = (x->seq > y->seq) - (x->seq < y->seq);
+	return rc != 0 ? rc : strcmp(x->hash, y->hash);
 }
 
 /* Whether y follows x; else what is wrong. */
@@ -185,7 +191,8 @@ pair_check(const struct link *x, const struct link *y, char *fault, size_t size)
 	if (*fault != '\0')
 		return; /* the first one is enough */
 	if (y->seq == x->seq)
-		snprintf(fault, size, "%" PRId64 " is there twice", x->seq);
+		snprintf(fault, size,
+		    "%" PRId64 " is there twice, and they differ", x->seq);
 	else if (y->seq != x->seq + 1)
 		snprintf(fault, size, "%" PRId64 " to %" PRId64 " are missing",
 		    x->seq + 1, y->seq - 1);
@@ -196,10 +203,17 @@ pair_check(const struct link *x, const struct link *y, char *fault, size_t size)
 		    x->seq, y->seq);
 }
 
+/* 1 if it is the same record, and so the same number and text. */
+static int
+is_double(const struct link *x, const struct link *y)
+{
+	return strcmp(x->hash, y->hash) == 0;
+}
+
 int
 audit_check_next(struct audit_check *k, struct audit_chain *out)
 {
-	const struct link *first, *x;
+	const struct link *first, *x, *y;
 	size_t i = k->next;
 
 	if (!k->sorted && k->count > 0)
@@ -208,16 +222,23 @@ audit_check_next(struct audit_check *k, struct audit_chain *out)
 	if (i == k->count)
 		return 0;
 	memset(out, 0, sizeof(*out));
-	first = &k->links[i];
+	first = x = &k->links[i];
 	memcpy(out->chain, first->chain, sizeof(out->chain));
 	out->first = first->seq;
+	out->lost = first->lost;
 	if (first->seq == 1 && strspn(first->prev, "0") != 64)
 		snprintf(out->fault, sizeof(out->fault),
 		    "1 is written after something else");
-	for (x = first;
-	     ++i < k->count && strcmp(k->links[i].chain, first->chain) == 0;
-	     x++)
-		pair_check(x, x + 1, out->fault, sizeof(out->fault));
+	while (++i < k->count && strcmp(k->links[i].chain, first->chain) == 0) {
+		y = &k->links[i];
+		if (is_double(x, y)) {
+			out->doubles++;
+			continue;
+		}
+		pair_check(x, y, out->fault, sizeof(out->fault));
+		out->lost += y->lost;
+		x = y;
+	}
 	out->last = x->seq;
 	k->next = i;
 	return 1;

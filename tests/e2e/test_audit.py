@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: MIT
 """The audit log: what is in it, what is not, and whether a change is seen."""
 
+import hashlib
 import json
+import os
 import subprocess
+import threading
 
 import pytest
+from slow_redis import SlowRedis
 from stack import BINARY
+from test_faults import disk  # noqa: F401
 from waiting import wait_for
+
+SWIFT = {"store.timeout": "1s", "store.command_timeout": "200ms"}
 
 
 def records(stack):
@@ -25,6 +32,24 @@ def verify(stack, *words):
 def lines(stack):
     with open(stack.path("audit.log"), encoding="utf-8") as f:
         return f.read().splitlines()
+
+
+def good(stack, *words):
+    """What verify says of a log that is whole."""
+    code, said = verify(stack, *words)
+    assert code == 0 and "good" in said, said
+    return said
+
+
+def act(record):
+    """A record without what its chain makes of it, which the file and the stream have each of their own."""
+    return {k: v for k, v in record.items() if k not in ("chain", "seq", "prev", "hash", "lost")}
+
+
+def sealed(record, **changed):
+    """A line as only somebody makes it who may write the log."""
+    text = json.dumps({k: v for k, v in record.items() if k != "hash"} | changed, separators=(",", ":"))[:-1]
+    return f'{text},"hash":"{hashlib.sha256(text.encode()).hexdigest()}"}}'
 
 
 @pytest.fixture
@@ -60,12 +85,12 @@ def test_what_is_written(stack):
     assert deleted["agent"] == fork
     assert foreign["user"] == other.name and foreign["status"] == 403
     assert all(r["request"] and r["from"] for r in got)
-    assert sorted(lines(stack)) == sorted(f[b"r"].decode() for _, f in stack.redis().xrange("af:audit"))
+    assert sorted((act(json.loads(line)) for line in lines(stack)), key=str) == sorted(map(act, got), key=str)
+    assert not {json.loads(line)["chain"] for line in lines(stack)} & {r["chain"] for r in got}
     for word in ("the-hidden", "the-new-name", "echo"):
         assert word not in "".join(lines(stack))
     for words in ((), (stack.path("audit.log"),)):
-        code, said = verify(stack, *words)
-        assert code == 0 and "good" in said, said
+        good(stack, *words)
 
 
 def test_refused_tokens_in_bounds(stack):
@@ -86,8 +111,7 @@ def test_strange_texts(stack):
     user.post(f"{agent.path}/approvals/x", {"decision": "\"}\n" + "x" * 5000})
     assert len(records(stack)) >= 5
     for words in ((), (stack.path("audit.log"),)):
-        code, said = verify(stack, *words)
-        assert code == 0, said
+        good(stack, *words)
 
 
 def test_revocations_are_acts(stack):
@@ -115,10 +139,14 @@ def test_what_verify_sees(stack):
     assert check(whole)[0] == 0
     assert check(list(reversed(whole)))[0] == 0  # the order of lines says nothing
     assert check([line for i, line in enumerate(whole) if i != ours[0]])[0] == 0  # the oldest are trimmed
+    assert sealed(json.loads(whole[middle])) == whole[middle]
+    code, said = check(whole + [whole[middle]])
+    assert code == 0 and "1 written again" in said, said  # the same to a byte
     cases = {
         "was changed": [line.replace(user.name, "eve") if i == middle else line for i, line in enumerate(whole)],
         "are missing": [line for i, line in enumerate(whole) if i != middle],
-        "is there twice": whole + [whole[middle]],
+        "is there twice, and they differ": whole + [sealed(json.loads(whole[middle]), user="eve")],
+        "1 is written after something else": [sealed(json.loads(line), prev="f" * 64) if i == ours[0] else line for i, line in enumerate(whole)],
         "no record": whole + ["{}"],
         "line 1": ["garbage"] + whole,
     }
@@ -147,6 +175,121 @@ def test_a_log_that_cannot_be_written(stack_factory):
     agent = stack.user().agent()
     wait_for(lambda: agent.id in stack.log() and "/nowhere/audit.log" in stack.log())
     assert not stack.redis().exists("af:audit")
+
+
+# ---- what went wrong while it was written: nobody has touched the log, and verify says so ----
+
+def test_redis_was_away(stack):
+    """What came meanwhile is written later, or counted; the file has all of it."""
+    stack.conf |= {"workers": 1, **SWIFT}
+    stack.restart_pool()
+    user = stack.user()
+    agent = user.agent()
+    assert stack.fcgi("DELETE", agent.path, user).status == 204  # its token is known now
+    stack.kill_redis()
+    assert [stack.fcgi("DELETE", agent.path, user).status for _ in range(3)] == [503] * 3
+    stack.start_redis()
+    wait_for(lambda: stack.fcgi("POST", "/api/agents", user, {"name": "x"}).status == 201, 20)
+    kept, written = [[r["status"] for r in of] for of in (records(stack), map(json.loads, lines(stack)))]
+    assert kept == [201, 204, 503, 201] and records(stack)[-1]["lost"] >= 2, records(stack)
+    assert written[:5] == [201, 204, 503, 503, 503] and not any("lost" in line for line in lines(stack))
+    assert f"{records(stack)[-1]['lost']} could not be written" in good(stack)
+    good(stack, stack.path("audit.log"))
+
+
+def test_an_answer_was_lost(stack_factory):
+    """Redis has it, and gets it once more: two that are the same."""
+    between = SlowRedis()
+    stack = stack_factory(start=False, workers=1, conf={"store.address": f"unix:{between.path}"})
+    between.target = stack.redis_path
+    stack.start_all()
+    user = stack.user()
+    between.lose = b"XADD\r\n$8\r\naf:audit"
+    user.agent()
+    assert between.lose is None
+    user.agent()
+    assert len(records(stack)) == 3 and "1 written again" in good(stack)
+    between.close()
+
+
+def test_an_answer_comes_too_late(stack_factory):
+    """Redis stands still for longer than both tries: what it does afterwards, and what is repeated, is one record."""
+    stack = stack_factory(workers=1, conf=SWIFT)
+    user = stack.user()
+    agent = user.agent()
+    for _ in range(2):
+        stack.stop(stack._redis.pid)
+        assert stack.fcgi("DELETE", agent.path, user).status == 503
+        stack.cont(stack._redis.pid)
+        wait_for(lambda: stack.fcgi("PATCH", agent.path, user, {"name": "x"}).status in (200, 403), 20)
+    good(stack)
+    seen = {(r["seq"], r["status"]) for r in records(stack)}
+    assert [s for _, s in sorted(seen)].count(503) >= 2, records(stack)
+
+
+def test_many_at_once(stack):
+    """Threads that write at the same time: one chain each worker, no number twice."""
+    def work():
+        user = stack.user()
+        for _ in range(15):
+            user.http("DELETE", user.agent().path)
+
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(records(stack)) == len(lines(stack)) == 12 * 15 * 2
+    for words in ((), (stack.path("audit.log"),)):
+        assert "again" not in good(stack, *words)
+
+
+def test_the_disk_of_the_file_is_full(stack_factory, disk):  # noqa: F811
+    """No half line stays, and what could not be written is counted."""
+    path = os.path.join(disk.path, "audit.log")
+    os.chmod(disk.path, 0o777)
+    stack = stack_factory(workers=1, conf={"audit.file": path})
+    user = stack.user()
+    agents = [user.agent() for _ in range(30)]
+    disk.fill()
+    for a in agents:
+        user.http("DELETE", a.path)
+    assert os.path.getsize(path) % 4096, "it ends with a block: this proves nothing"
+    with open(path, encoding="utf-8") as f:
+        whole = f.read()
+    assert whole.endswith("}\n") and whole.count("\n") < 60
+    disk.free()
+    user.agent()
+    with open(path, encoding="utf-8") as f:
+        got = [json.loads(line) for line in f]
+    assert got[-1]["lost"] + len(got) == 61 == len(records(stack)), got[-1]
+    assert f"{got[-1]['lost']} could not be written" in good(stack, path)
+    assert "written" not in good(stack)
+    stack.problems.clear()  # the errors in its log are right
+
+
+def test_a_half_line(stack):
+    """As a loss of power leaves it: it is told, and spoils no other."""
+    user = stack.user()
+    user.agent()
+    with open(stack.path("audit.log"), "ab") as f:
+        f.write(b'{"chain":"aud_')
+    user.agent()
+    code, said = verify(stack, stack.path("audit.log"))
+    assert code == 65 and said.startswith("line 2:") and said.count("good") == said.count("aud_"), said
+    assert [act(json.loads(line)) for line in lines(stack)[0:3:2]] == [act(r) for r in records(stack)]
+
+
+def test_a_file_that_is_locked(stack):
+    """Who locks it, as every reader may, does not stop the log."""
+    user = stack.user()
+    user.agent()
+    with subprocess.Popen(["flock", stack.path("audit.log"), "sh", "-c", "echo; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdout.readline()
+        user.agent()
+        holder.stdin.close()
+    assert len(lines(stack)) == 2
+    good(stack, stack.path("audit.log"))
 
 
 def test_after_a_worker_died(stack):
