@@ -28,6 +28,11 @@ struct token_cache;
 struct templates;
 struct FCGX_Request;
 
+/* Refused requests that went to the audit log within a minute; atomic. */
+struct app_refusals {
+	int64_t minute, count;
+};
+
 /* What a worker is made of, for its handlers. The worker fills it in. */
 struct app {
 	const struct conf *conf;
@@ -45,7 +50,8 @@ struct app {
 	struct token_cache *tokens;
 	uint64_t revocations; /* atomic; that this process was told of */
 	struct audit *audit;
-	int64_t refusals_minute, refusals, refusals_left; /* api/audit.c */
+	struct app_refusals strangers, refused; /* api/audit.c */
+	int64_t refusals_left; /* atomic; of both, not yet told */
 	struct templates *templates;
 	struct skills *skills; /* those that templates may name */
 	struct models *models;

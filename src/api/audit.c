@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What of requests goes to the audit log: all that change something, whether
- * they were let or not, but for what is said in conversations; and, some of
- * them, those that had no good token. Never a body: of that a decision alone.
+ * What of requests goes to the audit log: all that change something, but for
+ * what is said in conversations; and, as many as may be, those that were
+ * refused, or had no good token. Never a body: of that a decision alone.
+ *
+ * The log has a bound in Redis, and a disk its end. Whatever costs who asks
+ * nothing must not push out what others did, so refusals are counted, by the
+ * minute: those of strangers apart, who would else hide what users tried. One
+ * by a limit (429) is not written at all, since it is there to save work.
  */
 #include "config.h"
 
@@ -35,26 +40,21 @@ roles_text(const struct api_call *c)
 }
 
 /*
- * Refusals that may be written: a stranger must not fill the log. 1, and
- * *left_out_r those before it that were not; or 0. Any thread; two that come
+ * 1 if one more may be written in this minute. Any thread; two that come
  * together at the turn of a minute may write one more.
  */
 static int
-refusal_take(struct app *app, int64_t *left_out_r)
+refusal_take(struct app *app, struct app_refusals *r)
 {
 	int64_t minute = clk_mono_ms() / 60000;
 
-	if (__atomic_exchange_n(
-		&app->refusals_minute, minute, __ATOMIC_RELAXED) != minute)
-		__atomic_store_n(&app->refusals, 0, __ATOMIC_RELAXED);
-	if (__atomic_add_fetch(&app->refusals, 1, __ATOMIC_RELAXED) >
-	    REFUSALS_A_MINUTE) {
-		__atomic_add_fetch(&app->refusals_left, 1, __ATOMIC_RELAXED);
-		return 0;
-	}
-	*left_out_r =
-	    __atomic_exchange_n(&app->refusals_left, 0, __ATOMIC_RELAXED);
-	return 1;
+	if (__atomic_exchange_n(&r->minute, minute, __ATOMIC_RELAXED) != minute)
+		__atomic_store_n(&r->count, 0, __ATOMIC_RELAXED);
+	if (__atomic_add_fetch(&r->count, 1, __ATOMIC_RELAXED) <=
+	    REFUSALS_A_MINUTE)
+		return 1;
+	__atomic_add_fetch(&app->refusals_left, 1, __ATOMIC_RELAXED);
+	return 0;
 }
 
 static int
@@ -62,6 +62,22 @@ is_audited(const struct api_call *c)
 {
 	return c->route != NULL && strcmp(c->route->method, "GET") != 0 &&
 	       (c->route->flags & API_UNAUDITED) == 0;
+}
+
+/* Whether it is written; if so, it tells of those before it that were not. */
+static int
+is_written(const struct api_call *c, int stranger, int64_t *left_out_r)
+{
+	struct app *app = c->app;
+
+	if (!stranger && (!is_audited(c) || c->rs->status == 429))
+		return 0;
+	if ((stranger || c->rs->status / 100 == 4) &&
+	    !refusal_take(app, stranger ? &app->strangers : &app->refused))
+		return 0;
+	*left_out_r =
+	    __atomic_exchange_n(&app->refusals_left, 0, __ATOMIC_RELAXED);
+	return 1;
 }
 
 /* What a client has written, in bounds and as text: the log must stay one. */
@@ -78,10 +94,10 @@ clip(const struct api_call *c, const char *text)
 void
 api_audit(struct api_call *c, const struct err *err)
 {
-	int refused = err != NULL && err->code == ERR_UNAUTHORIZED;
+	int stranger = err != NULL && err->code == ERR_UNAUTHORIZED;
 	struct audit_record rec = { .act = "" };
 
-	if (!(refused ? refusal_take(c->app, &rec.left_out) : is_audited(c)))
+	if (!is_written(c, stranger, &rec.left_out))
 		return;
 	rec.act = c->route == NULL ? clip(c, c->rq->method)
 				   : arena_printf(c->arena, "%s %s",
@@ -95,7 +111,7 @@ api_audit(struct api_call *c, const struct err *err)
 	rec.made = c->made;
 	rec.what = clip(c, c->rq->param[1]);
 	rec.detail =
-	    refused ? err->text : clip(c, json_get_str(c->body, "decision"));
+	    stranger ? err->text : clip(c, json_get_str(c->body, "decision"));
 	rec.request = c->rq->id;
 	rec.status = c->rs->status;
 	audit_write(c->app->audit, c->arena, &rec);

@@ -4,15 +4,17 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import threading
 
 import pytest
 from slow_redis import SlowRedis
-from stack import BINARY
+from stack import BINARY, User
 from test_faults import disk  # noqa: F401
 from waiting import wait_for
 
+NOBODY = "/api/agents/agt_00000000000000000000000000"
 SWIFT = {"store.timeout": "1s", "store.command_timeout": "200ms"}
 
 
@@ -112,6 +114,35 @@ def test_strange_texts(stack):
     assert len(records(stack)) >= 5
     for words in ((), (stack.path("audit.log"),)):
         good(stack, *words)
+
+
+def test_refused_requests_in_bounds(stack_factory):
+    """What a user was refused does not push out what others did, nor hide behind what strangers were refused; how much was left out is told."""
+    stack = stack_factory(workers=1)
+    user, quiet = stack.user(), stack.user()
+    for _ in range(100):
+        assert stack.fcgi("GET", "/api/agents").status == 401
+    for _ in range(200):
+        assert stack.fcgi("DELETE", NOBODY, user).status == 403
+    assert stack.fcgi("POST", "/api/agents", user, {"name": 5}).status == 422
+    made = quiet.agent()
+    got = records(stack)
+    refused = [r for r in got if r["status"] != 201]
+    assert {r["status"] for r in refused} <= {401, 403, 422}
+    assert 60 <= sum(r["status"] == 401 for r in refused) <= 120
+    assert 60 <= sum(r["status"] in (403, 422) for r in refused) <= 120
+    assert got[-1]["made"] == made.id
+    assert sum(r.get("leftOut", 0) for r in got) == 301 - len(refused)
+    good(stack)
+
+
+def test_a_limit_is_not_written(stack_factory):
+    """A request that is refused to save work costs no record."""
+    stack = stack_factory(workers=1, conf={"limits.requests": "4/1h"})
+    user = stack.user()
+    user.agent()
+    assert {stack.fcgi("DELETE", NOBODY, user).status for _ in range(100)} == {403, 429}
+    assert [r["status"] for r in records(stack)] == [201, 403, 403, 403]
 
 
 def test_revocations_are_acts(stack):
@@ -290,6 +321,25 @@ def test_a_file_that_is_locked(stack):
         holder.stdin.close()
     assert len(lines(stack)) == 2
     good(stack, stack.path("audit.log"))
+
+
+def test_a_command_that_is_stopped(stack_factory):
+    """It has a record all the same, of its beginning."""
+    between = SlowRedis(0.05)
+    stack = stack_factory(workers=1)
+    between.target = stack.redis_path
+    with open(stack.path("agent-fpm.conf"), encoding="utf-8") as f:
+        conf = stack.write("slow.conf", f.read().replace(stack.redis_path, between.path))
+    user = User(stack, "ann")
+    for _ in range(10):
+        user.agent()
+    with subprocess.Popen([BINARY, "-c", conf, "ctl", "delete-user", "ann"], env=stack.pool_env(), stderr=subprocess.DEVNULL) as command:
+        wait_for(lambda: len(user.get("/api/agents").json["agents"]) < 8, 20)
+        command.send_signal(signal.SIGINT)
+        assert command.wait() == -signal.SIGINT
+    assert [(r["act"], r["what"], r["detail"]) for r in records(stack)[10:]] == [("agent-fpm ctl delete-user", "ann", "begun")]
+    good(stack)
+    between.close()
 
 
 def test_after_a_worker_died(stack):
