@@ -3,6 +3,10 @@
  * agent-fpm ctl: the table of commands. What concerns turns that run is asked
  * of the pool over its socket; what concerns data is done here, by the same
  * modules that workers use, and needs no pool.
+ *
+ * An act is on record by who does it: the pool's by its worker, those here
+ * before they begin and when they have ended, as somebody may stop them
+ * meanwhile.
  */
 #include "config.h"
 
@@ -23,53 +27,62 @@
 static const struct command {
 	const char *name;
 	int arguments;
-	int is_act; /* for the audit log */
+	int is_act; /* of this process, for the audit log */
 	ctl_f *run;
 } commands[] = {
 	{ "status", 0, 0, ctl_ask_pool },
 	{ "turns", 0, 0, ctl_ask_pool },
-	{ "kick", 1, 1, ctl_ask_pool },
-	{ "drain", 0, 1, ctl_ask_pool },
-	{ "undrain", 0, 1, ctl_ask_pool },
+	{ "kick", 1, 0, ctl_ask_pool },
+	{ "drain", 0, 0, ctl_ask_pool },
+	{ "undrain", 0, 0, ctl_ask_pool },
 	{ "agents", 1, 0, ctl_agents },
 	{ "delete-user", 1, 1, ctl_delete_user },
 	{ "export", 2, 1, ctl_export },
 	{ "import", 1, 1, ctl_import },
 };
 
-/* Who is at this host's command line did it, or tried to. */
+/* Who is at this host's command line does it. */
 static void
-audit(const struct command *m, const struct ctl *ctl, const char *why_not)
+record(struct audit *au, const struct command *m, const struct ctl *ctl,
+    const char *detail)
 {
 	struct arena *a = arena_open(4096);
-	struct store *st;
-	struct audit *au;
 
-	script_init();
-	st = store_new(ctl->conf);
-	au = audit_new(ctl->conf, st);
 	audit_write(au, a,
 	    &(struct audit_record){
 		.act = arena_printf(a, "agent-fpm ctl %s", m->name),
 		.from = arena_printf(a, "uid %d", (int)getuid()),
 		.what = ctl->argument == NULL ? "" : ctl->argument,
-		.detail = why_not });
+		.detail = detail });
+	arena_close(&a);
+}
+
+/* An act, and its records. */
+static int
+run_act(const struct command *m, struct ctl *ctl, struct err *err)
+{
+	struct store *st;
+	struct audit *au;
+	int rc;
+
+	script_init();
+	st = store_new(ctl->conf);
+	au = audit_new(ctl->conf, st);
+	record(au, m, ctl, "begun");
+	rc = m->run(ctl, err);
+	record(au, m, ctl, rc == 0 ? "done" : err->text);
 	audit_free(&au);
 	store_free(&st);
-	arena_close(&a);
+	return rc;
 }
 
 static int
 run(const struct command *m, struct ctl *ctl)
 {
 	struct err err;
-	int rc;
 
 	err_clear(&err);
-	rc = m->run(ctl, &err);
-	if (m->is_act)
-		audit(m, ctl, rc == 0 ? "" : err.text);
-	if (rc == 0)
+	if ((m->is_act ? run_act(m, ctl, &err) : m->run(ctl, &err)) == 0)
 		return EX_OK;
 	fprintf(stderr, "agent-fpm: %s: %s\n", m->name, err.text);
 	return err_info(err.code)->exit_code;

@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "base/scoreboard.h"
 #include "store/admin.h"
+#include "store/audit.h"
 #include "worker/control.h"
 
 #define LINE_MAX_BYTES 512
@@ -46,6 +47,7 @@ struct request {
 	struct arena *arena;
 	struct buf *out;
 	int json;
+	uid_t uid;                   /* who asks */
 	const char *verb, *argument; /* "" if there is none */
 };
 
@@ -198,7 +200,7 @@ do_undrain(struct request *q, struct err *err)
 static const struct {
 	const char *verb;
 	int (*run)(struct request *q, struct err *err);
-	int changes; /* so it is logged */
+	int changes; /* so it is logged, and an act for the audit log */
 } verbs[] = {
 	{ "status", do_status, 0 },
 	{ "turns", do_turns, 0 },
@@ -209,15 +211,32 @@ static const struct {
 
 /* ---- a connection ---- */
 
+/* By who does it: a client may be gone before it has seen the answer. */
+static void
+audit(struct request *q, const char *why_not)
+{
+	audit_write(q->app->audit, q->arena,
+	    &(struct audit_record){
+		.act = arena_printf(q->arena, "agent-fpm ctl %s", q->verb),
+		.from = arena_printf(q->arena, "uid %d", (int)q->uid),
+		.what = q->argument,
+		.detail = why_not });
+}
+
 static int
 answer(struct request *q, struct err *err)
 {
+	int rc;
+
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(verbs[i].verb, q->verb) != 0)
 			continue;
 		if (verbs[i].changes)
 			log_info("ctl: %s %s", q->verb, q->argument);
-		return verbs[i].run(q, err);
+		rc = verbs[i].run(q, err);
+		if (verbs[i].changes)
+			audit(q, rc == 0 ? "" : err->text);
+		return rc;
 	}
 	return err_set(err, ERR_USAGE,
 	    "this pool, version %s, does not know what was asked",
@@ -239,13 +258,15 @@ request_parse(struct request *q, char *line)
 
 /* 1 if the kernel says that it is root, or the user of the pool. */
 static int
-is_allowed(int fd)
+is_allowed(int fd, uid_t *uid_r)
 {
 	struct ucred who;
 	socklen_t len = sizeof(who);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-	       (who.uid == 0 || who.uid == geteuid());
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		return 0;
+	*uid_r = who.uid;
+	return who.uid == 0 || who.uid == geteuid();
 }
 
 /* A line without its end. 0, or -1: none came, or it is too long. */
@@ -313,7 +334,7 @@ serve(struct control *c, int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	buf_init(&out, a);
 	buf_init(&body, a);
-	if (!is_allowed(fd)) {
+	if (!is_allowed(fd, &q.uid)) {
 		rc = err_set(&err, ERR_FORBIDDEN,
 		    "only root and the user of the pool may ask");
 	} else if (line_read(fd, line) < 0) {

@@ -267,6 +267,11 @@ def test_acts_are_on_record(site):
     user = site.user()
     user.agent()
     said(site, "delete-user", user.name)
+    said(site, "drain")
+    said(site, "undrain")
     new = [r for r in acts()[before:] if r["act"].startswith("agent-fpm ctl ")]
-    assert [(r["act"], r["what"]) for r in new] == [("agent-fpm ctl kick", "trn_00000000000000000000000000"), ("agent-fpm ctl delete-user", user.name)]
-    assert new[0]["detail"] and "detail" not in new[1] and new[0]["from"].startswith("uid ")
+    assert [(r["act"], r.get("what"), r.get("detail")) for r in new] == [
+        ("agent-fpm ctl kick", "trn_00000000000000000000000000", new[0]["detail"]),
+        ("agent-fpm ctl delete-user", user.name, "begun"), ("agent-fpm ctl delete-user", user.name, "done"),
+        ("agent-fpm ctl drain", None, None), ("agent-fpm ctl undrain", None, None)]
+    assert "no turn" in new[0]["detail"] and {r["from"] for r in new} == {f"uid {os.getuid()}"}
