@@ -157,6 +157,19 @@ def test_the_disk_of_the_log_is_full(faulty, disk):
         assert f"(pid {pid}) was killed by signal 9" in f.read()
 
 
+def test_the_disk_of_the_audit_log_is_full(faulty, disk):
+    """Its lines stay whole, and say how many are not there; Redis has them."""
+    path = os.path.join(disk.path, "audit.log")
+    stack = faulty(conf={"audit.file": path})
+    with under_load(stack) as load:
+        disk.fill()
+        load.more(20)
+        wait_for(lambda: "audit.log: No space left" in stack.log(), 10, "it does not come to that")
+        disk.free()
+    with open(path, encoding="utf-8") as f:
+        assert '"lost":' in f.read()
+
+
 def test_the_disk_of_workspaces_is_full(faulty, disk):
     """The model is told that the file was not written; with room again it is."""
     stack = faulty(scenarios=FILES, conf={"sandbox.workspaces": os.path.join(disk.path, "workspaces")}, sandbox=True)

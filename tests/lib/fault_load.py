@@ -35,6 +35,7 @@ from stack import wait_for
 BROKEN, NOTICE, ERROR = "broken", "notice", "error"
 PAUSE_S = 0.05  # before a client comes again
 AHEAD = 8  # messages that an agent may have to answer
+ACTS = 4  # acts for the audit log at a time
 
 TODOS = [{"id": "1", "title": "hold", "status": "in_progress"}]
 SCENARIOS = [
@@ -85,6 +86,7 @@ class Message(Turn):
 
     async def run(self):
         begin = time.monotonic()
+        self.load.act_once(self.agent)
         while self.cursor is None and not self.load.failures:
             self.tries += 1
             await self.load.stream(f"{self.agent.path}/chat", self.agent, self, body={"message": self.words},
@@ -106,7 +108,7 @@ class FaultLoad(Load):
         super().__init__(stack, viewers, turns_per_second, agents, users, user, agent or {"tools": tools})
         self.messages = itertools.cycle(messages)
         self.always, self.right, self.unavailable = always, set(), {}  # what is right, what is now; how often it came
-        self.running = set()
+        self.running, self.acting = set(), set()
 
     def turn(self, agent):
         if sum(m.agent is agent for m in self.running) >= AHEAD:
@@ -122,6 +124,25 @@ class FaultLoad(Load):
         await super().stream(path, agent, taker, body, headers)
         if sum(self.unavailable.values()) > before:
             await asyncio.sleep(PAUSE_S)
+
+    def act_once(self, agent):
+        """Beside what it does; a few at a time."""
+        if len(self.acting) < ACTS:
+            self.acting.add(task := asyncio.create_task(self.act(agent)))
+            task.add_done_callback(self.acting.discard)
+
+    async def act(self, agent):
+        """Something for the audit log. What comes of it is not counted; what is on record must be whole."""
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.stack.http_port)
+            body = b'{"name": "another"}'
+            head = [f"PATCH {agent.path} HTTP/1.0", "Host: localhost", f"Authorization: Bearer {agent.user.token}", "Content-Type: application/json",
+                    f"Content-Length: {len(body)}", "", ""]
+            writer.write("\r\n".join(head).encode() + body)
+            status = await reader.readline()
+            if status and int(status.split()[1]) not in (200, 503):
+                self.failed(f"PATCH {agent.path}: {status}")
+            writer.close()
 
     def _came(self, what, shown):
         """One of those that are right at times."""

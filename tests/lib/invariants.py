@@ -8,10 +8,11 @@ cursor with which it began) and events. Everything is looked up in Redis and by 
 """
 
 import json
+import subprocess
 import time
 from collections import Counter
 
-from stack import event_id, text_of, wait_for
+from stack import BINARY, event_id, text_of, wait_for
 
 COUNTS = {"input": "input", "output": "output", "cached": "cached"}
 BY_ITSELF = ("idem",)  # run out
@@ -41,6 +42,7 @@ class Invariants:
         self.usage()
         self.nothing_at_work()
         self.no_key_alone()
+        self.audit_log()
 
     # -- of an agent
 
@@ -177,6 +179,14 @@ class Invariants:
                 continue
             assert self.redis.exists(f"{base}}}:{kind}:info"), f"{key} has no agent"
             assert name != "info" or kind in listed, f"{key} is in nobody's list"
+
+    def audit_log(self):
+        """Nobody has touched it, so it is whole, in Redis and in its file."""
+        file = self.stack.conf.get("audit.file")
+        for words in [[], [file]] if file else [[]]:
+            run = subprocess.run([BINARY, "-c", self.stack.path("agent-fpm.conf"), "audit", "verify", *words], env=self.stack.pool_env(),
+                                 capture_output=True, text=True, check=False)
+            assert run.returncode == 0, f"audit verify {words}: {run.stdout[-2000:]}{run.stderr}"
 
     def segment(self, key):
         if key.endswith(":refs"):
