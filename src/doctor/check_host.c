@@ -233,4 +233,6 @@ check_disks(struct doctor *d)
 		check_disk(d, "log.disk", c->log_file);
 	if (*c->slowlog_file != '\0')
 		check_disk(d, "slowlog.disk", c->slowlog_file);
+	if (*c->audit_file != '\0')
+		check_disk(d, "audit.disk", c->audit_file);
 }

@@ -38,6 +38,7 @@ check_parts(struct doctor *d)
 /* In the order in which an administrator would put things right. */
 static doctor_check_f *const checks[] = {
 	check_parts,
+	check_secrets,
 	check_libraries,
 	check_listen,
 	check_descriptors,

@@ -35,6 +35,9 @@ doctor_check_f check_listen;
 doctor_check_f check_descriptors;
 doctor_check_f check_disks;
 
+/* ---- check_secrets.c ---- */
+doctor_check_f check_secrets;
+
 /* ---- check_store.c ---- */
 doctor_check_f check_store;
 

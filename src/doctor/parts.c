@@ -17,6 +17,7 @@
 #include "net/otlp.h"
 #include "net/webhook.h"
 #include "sandbox/client.h"
+#include "store/audit.h"
 #include "tool/skills.h"
 #include "tool/tool.h"
 
@@ -154,6 +155,19 @@ check_slowlog(const struct conf *c, struct buf *seen, struct err *err)
 }
 
 static int
+check_audit(const struct conf *c, struct buf *seen, struct err *err)
+{
+	if (audit_file_check(c->audit_file, err) < 0)
+		return -1;
+	if (*c->audit_file != '\0')
+		buf_puts(seen, c->audit_file);
+	else
+		buf_puts(seen, c->audit_keep > 0 ? "none: it is in Redis alone"
+						 : "there is no audit log");
+	return 0;
+}
+
+static int
 check_otlp(const struct conf *c, struct buf *seen, struct err *err)
 {
 	struct otlp *o;
@@ -172,6 +186,7 @@ static const struct part parts[] = {
 	{ "status.allow", check_status },
 	{ "bridge.auth", check_bridge_user },
 	{ "slowlog.file", check_slowlog },
+	{ "audit.file", check_audit },
 	{ "otlp", check_otlp },
 	{ "model.key", check_models },
 };

@@ -45,6 +45,12 @@ void audit_free(struct audit **au_p);
 void audit_write(
     struct audit *au, struct arena *a, const struct audit_record *rec);
 
+/*
+ * Whether this process can write to the file, which is not made. "" is fine. 0,
+ * or -1 and ERR_CONFIG with what to do.
+ */
+int audit_file_check(const char *path, struct err *err);
+
 /* ---- verification ---- */
 
 /* What was found of a chain; from 1 on if nothing was cut off in front. */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -20,6 +21,7 @@
 #include "base/arena.h"
 #include "base/clk.h"
 #include "base/err.h"
+#include "store/audit.h"
 #include "store/audit_priv.h"
 
 #define LOCK_MS 1000
@@ -98,4 +100,51 @@ audit_file_append(
 		err_set(err, ERR_INTERNAL, "%s: %m", path);
 	close(fd);
 	return rc;
+}
+
+/* Of the folder of a file that is not there yet. */
+static int
+folder_check(const char *path, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[4096] = ".";
+	size_t len = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+
+	if (len >= sizeof(dir))
+		return err_set(err, ERR_CONFIG, "audit.file: it is too long");
+	if (len > 0) {
+		memcpy(dir, path, len);
+		dir[len] = '\0';
+	}
+	if (access(dir, F_OK) < 0)
+		return err_set(err, ERR_CONFIG,
+		    "audit.file: %s: %m: make that folder, for the pool's user "
+		    "to write to; the unit that is shipped makes "
+		    "/var/log/agent-fpm",
+		    dir);
+	if (access(dir, W_OK | X_OK) < 0)
+		return err_set(err, ERR_CONFIG,
+		    "audit.file: no file can be made in %s: %m: let the pool's "
+		    "user write there",
+		    dir);
+	return 0;
+}
+
+int
+audit_file_check(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (*path == '\0')
+		return 0;
+	if (stat(path, &st) < 0)
+		return folder_check(path, err);
+	if (S_ISDIR(st.st_mode))
+		return err_set(err, ERR_CONFIG,
+		    "audit.file: %s is a folder: name a file in it", path);
+	if (access(path, R_OK | W_OK) < 0)
+		return err_set(err, ERR_CONFIG,
+		    "audit.file: %s: %m: let the pool's user read and write it",
+		    path);
+	return 0;
 }

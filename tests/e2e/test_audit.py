@@ -202,9 +202,13 @@ def test_verify_of_redis(stack):
 
 def test_a_log_that_cannot_be_written(stack_factory):
     """The act is done, and the record is in the log of the process."""
-    stack = stack_factory(workers=1, conf={"audit.file": "/nowhere/audit.log", "audit.keep": "0"})
+    stack = stack_factory(workers=1, start=False, conf={"audit.keep": "0"})
+    stack.conf["audit.file"] = stack.path("logs", "audit.log")
+    os.mkdir(stack.path("logs"))
+    stack.start_all()
+    os.rmdir(stack.path("logs"))
     agent = stack.user().agent()
-    wait_for(lambda: agent.id in stack.log() and "/nowhere/audit.log" in stack.log())
+    wait_for(lambda: agent.id in stack.log() and "logs/audit.log: No such file" in stack.log())
     assert not stack.redis().exists("af:audit")
 
 

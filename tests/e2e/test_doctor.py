@@ -82,7 +82,8 @@ def test_everything_fine(stack_factory):
     stack.start_all()
     skip_without_commands(stack.sandbox)
     said = doctor(stack)
-    assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "status.allow", "bridge.auth", "slowlog.file", "otlp", "model.key", "libraries", "listen.folder", "listen", "descriptors",
+    assert said.names == ["configuration", "tokens", "templates", "sandbox.settings", "status.allow", "bridge.auth", "slowlog.file", "audit.file", "otlp", "model.key",
+                          "secrets", "libraries", "listen.folder", "listen", "descriptors",
                           "redis", "redis.version", "redis.aof", "redis.eviction", "redis.latency", "redis.clock",
                           "sandbox", "sandbox.commands", "sandbox.limits", "sandbox.disk", "model"]
     bad = {m[2] for m in said.lines if m[1] != "ok"} - {"redis.latency", "sandbox.disk"}  # the host's, not ours
@@ -130,6 +131,50 @@ def test_parts(stack_factory):
     said.fails("tokens", "jwt.secret")
     said.fails("templates", "templates.d/bad.json", 'there is no skill "nope"')
     said.fails("model.key", "model.api_key_file")
+
+
+@pytest.mark.parametrize("path, texts", [("nowhere/audit.log", ["No such file", "make that folder"]), ("", ["is a folder"])])
+def test_an_audit_log_that_cannot_be_written(stack_factory, path, texts):
+    """The doctor says so, and so do -t and a start: better than to lose what it is for."""
+    stack = made(stack_factory)
+    stack.conf["audit.file"] = stack.path(path)
+    doctor(stack).fails("audit.file", *texts)
+    checked = stack.check_conf()
+    assert checked.returncode == 78 and all(t in checked.stderr for t in ["audit.file", *texts]), checked
+
+
+@pytest.mark.skipif(not USER, reason="only root can be somebody else")
+def test_an_audit_log_of_somebody_else(stack_factory):
+    stack = made(stack_factory)
+    stack.conf["audit.file"] = stack.write("audit.log", "")
+    os.chmod(stack.write_conf(), 0o644)
+
+    def as_other():
+        return Said(subprocess.run([BINARY, "doctor", "-c", stack.path("agent-fpm.conf")], env=stack.pool_env(), user=USER, capture_output=True,
+                                   text=True, timeout=scaled(60), check=False))
+
+    as_other().fails("audit.file", "let the pool's user read and write it")
+    os.unlink(stack.path("audit.log"))
+    as_other().fails("audit.file", "let the pool's user write there")
+
+
+def test_secrets_that_are_open(stack_factory):
+    """To all users of the host; a public key may be read."""
+    stack = made(stack_factory, models={"model other": {"provider": "scripted"}})
+    assert doctor(stack)["secrets"][0] == "ok"
+    stack.models["model other"]["api_key_file"] = stack.write("other.key", "x")
+    for name, setting in (("jwt.secret", "jwt.secret_file"), ("api.key", "model.api_key_file"), ("other.key", "model.api_key_file")):
+        os.chmod(stack.path(name), 0o644)
+        doctor(stack).warns("secrets", f"{setting}: ", stack.path(name), "mode 0644", "may read", "chmod o-rwx")
+        os.chmod(stack.path(name), 0o666)
+        doctor(stack).fails("secrets", f"{setting}: ", stack.path(name), "mode 0666", "may write", "chmod o-rwx")
+        os.chmod(stack.path(name), 0o640)
+    assert doctor(stack)["secrets"][0] == "ok"
+    stack.conf["jwt.public_key_file"] = stack.write("public.pem", "x")
+    os.chmod(stack.path("public.pem"), 0o644)
+    assert doctor(stack)["secrets"][0] == "ok"
+    os.chmod(stack.path("public.pem"), 0o646)
+    doctor(stack).fails("secrets", "jwt.public_key_file: ", "chmod o-w it")
 
 
 # ---- the host ----
@@ -403,9 +448,10 @@ def test_disks(stack_factory):
     """Of files that grow: the folder is looked at."""
     stack = made(stack_factory)
     stack.start_redis()
-    stack.conf |= {"log_file": stack.path("pool.log"), "slowlog.file": stack.path("slow.log")}
+    stack.conf |= {"log_file": stack.path("pool.log"), "slowlog.file": stack.path("slow.log"), "audit.file": stack.path("audit.log")}
     said = doctor(stack)
-    for name in ("log.disk", "slowlog.disk"):
+    assert said["audit.file"] == ("ok", stack.path("audit.log")) and not os.path.exists(stack.path("audit.log"))
+    for name in ("log.disk", "slowlog.disk", "audit.disk"):
         assert "MiB are free" in said[name][1] and stack.dir in said[name][1]
 
 
