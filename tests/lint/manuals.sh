@@ -91,6 +91,25 @@ PATH="$tmp:$PATH" sh "$tmp/postrotate" >"$tmp/told" &&
 	grep -qx 'agent-fpm@\*.service' "$tmp/told"
 report $? "logs of several pools"
 
+# What rotates those logs deletes no audit log; what rotates it keeps it all.
+patterns=$(sed -n 's/^\(\/.*\) {$/\1/p' systemd/agent-fpm.logrotate)
+rotated_by() {
+	printf '%s\n' "$patterns" | python3 -c '
+import fnmatch, sys
+print(*[n for n, line in enumerate(sys.stdin) for p in line.split()
+        if fnmatch.fnmatchcase(sys.argv[1], p)])' "/var/log/agent-fpm/$1"
+}
+good=0
+for name in pool.log slow.log shop.log api.log; do
+	test "$(rotated_by "$name")" = 0 || good=1
+done
+for name in audit.log audit-shop.log; do
+	test "$(rotated_by "$name")" = 1 || good=1
+done
+sed -n '/audit\*.log {/,/^}/p' systemd/agent-fpm.logrotate |
+	grep -qx '	rotate -1' || good=1
+report $good "the audit log is not rotated away"
+
 # Users, then folders that are theirs, below a root of its own.
 if command -v systemd-sysusers >/dev/null && [ "$(id -u)" -eq 0 ]; then
 	mkdir -p "$tmp/root/etc" &&
