@@ -521,6 +521,7 @@ dispatch(struct api_call *c, struct err *err)
 	c->route = r;
 	if (prepare(c, r, err) < 0)
 		return -1;
+	c->handled = 1;
 	return r->handle(c, err);
 }
 

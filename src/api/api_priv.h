@@ -51,6 +51,7 @@ struct api_call {
 	const struct http_route *route; /* NULL: there is none */
 	struct api_seat *seat;          /* of a stream that opens, or NULL */
 	const char *made;               /* agent that was made, or NULL */
+	int handled;                    /* it came as far as its handler */
 };
 
 /* Whether the caller has a role. */

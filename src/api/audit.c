@@ -57,6 +57,14 @@ refusal_take(struct app *app, struct app_refusals *r)
 	return 0;
 }
 
+/* 1 if nothing came of it: refused, also before it came to its handler, as
+ * all are while Redis is away. */
+static int
+is_refused(const struct api_call *c)
+{
+	return !c->handled || c->rs->status / 100 == 4;
+}
+
 static int
 is_audited(const struct api_call *c)
 {
@@ -72,7 +80,7 @@ is_written(const struct api_call *c, int stranger, int64_t *left_out_r)
 
 	if (!stranger && (!is_audited(c) || c->rs->status == 429))
 		return 0;
-	if ((stranger || c->rs->status / 100 == 4) &&
+	if ((stranger || is_refused(c)) &&
 	    !refusal_take(app, stranger ? &app->strangers : &app->refused))
 		return 0;
 	*left_out_r =

@@ -136,6 +136,23 @@ def test_refused_requests_in_bounds(stack_factory):
     good(stack)
 
 
+def test_refused_while_redis_is_away(stack_factory):
+    """No limit counts them then; they do not fill the disk either."""
+    stack = stack_factory(workers=1, start=False, conf={"limits.requests": "1000/1m", **SWIFT})
+    stack.conf["audit.file"] = stack.path("audit.log")
+    stack.start_all()
+    user = stack.user()
+    agent = user.agent()
+    stack.kill_redis()
+    assert {stack.fcgi("DELETE", agent.path, user).status for _ in range(200)} == {503}
+    assert 61 <= len(lines(stack)) <= 121
+    stack.start_redis()
+    wait_for(lambda: user.http("DELETE", agent.path).status == 204, 20)
+    assert sum(json.loads(line).get("leftOut", 0) for line in lines(stack)) >= 80
+    good(stack)
+    good(stack, stack.path("audit.log"))
+
+
 def test_a_limit_is_not_written(stack_factory):
     """A request that is refused to save work costs no record."""
     stack = stack_factory(workers=1, conf={"limits.requests": "4/1h"})
