@@ -658,7 +658,8 @@ const struct setting settings[] = {
 	    "oldest go first. 0: none are written there."),
 	STRING("audit.file", audit_file, "",
 	    "File that gets each record too, a line each; it is opened for "
-	    "each, so it may be moved away at any time. Empty: none."),
+	    "each, so it may be moved away at any time. It must be one that "
+	    "the pool's user can read and write, or make. Empty: none."),
 
 	NUMBER("limits.body", SETTING_BYTES, limits_body_bytes, "1m", 1024,
 	    1024 * MIB,
