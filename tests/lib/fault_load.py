@@ -140,7 +140,7 @@ class FaultLoad(Load):
                     f"Content-Length: {len(body)}", "", ""]
             writer.write("\r\n".join(head).encode() + body)
             status = await reader.readline()
-            if status and int(status.split()[1]) not in (200, 503):
+            if status and int(status.split()[1]) not in (200, 403, 503):  # 403: it was deleted meanwhile
                 self.failed(f"PATCH {agent.path}: {status}")
             writer.close()
 
