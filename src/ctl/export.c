@@ -178,6 +178,26 @@ export_files(struct out *o, const char *id, struct err *err)
 	return rc;
 }
 
+static char *
+agent_path(const struct out *o, const char *id)
+{
+	return arena_printf(o->arena, "%s/agents/%s.jsonl", o->dir, id);
+}
+
+/* One that was deleted meanwhile: what was written of it goes too. */
+static int
+forget_agent(struct out *o, const char *id, struct err *err)
+{
+	const char *files =
+	    arena_printf(o->arena, "%s/files/%s.tar", o->dir, id);
+
+	if ((unlink(agent_path(o, id)) < 0 && errno != ENOENT) ||
+	    (unlink(files) < 0 && errno != ENOENT))
+		return err_set(
+		    err, ERR_INTERNAL, "%s: %s", id, strerror(errno));
+	return 0;
+}
+
 static int
 export_agent(struct out *o, const char *id, int depth, struct err *err)
 {
@@ -186,7 +206,7 @@ export_agent(struct out *o, const char *id, int depth, struct err *err)
 
 	if (export_lines(o, id, depth == 0, err) < 0 ||
 	    (means_sandbox(o->means) != NULL && export_files(o, id, err) < 0))
-		return err->code == ERR_FORBIDDEN ? 0 /* deleted meanwhile */
+		return err->code == ERR_FORBIDDEN ? forget_agent(o, id, err)
 						  : err_prefix(err, "%s", id);
 	o->agents++;
 	if (store_children(
@@ -200,8 +220,20 @@ export_agent(struct out *o, const char *id, int depth, struct err *err)
 
 /* ---- the user ---- */
 
+/* The agents of a page that are not exported yet, and their sub-agents. */
 static int
-export_agents(struct out *o, struct err *err)
+export_page(struct out *o, const struct store_agent *list, size_t count,
+    struct err *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (access(agent_path(o, list[i].id), F_OK) != 0 &&
+		    export_agent(o, list[i].id, 0, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+walk_agents(struct out *o, struct err *err)
 {
 	struct store_agent *list;
 	const char *next = "";
@@ -216,12 +248,27 @@ export_agents(struct out *o, struct err *err)
 		buf_clear(&cursor);
 		if (rc == 0)
 			buf_puts(&cursor, next);
-		for (size_t i = 0; rc == 0 && i < count; i++)
-			rc = export_agent(o, list[i].id, 0, err);
+		if (rc == 0)
+			rc = export_page(o, list, count, err);
 		arena_reset(o->arena);
 	} while (rc == 0 && cursor.len > 0);
 	buf_fini(&cursor);
 	return rc;
+}
+
+/* The list is by the last activity: one that was at work meanwhile has moved to
+ * its beginning, behind our back. So until a walk finds nothing new. */
+static int
+export_agents(struct out *o, struct err *err)
+{
+	int64_t before;
+
+	do {
+		before = o->agents;
+		if (walk_agents(o, err) < 0)
+			return -1;
+	} while (o->agents > before);
+	return 0;
 }
 
 static int

@@ -17,7 +17,7 @@ from waiting import wait_for
 
 SCENARIOS = [*calls("^plan", {"call": "todo_write", "input": {"todos": LIST}}), {"match": "^slow$", "steps": [{"text": words(60), "pace_ms": 20}]}, *scenarios()]
 ASK = {"mode": "auto", "requireApprovalTools": ["todo_write"]}
-OTHER = ("lease", "idem:")  # of the moment, not of the agent
+OTHER = ("lease", "idem:", "import")  # of the moment, not of the agent
 
 
 def kept(stack, agents):
@@ -177,6 +177,54 @@ def test_a_turn_that_runs_goes_on(stacks, tmp_path):
         view.wait(turn)
         assert view.text(turn) == words(60) and "agent_resumed" in view.kinds()
     agent.interrupt()
+
+
+def held_up(stack, request, passed, *words):
+    """A run of ctl before whose request Redis stands still; and what it stands before."""
+    between = SlowRedis()
+    between.target, between.stall, between.passed = stack.redis_path, request, passed
+    with open(stack.path("agent-fpm.conf"), encoding="utf-8") as f:
+        conf = stack.write("slow.conf", f.read().replace(stack.redis_path, between.path) + "\n[store]\ncommand_timeout = 60s\n")
+    child = subprocess.Popen([BINARY, "-c", conf, "ctl", "--json", *words], env=stack.pool_env(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert between.stalled.wait(scaled(20))
+    return between, child
+
+
+def over(between, child):
+    between.go.set()
+    with child:
+        out, errors = child.communicate(timeout=scaled(60))
+    between.close()
+    assert child.returncode == 0 and not errors, errors
+    return json.loads(out)
+
+
+def test_the_list_moves(stacks, tmp_path):
+    """Between two pages of it one of the second is at work, and so is in the first: it is found all the same."""
+    here, _ = stacks
+    ann = User(here, "ann")
+    agents = [ann.agent() for _ in range(102)]
+    between, child = held_up(here, b"\r\nZREVRANGEBYSCORE\r\n", 1, "export", "ann", str(tmp_path / "x"))
+    agents[0].answer("small talk")
+    assert over(between, child)["agents"] == 102
+    assert sorted(os.listdir(tmp_path / "x" / "agents")) == sorted(f"{a.id}.jsonl" for a in agents)
+
+
+def test_deleted_meanwhile(stacks, tmp_path):
+    """Of an agent that is deleted while it is read nothing is left in the folder, which can be taken in."""
+    here, there = stacks
+    ann = User(here, "ann")
+    gone, agent = ann.agent(), ann.agent()
+    for a in (gone, agent):
+        a.answer("small talk")
+    between, child = held_up(here, b":events\r\n", 1, "export", "ann", str(tmp_path / "x"))
+    found = [name for name in os.listdir(tmp_path / "x" / "agents")]
+    assert len(found) == 1
+    first = next(a for a in (gone, agent) if found == [f"{a.id}.jsonl"])
+    assert ann.http("DELETE", first.path).status == 204
+    assert over(between, child)["agents"] == 1
+    assert len(os.listdir(tmp_path / "x" / "agents")) == 1
+    assert told(there, "import", str(tmp_path / "x"))["agents"] == 1
 
 
 def test_an_agent_that_changes_all_the_time(stacks, tmp_path):

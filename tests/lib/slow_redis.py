@@ -13,6 +13,8 @@ class SlowRedis:
 
     lose: bytes of a request. The next one that has them is carried out, and its connection is cut before the answer; then lose is None.
     lose_every: the same for each n-th of them; lost counts them. While open is not set no new connection comes about.
+    stall: bytes of a request. As long as go is not set those that have them are not carried out, but for the first so many (passed); late is set
+    when one of them was, after all.
     While events is cleared, connections that have subscribed to channels hear nothing.
     """
 
@@ -21,6 +23,8 @@ class SlowRedis:
         self.events = threading.Event()
         self.events.set()
         self.every, self.again, self.seen, self.lost = 0, b"", 0, 0
+        self.stall, self.passed, self.stalled = None, 0, threading.Event()
+        self.go, self.late = threading.Event(), threading.Event()
         self.open = threading.Event()
         self.open.set()
         self.dir = tempfile.mkdtemp(prefix="afr-")
@@ -43,9 +47,9 @@ class SlowRedis:
                 far.connect(self.target)
             except OSError:
                 return
-            cut, subscribed = threading.Event(), threading.Event()
-            threading.Thread(target=self._copy, args=(near, far, lambda data, c=cut, s=subscribed: self._ask(data, c, s)), daemon=True).start()
-            threading.Thread(target=self._copy, args=(far, near, lambda _, c=cut, s=subscribed: self._answer(c, s)), daemon=True).start()
+            marks = threading.Event(), threading.Event(), threading.Event()
+            threading.Thread(target=self._copy, args=(near, far, lambda data, m=marks: self._ask(data, *m)), daemon=True).start()
+            threading.Thread(target=self._copy, args=(far, near, lambda _, m=marks: self._answer(*m)), daemon=True).start()
 
     def lose_every(self, every, request):
         self.again, self.every = request, every
@@ -60,15 +64,27 @@ class SlowRedis:
         self.lost += self.seen % self.every == 0
         return self.seen % self.every == 0
 
-    def _ask(self, data, cut, subscribed):
+    def _wait(self, data, late):
+        if self.stall is None or self.stall not in data:
+            return
+        self.passed -= 1
+        if self.passed < 0:
+            self.stalled.set()
+            self.go.wait()
+            late.set()
+
+    def _ask(self, data, cut, subscribed, late):
+        self._wait(data, late)
         if b"\r\nSUBSCRIBE\r\n" in data:
             subscribed.set()
         if self._is_lost(data):
             cut.set()
         return True
 
-    def _answer(self, cut, subscribed):
+    def _answer(self, cut, subscribed, late):
         """Whether it is passed on."""
+        if late.is_set():
+            self.late.set()
         if cut.is_set():
             return False
         time.sleep(self.delay)
@@ -78,19 +94,22 @@ class SlowRedis:
 
     @staticmethod
     def _copy(source, target, before):
+        how = socket.SHUT_RDWR
         try:
             while (data := source.recv(65536)) and before(data):
                 target.sendall(data)
+            how = socket.SHUT_RDWR if data else socket.SHUT_WR  # what was asked before the end is answered yet
         except OSError:
             pass
-        for s in (source, target):
+        for s in (source, target) if how == socket.SHUT_RDWR else (target,):
             try:
-                s.shutdown(socket.SHUT_RDWR)
+                s.shutdown(how)
             except OSError:
                 pass
 
     def close(self):
         self.events.set()
+        self.go.set()
         self.open.set()
         for s in self.sockets:
             try:
