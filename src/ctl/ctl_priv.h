@@ -48,7 +48,8 @@ ctl_f ctl_delete_user;
 
 /* ---- export.c, import.c ---- */
 
-#define CTL_EXPORT_FORMAT 1
+/* 1 had no line at the end of an agent, so that nobody saw if it was cut. */
+#define CTL_EXPORT_FORMAT 2
 
 ctl_f ctl_export;
 ctl_f ctl_import;

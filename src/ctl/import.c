@@ -5,7 +5,9 @@
  * is left as it is and said, and the others are taken in. So an import that
  * was stopped is begun again.
  *
- * Of an agent the files come first, and the agent is there when all of it is.
+ * What was used comes first, as an agent at work counts on from there. Of an
+ * agent the files come first, and the agent is there when all of it is. When
+ * all agents are their turns go on: they may have to do with each other.
  */
 #include "config.h"
 
@@ -35,6 +37,7 @@ struct in {
 	const char *dir;
 	struct arena *arena;
 	const char *user;
+	int64_t format;
 	int64_t agents, files, left; /* left: not taken in */
 };
 
@@ -56,7 +59,6 @@ read_head(struct in *in, struct err *err)
 	const char *path = arena_printf(in->arena, "%s/user.json", in->dir);
 	const struct json *j;
 	struct buf b;
-	int64_t format;
 
 	buf_init(&b, in->arena);
 	if (file_read(path, HEAD_MAX, &b, err) < 0)
@@ -65,8 +67,8 @@ read_head(struct in *in, struct err *err)
 	if (j == NULL)
 		return err_prefix(err, "%s", path);
 	in->user = json_get_str(j, "user");
-	if (in->user == NULL || !json_get_int(j, "format", &format) ||
-	    format != CTL_EXPORT_FORMAT)
+	if (in->user == NULL || !json_get_int(j, "format", &in->format) ||
+	    in->format < 1 || in->format > CTL_EXPORT_FORMAT)
 		return err_set(err, ERR_REQUEST,
 		    "%s is of no export that this version knows", path);
 	return 0;
@@ -102,6 +104,12 @@ static int
 agent_line(void *ctx, const char *line, size_t len, struct err *err)
 {
 	return store_import_line(ctx, line, len, err);
+}
+
+static int
+look_line(void *ctx, const char *line, size_t len, struct err *err)
+{
+	return store_import_look(ctx, line, len, err);
 }
 
 static int
@@ -202,7 +210,14 @@ import_agent(struct in *in, const char *id, struct err *err)
 		return -1;
 	rc = store_import_begin(means_store(in->means), in->user, id, &im, err);
 	if (rc == 0)
+		rc = each_line(f, name, look_line, im, err);
+	if (rc == 0)
+		rc = store_import_looked(im, in->format > 1, err);
+	if (rc == 0)
 		rc = import_files(in, id, err);
+	if (rc == 0 && fseek(f, 0, SEEK_SET) < 0)
+		rc =
+		    err_set(err, ERR_INTERNAL, "%s: %s", name, strerror(errno));
 	if (rc == 0)
 		rc = each_line(f, name, agent_line, im, err);
 	if (rc == 0)
@@ -225,8 +240,11 @@ id_of(struct arena *a, const char *name)
 	return id_valid(id, "agt_") ? id : NULL;
 }
 
+typedef int agent_f(struct in *in, const char *id, struct err *err);
+
+/* fn for each agent; what is in conflict with one that is there is said. */
 static int
-import_agents(struct in *in, struct err *err)
+each_agent(struct in *in, agent_f *fn, struct err *err)
 {
 	const char *path = arena_printf(in->arena, "%s/agents", in->dir), *id;
 	DIR *d = opendir(path);
@@ -240,7 +258,7 @@ import_agents(struct in *in, struct err *err)
 		id = id_of(in->arena, e->d_name);
 		if (id == NULL)
 			continue;
-		rc = import_agent(in, id, err);
+		rc = fn(in, id, err);
 		if (rc < 0 && err->code == ERR_CONFLICT) {
 			fprintf(stderr, "agent-fpm: %s\n", err->text);
 			in->left++;
@@ -249,6 +267,12 @@ import_agents(struct in *in, struct err *err)
 	}
 	closedir(d);
 	return rc;
+}
+
+static int
+wake_agent(struct in *in, const char *id, struct err *err)
+{
+	return store_import_wake(means_store(in->means), in->user, id, err);
 }
 
 static int
@@ -275,9 +299,13 @@ ctl_import(struct ctl *ctl, struct err *err)
 	in.arena = arena_open(65536);
 	rc = read_head(&in, err);
 	if (rc == 0)
-		rc = import_agents(&in, err);
-	if (rc == 0)
 		rc = import_usage(&in, err);
+	if (rc == 0)
+		rc = each_agent(&in, import_agent, err);
+	if (rc == 0)
+		rc = each_agent(&in, wake_agent, err);
+	if (rc < 0 && (err->code == ERR_STORE || err->code == ERR_UNCERTAIN))
+		err_prefix(err, "begin again, what is missing is taken in");
 	if (rc == 0 && ctl->json)
 		printf("{\"agents\":%" PRId64 ",\"files\":%" PRId64
 		       ",\"left\":%" PRId64 "}\n",
@@ -290,7 +318,8 @@ ctl_import(struct ctl *ctl, struct err *err)
 	}
 	if (rc == 0 && in.left > 0)
 		rc = err_set(err, ERR_CONFLICT,
-		    "%" PRId64 " agents were there already", in.left);
+		    "%" PRId64 " agents were there already, or left out",
+		    in.left);
 	arena_close(&in.arena);
 	means_free(&in.means);
 	return rc;

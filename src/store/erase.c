@@ -5,8 +5,8 @@
  *
  * Keys that name their user are removed at once; the table has their forms.
  * An agent names its owner inside, and is given to the caller, who deletes its
- * files first. So an agent is found too that no list has, and that of a
- * crash between two writes.
+ * files first. So an agent is found too that no list has, that of a crash
+ * between two writes, and what an import that was stopped has left.
  */
 #include "config.h"
 
@@ -93,7 +93,8 @@ look_at(struct walk *w, const char *key, const char *behind)
 		redis_args_add(&w->remove, key, strlen(key));
 		return;
 	}
-	if (id != NULL && strcmp(part, "info") == 0)
+	if (id != NULL &&
+	    (strcmp(part, "info") == 0 || strcmp(part, "import") == 0))
 		redis_cmd(&w->look, "HGET", key, "owner", NULL);
 	else if (id != NULL && strncmp(part, "idem:", 5) == 0)
 		redis_cmd(&w->look, "EXISTS",

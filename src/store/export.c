@@ -215,8 +215,9 @@ moment(struct export *x, const char *user, const char *id, struct err *err)
 
 	if (store_agent_get(x->st, x->whole, user, id, &ag, err) < 0)
 		return NULL;
-	return arena_printf(x->whole, "%s %s %" PRId64 " %" PRId64 " %" PRId64,
-	    ag.last, ag.state, ag.messages, ag.waiting, ag.version);
+	return arena_printf(x->whole,
+	    "%s %s %s %" PRId64 " %" PRId64 " %" PRId64, ag.last, ag.state,
+	    ag.turn, ag.messages, ag.waiting, ag.version);
 }
 
 static int
@@ -237,7 +238,11 @@ give_parts(struct export *x, int listed, struct err *err)
 			rc = give_list(x, key_of(x, part->name), part->name,
 			    NULL, part->is_json, err);
 	}
-	return rc == 0 ? give_events(x, err) : rc;
+	if (rc == 0)
+		rc = give_events(x, err);
+	if (rc == 0)
+		rc = x->fn(x->ctx, PORTABLE_END, sizeof(PORTABLE_END) - 1, err);
+	return rc;
 }
 
 int

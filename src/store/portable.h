@@ -25,16 +25,31 @@ int store_export_agent(struct store *st, const char *user, const char *id,
 struct store_import;
 
 /* ERR_CONFLICT: there is such an agent. What an earlier attempt has left is
- * removed. */
+ * removed; from then on that one, if it is still at work, is refused. */
 int store_import_begin(struct store *st, const char *user, const char *id,
     struct store_import **im_r, struct err *err);
 
-/* ERR_REQUEST: it is no such line. */
+/* All lines, once, before the first is taken in: how much of each segment is
+ * wanted is known behind its messages. Then that these were all: whole, if
+ * they must end with the line that says so. ERR_REQUEST: it is no such line,
+ * or they were cut. Does not block. */
+int store_import_look(
+    struct store_import *im, const char *line, size_t len, struct err *err);
+int store_import_looked(struct store_import *im, int whole, struct err *err);
+
+/* ERR_REQUEST: it is no such line. ERR_CONFLICT: others' messages of a segment
+ * are not the same, or another attempt has begun. */
 int store_import_line(
     struct store_import *im, const char *line, size_t len, struct err *err);
 
-/* It is there from now on; a turn that it was in goes on. */
+/* It is there from now on, all of it. */
 int store_import_end(struct store_import *im, struct err *err);
+
+/* A turn that an agent was in, and what waits for it, go on. To be called when
+ * those are there too that have to do with it: its makers, its sub-agents.
+ * Twice is harmless, and for an agent of somebody else. */
+int store_import_wake(
+    struct store *st, const char *user, const char *id, struct err *err);
 
 /* What a user has used, a line a day and model; and back, where that is not
  * counted already. */

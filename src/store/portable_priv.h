@@ -2,6 +2,9 @@
 #ifndef STORE_PORTABLE_PRIV_H
 #define STORE_PORTABLE_PRIV_H
 
+#include <uthash.h>
+
+#include "base/id.h"
 #include "store/portable.h"
 #include "store/store_priv.h"
 
@@ -14,8 +17,36 @@ struct portable_part {
 	int is_json;
 };
 
-/* All but the log, and the segments of the history; ends with NULL. info is
- * the last, as an agent is there when that is. */
+/* All but the log, and the segments of the history; ends with NULL. */
 extern const struct portable_part portable_parts[];
+
+#define PORTABLE_END "{\"part\":\"end\"}" /* the last line */
+
+/* A segment that an agent refers to. */
+struct import_segment {
+	UT_hash_handle hh; /* by id */
+	const char *id;
+	int64_t needed; /* messages; INT64_MAX: all, it is the tail */
+	int64_t count;  /* that its lines have brought */
+};
+
+struct store_import {
+	struct store *st;
+	struct arena *arena; /* of a batch */
+	struct arena *line;
+	struct arena *whole;
+	struct redis_args batch;
+	int commands;   /* in it */
+	int64_t number; /* the batch's */
+	char attempt[ID_SIZE];
+	struct redis_args info;
+	struct import_segment *segments;
+	char *user, *id, *base;
+	int listed, has_owner, has_end, is_session;
+	const char *tail, *created, *updated;
+};
+
+/* ERR_REQUEST, of a line. Returns -1. */
+int import_bad_line(struct err *err, const char *why);
 
 #endif

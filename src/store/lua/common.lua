@@ -19,6 +19,26 @@ local function segment_key(segment)
 	return string.match(base, '^(.*):[^:]*$') .. ':seg:' .. segment
 end
 
+-- This agent refers to a segment no more. The last one that does takes it along.
+local function leave_segment(segment)
+	local refs = segment_key(segment) .. ':refs'
+	redis.call('SREM', refs, base)
+	if redis.call('SCARD', refs) == 0 then
+		redis.call('UNLINK', segment_key(segment))
+	end
+end
+
+-- Removes all keys that an agent may have of its own; turn is the one that it
+-- is at, or ''.
+local function drop_parts(turn)
+	for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
+	    'calls', 'approvals', 'checkpoints', 'labels', 'windows', 'held',
+	    'children', 'reminders', 'lease', 'spent', 'files', 'told',
+	    'working', 'import', 'purse:' .. turn }) do
+		redis.call('DEL', key(part))
+	end
+end
+
 -- The id of an event. Lua itself writes a number by way of a double, which
 -- takes longer than all the rest.
 local function event_id(epoch, seq)

@@ -5,12 +5,15 @@
 -- lease finds it gone and stops; the viewers are told by a line without events.
 local owner, turn =
     unpack(redis.call('HMGET', key('info'), 'owner', 'turn'))
+if not owner then -- of one that was taken in by half there may be much
+	owner = redis.call('HGET', key('import'), 'owner')
+end
 if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
 if ARGV[2] ~= '' then
 	local updated = redis.call('HGET', key('info'), 'updated')
-	if turn ~= '' or tonumber(updated) >= tonumber(ARGV[2]) or
+	if turn ~= '' or tonumber(updated or 0) >= tonumber(ARGV[2]) or
 	    redis.call('LLEN', key('inbox')) > 0 then
 		return { 'BUSY' }
 	end
@@ -19,22 +22,13 @@ turns = KEYS[4]
 uncount_turn()
 leave_queue(KEYS[3], owner)
 for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
-	local refs = segment_key(segment) .. ':refs'
-	redis.call('SREM', refs, base)
-	if redis.call('SCARD', refs) == 0 then
-		redis.call('DEL', segment_key(segment))
-	end
+	leave_segment(segment)
 end
 for _, record in ipairs(redis.call('HVALS', key('files'))) do
 	blob_drop(record)
 end
 redis.call('ZREM', key_prefix() .. 'unsynced', base)
-for _, part in ipairs({ 'info', 'segments', 'events', 'inbox', 'tools',
-    'calls', 'approvals', 'checkpoints', 'labels', 'windows',
-    'held', 'children', 'reminders', 'lease', 'spent', 'files', 'told',
-    'working', 'purse:' .. (turn or '') }) do
-	redis.call('DEL', key(part))
-end
+drop_parts(turn or '')
 redis.call('ZREM', KEYS[2], base)
 redis.call('PUBLISH', key('live'), 'gone')
 return { 'OK' }

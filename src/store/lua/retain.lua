@@ -110,12 +110,8 @@ local function drop_segments()
 	local needed = needed_segments()
 	for _, segment in ipairs(redis.call('SMEMBERS', key('held'))) do
 		if not needed[segment] then
-			local refs = segment_key(segment) .. ':refs'
-			redis.call('SREM', refs, base)
 			redis.call('SREM', key('held'), segment)
-			if redis.call('SCARD', refs) == 0 then
-				redis.call('UNLINK', segment_key(segment))
-			end
+			leave_segment(segment)
 		end
 	end
 end
