@@ -26,6 +26,7 @@ const struct portable_part portable_parts[] = {
 	{ "reminders", PORTABLE_LIST, 1 },
 	{ "spent", PORTABLE_HASH, 0 },
 	{ "info", PORTABLE_HASH, 0 },
+	{ "purse", PORTABLE_HASH, 0 },
 	{ NULL, PORTABLE_HASH, 0 },
 };
 
@@ -34,7 +35,7 @@ struct export
 	struct store *st;
 	struct arena *arena; /* of a page */
 	struct arena *whole;
-	const char *base;
+	const char *base, *turn;
 	store_line_f *fn;
 	void *ctx;
 };
@@ -81,7 +82,10 @@ static int
 give_hash(struct export *x, const struct portable_part *part, struct err *err)
 {
 	const struct redis_reply *r, *all;
-	const char *key = key_of(x, part->name);
+	const char *key =
+	    strcmp(part->name, "purse") != 0
+		? key_of(x, part->name)
+		: arena_printf(x->whole, "%s:purse:%s", x->base, x->turn);
 	char cursor[24] = "0";
 	struct redis_pipe p;
 
@@ -215,6 +219,7 @@ moment(struct export *x, const char *user, const char *id, struct err *err)
 
 	if (store_agent_get(x->st, x->whole, user, id, &ag, err) < 0)
 		return NULL;
+	x->turn = ag.turn;
 	return arena_printf(x->whole,
 	    "%s %s %s %" PRId64 " %" PRId64 " %" PRId64, ag.last, ag.state,
 	    ag.turn, ag.messages, ag.waiting, ag.version);

@@ -155,9 +155,10 @@ store_import_begin(struct store *st, const char *user, const char *id,
 	im->user = arena_strdup(im->whole, user);
 	im->id = arena_strdup(im->whole, id);
 	im->base = store_base(st, im->whole, id);
-	im->tail = im->created = im->updated = "";
+	im->tail = im->turn = im->created = im->updated = "";
 	id_make(im->attempt, "imp_");
 	redis_args_init(&im->info, im->whole);
+	redis_args_init(&im->purse, im->whole);
 	batch_clear(im);
 	return flush(im, err);
 }
@@ -230,6 +231,19 @@ add_field(struct redis_args *to, const char *name, const char *text)
 	redis_args_add(to, text, strlen(text));
 }
 
+/* A sub-agent's is the key of its maker's: with the prefix that keys have here.
+ */
+static const char *
+purse_here(const struct store_import *im, const char *text)
+{
+	const char *key = strrchr(text, ' '), *behind = strrchr(text, '{');
+
+	if (key == NULL || behind == NULL || behind < key)
+		return text;
+	return arena_printf(im->whole, "%.*s %s%s", (int)(key - text), text,
+	    im->st->conf->store_prefix, behind);
+}
+
 /* What of info decides how it ends. */
 static int
 take_info(struct store_import *im, const char *name, const char *text,
@@ -238,7 +252,7 @@ take_info(struct store_import *im, const char *name, const char *text,
 	const struct {
 		const char *name, **at;
 	} kept[] = { { "updated", &im->updated }, { "created", &im->created },
-		{ "tail", &im->tail } };
+		{ "turn", &im->turn }, { "tail", &im->tail } };
 
 	if (strcmp(name, "owner") == 0) {
 		if (strcmp(text, im->user) != 0)
@@ -250,6 +264,8 @@ take_info(struct store_import *im, const char *name, const char *text,
 			*kept[i].at = arena_strdup(im->whole, text);
 	if (strcmp(name, "session") == 0)
 		im->is_session = *text != '\0';
+	if (strcmp(name, "purse") == 0)
+		text = purse_here(im, text);
 	if (strcmp(name, "loaded") == 0 || strcmp(name, "env") == 0 ||
 	    strcmp(name, "unsaved") == 0)
 		text = ""; /* that was on another host */
@@ -267,6 +283,10 @@ take_part(struct store_import *im, const struct portable_part *part,
 		return import_bad_line(err, "a field has no name");
 	if (strcmp(part->name, "info") == 0)
 		return take_info(im, id, text, err);
+	if (strcmp(part->name, "purse") == 0) {
+		add_field(&im->purse, id, text);
+		return 0;
+	}
 	if (strcmp(part->name, "held") == 0)
 		return 0; /* what it refers to says that */
 	if (part->kind == PORTABLE_HASH)
@@ -399,6 +419,13 @@ store_import_end(struct store_import *im, struct err *err)
 	tail = refer(im, err);
 	if (tail < 0)
 		return -1;
+	if (im->purse.argc > 0 && *im->turn != '\0') {
+		begin(im, 2 + im->purse.argc);
+		add(im, "HSET");
+		add(im,
+		    arena_printf(im->arena, "%s:purse:%s", im->base, im->turn));
+		add_fields(im, &im->purse);
+	}
 	list(im);
 	id_make(other, "seg_");
 	begin(im, 4 + im->info.argc);

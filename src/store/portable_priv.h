@@ -17,7 +17,8 @@ struct portable_part {
 	int is_json;
 };
 
-/* All but the log, and the segments of the history; ends with NULL. */
+/* All but the log, and the segments of the history; ends with NULL. purse is
+ * that of the turn in info, and behind it. */
 extern const struct portable_part portable_parts[];
 
 #define PORTABLE_END "{\"part\":\"end\"}" /* the last line */
@@ -39,11 +40,11 @@ struct store_import {
 	int commands;   /* in it */
 	int64_t number; /* the batch's */
 	char attempt[ID_SIZE];
-	struct redis_args info;
+	struct redis_args info, purse;
 	struct import_segment *segments;
 	char *user, *id, *base;
 	int listed, has_owner, has_end, is_session;
-	const char *tail, *created, *updated;
+	const char *tail, *turn, *created, *updated;
 };
 
 /* ERR_REQUEST, of a line. Returns -1. */

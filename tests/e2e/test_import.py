@@ -295,7 +295,61 @@ def test_others_messages(stacks, tmp_path):
     assert [a["agentId"] for a in User(there, "ann").get("/api/agents").json["agents"]] == [fork.id]
 
 
-# ---- who works for whom ----
+# ---- what a turn has spent, and who works for whom ----
+
+@pytest.mark.parametrize("old", [False, True])
+def test_purse(stack_factory, tmp_path, old):
+    """A turn that asks about its budget goes on with what it has spent. An archive of before has none of that, and no end."""
+    conf = {"budget.turn_tokens": 310, "budget.on_exceed": "ask", "budget.role": "treasurer", "store.sweep": "200ms"}
+    here, there = [stack_factory(workers=1, scenarios=[LOOP], conf=conf) for _ in range(2)]
+    ann = {"tenant": "acme", "roles": ["treasurer"]}
+    agent = User(here, "ann", **ann).agent(tools=["todo_read"])
+    agent.post_message("loop")
+    question, = agent.asked(state="AWAITING_BUDGET")
+
+    def spent(a):
+        return a.user.get(f"{a.path}?budgets").json["budgets"]["turn_tokens"]["used"]
+
+    told(here, "export", "ann", str(tmp_path / "x"))
+    if old:
+        path = file_of(tmp_path / "x", agent)
+        path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if '{"part":"purse"' not in line and '{"part":"end"' not in line))
+        head = tmp_path / "x" / "user.json"
+        head.write_text(head.read_text().replace('"format":2', '"format":1'))
+    told(there, "import", str(tmp_path / "x"))
+    moved = Agent(User(there, "ann", **ann), agent.id)
+    assert spent(agent) == 360 and spent(moved) == (0 if old else 360)
+    if not old:
+        same(here, there, [agent.id])
+    assert moved.decide(question["id"]).status == 200
+    wait_for(lambda: [q for q in moved.approvals() if q["id"] != question["id"]], 20)
+    assert moved.approvals()[0]["used"] == (360 if old else 720)
+    for a in (agent, moved):
+        a.interrupt()
+
+
+def test_another_prefix(stack_factory, tmp_path):
+    """A sub-agent spends from its maker's purse, also where keys have another name."""
+    conf = {"budget.turn_tokens": 100000, "store.sweep": "200ms"}
+    here, there = [stack_factory(workers=1, scenarios=SCENARIOS, conf={**conf, "store.prefix": prefix}) for prefix in ("af:", "bf:")]
+    maker = User(here, "ann").agent(tools=TOOLS)
+    turn = maker.say("long")["turn"]
+    wait_for(lambda: children(maker) and len(children(maker)[0].log_ids()) > 3)
+    child = children(maker)[0]
+    pid = child.holder()
+    here.stop(pid)
+    try:
+        told(here, "export", "ann", str(tmp_path / "x"))
+    finally:
+        here.cont(pid)
+    told(there, "import", str(tmp_path / "x"))
+    key = child.key("info")
+    assert there.redis().hget(f"bf{key[2:]}", "purse").decode() == f"100000 0 bf{maker.key('purse')[2:]}:{turn}"
+    with Agent(User(there, "ann"), maker.id).follow() as view:
+        view.wait(turn)
+        assert view.dones[turn] == "completed"
+    maker.interrupt()
+
 
 def a_sweep(stack):
     """Waits until one has come by, which answers what nobody has taken up."""
