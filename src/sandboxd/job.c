@@ -18,14 +18,33 @@
 #include "sandboxd/watch.h"
 
 static int
-ws_delete(struct job *j, struct err *err)
+delete_agent(struct job *j, const char *agent, struct err *err)
 {
 	char key[WORKSPACE_KEY_SIZE];
 
-	if (workspace_name(j->user, j->agent, key, err) < 0)
+	if (workspace_name(j->user, agent, key, err) < 0)
 		return -1;
 	runs_end_workspace(j->runs, key);
-	return workspace_delete(j->workspaces, j->user, j->agent, err);
+	return workspace_delete(j->workspaces, j->user, agent, err);
+}
+
+static int
+ws_delete(struct job *j, struct err *err)
+{
+	return delete_agent(j, j->agent, err);
+}
+
+/* Ends, as none that was deleted is made again. */
+static int
+ws_delete_all(struct job *j, struct err *err)
+{
+	char agent[WORKSPACE_AGENT_SIZE];
+	int rc;
+
+	while ((rc = workspace_any(j->workspaces, j->user, agent, err)) > 0)
+		if (delete_agent(j, agent, err) < 0)
+			return -1;
+	return rc;
 }
 
 static int
@@ -52,6 +71,7 @@ ws_usage(struct job *j, struct err *err)
 static const struct op ops[] = {
 	{ "ping", ping, OP_NO_WORKSPACE },
 	{ "ws.delete", ws_delete, OP_NO_WORKSPACE },
+	{ "ws.delete_all", ws_delete_all, OP_NO_WORKSPACE },
 	{ "ws.copy", ws_copy, OP_NO_WORKSPACE },
 	{ "ws.usage", ws_usage, WORKSPACE_LOOK },
 	{ "ws.trim", ws_trim, WORKSPACE_ALONE | WORKSPACE_LOOK },

@@ -2,6 +2,7 @@
 /* The directories of workspaces, and who is in them. */
 #include "config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,7 +25,7 @@
 #include "sandboxd/workspace.h"
 
 #define HASH_CHARS 32
-#define AGENT_MAX 40
+#define AGENT_MAX (WORKSPACE_AGENT_SIZE - 1)
 #define IDLE_MAX 256 /* entries that are kept though nobody is in them */
 #define WAIT_MS 1000
 #define KNOWN_MS 2000 /* that a count is good for: commands write too */
@@ -50,17 +51,33 @@ struct workspaces {
 
 /* ---- names ---- */
 
+static int
+is_agent(const char *name)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+	size_t n = name == NULL ? 0 : strlen(name);
+
+	return n > 0 && n <= AGENT_MAX && strspn(name, set) == n;
+}
+
+/* The first HASH_CHARS of out, and no 0 byte. */
+static void
+put_hash(const char *user, char *out)
+{
+	char hash[SHA256_HEX_SIZE];
+
+	sha256_hex(user, strlen(user), hash);
+	memcpy(out, hash, HASH_CHARS);
+}
+
 int
 workspace_name(const char *user, const char *agent, char *out, struct err *err)
 {
-	static const char set[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
-	char hash[SHA256_HEX_SIZE];
 	size_t n = agent == NULL ? 0 : strlen(agent);
 
-	if (user == NULL || n == 0 || n > AGENT_MAX || strspn(agent, set) != n)
+	if (user == NULL || !is_agent(agent))
 		return err_set(err, ERR_INVALID, "no user, or no such agent");
-	sha256_hex(user, strlen(user), hash);
-	memcpy(out, hash, HASH_CHARS);
+	put_hash(user, out);
 	out[HASH_CHARS] = '/';
 	memcpy(out + HASH_CHARS + 1, agent, n + 1);
 	return 0;
@@ -291,6 +308,49 @@ workspace_delete(
 	if (rc == 0)
 		ws.entry->deleted = 1;
 	entry_leave(w, &ws, 1);
+	return rc;
+}
+
+/* The first name in the user's directory that an agent can have: 1, 0 or -1. */
+static int
+find_agent(struct workspaces *w, const char *home, char *agent, struct err *err)
+{
+	int fd = path_open(w->root, home, O_RDONLY | O_DIRECTORY, err);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e = NULL;
+
+	if (fd < 0)
+		return -1;
+	if (d == NULL) {
+		close(fd);
+		return path_error("the user's workspaces", errno, err);
+	}
+	while ((e = readdir(d)) != NULL && !is_agent(e->d_name))
+		;
+	if (e != NULL)
+		memcpy(agent, e->d_name, strlen(e->d_name) + 1);
+	closedir(d);
+	return e != NULL;
+}
+
+int
+workspace_any(
+    struct workspaces *w, const char *user, char *agent, struct err *err)
+{
+	char home[HASH_CHARS + 1] = "";
+	int rc;
+
+	if (user == NULL || *user == '\0')
+		return err_set(err, ERR_INVALID, "no user");
+	put_hash(user, home);
+	if (unlinkat(w->root, home, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return path_error("the user's workspaces", errno, err);
+	rc = find_agent(w, home, agent, err);
+	if (rc == 0 && unlinkat(w->root, home, AT_REMOVEDIR) < 0)
+		rc = path_error(
+		    "what is among the user's workspaces", errno, err);
 	return rc;
 }
 

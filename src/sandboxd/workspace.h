@@ -58,6 +58,15 @@ int workspace_delete(
     struct workspaces *w, const char *user, const char *agent, struct err *err);
 
 /*
+ * One of the user's agents that has a workspace: 1, with its name in agent,
+ * which has room for WORKSPACE_AGENT_SIZE bytes. 0: none is left, nor their
+ * directory. -1 and err, also if something else is in that.
+ */
+#define WORKSPACE_AGENT_SIZE 41
+int workspace_any(
+    struct workspaces *w, const char *user, char *agent, struct err *err);
+
+/*
  * Copies one to another agent of the user, which must have none; data is
  * shared with the original where the filesystem can (FICLONE). What is no
  * file, directory or symlink is left out. Fine if there is none.

@@ -281,12 +281,13 @@ def test_another_name():
     shutil.rmtree(folder)
 
 
-def test_deleted_meanwhile(sandbox):
-    box, other = Box(sandbox), Box(sandbox)
+@pytest.mark.parametrize("op", ["ws.delete", "ws.delete_all"])
+def test_deleted_meanwhile(sandbox, op):
+    box, other = Box(sandbox, "eve"), Box(sandbox, "eve")
     other.agent = box.agent
     call = box.client.send("bash.run", user=box.user, agent=box.agent, command="while :; do echo x > f$RANDOM; sleep 0.01; done")
     wait_for(lambda: processes(sandbox), 10, "not begun")
-    other("ws.delete")
+    other(op)
     assert box.client.answer(call)["end"] == "deleted"
     assert box.files is None
     box.client.close()

@@ -358,6 +358,30 @@ def test_copy_and_delete_a_workspace(box):
     assert box.sandbox.files("agt_nothing") is None
 
 
+def test_delete_all(sandbox):
+    """All of a user's, of whichever agents, and nothing of another's; none is made again, but others are."""
+    mine, other = [Box(sandbox, "eve") for _ in range(3)], Box(sandbox, "eve2")
+    for b in (*mine, other):
+        b.write("d/x", "text")
+    home = os.path.dirname(os.path.dirname(mine[0].files))
+    with open(os.path.join(home, "Other"), "w", encoding="utf-8"):
+        pass
+    mine[0].fails("invalid", "ws.delete_all", "among the user's workspaces")
+    os.unlink(os.path.join(home, "Other"))
+    for _ in range(2):
+        mine[0].client.call("ws.delete_all", user="eve", agent="")
+        assert not os.path.exists(home) and other.read("d/x") == "text"
+    assert mine[1].fails("not_found", "fs.write", "was deleted", path="x")
+    new = Box(sandbox, "eve")
+    new.write("x", "x")
+    new("ws.delete_all")
+    assert new.files is None
+    for user in (None, ""):
+        with pytest.raises(Failed) as e:
+            new.client.call("ws.delete_all", user=user, agent="")
+        assert e.value.code == "invalid"
+
+
 def test_trim_by_size(box):
     """The oldest go, by when they came: an archive's times of long ago mean nothing. Directories that are empty then go too."""
     for i, name in enumerate(("old/deep/a", "old/b", "c", "d")):
