@@ -12,6 +12,7 @@
 #include "agent/toolset.h"
 #include "api/budgets.h"
 #include "api/sessions_priv.h"
+#include "base/crash.h"
 #include "base/loop.h"
 #include "sandbox/client.h"
 #include "store/records.h"
@@ -25,6 +26,7 @@
 #define LIST_LIMIT 50
 #define DEPTH_MAX 16 /* of sub-agents: task.depth's */
 #define LIST_LIMIT_MAX 200
+#define DELETE_TRIES 8
 
 static void
 add_agent(struct buf *b, const struct store_agent *ag)
@@ -390,42 +392,66 @@ agents_patch(void *call, struct err *err)
 	return 0;
 }
 
-static int
-delete_one(struct api_call *c, const char *id, struct err *err)
-{
-	if (api_files_delete(c, id, err) < 0)
-		return -1;
-	return store_agent_delete(c->app->store, c->arena, c->user, id, err);
-}
+static int delete_all(
+    struct api_call *c, const char *id, int depth, struct err *err);
 
-/* The sub-agents of an agent, and theirs. What is gone already is gone. */
-static void
-delete_all(struct api_call *c, const char *const *ids, size_t count, int depth)
+/* All that an agent has made, and theirs. */
+static int
+delete_children(struct api_call *c, const char *id, int depth, struct err *err)
 {
+	struct store *st = c->app->store;
 	const char **children;
-	struct err err;
 	size_t n;
 
-	for (size_t i = 0; i < count; i++) {
-		if (depth < DEPTH_MAX && store_children(c->app->store, c->arena,
-					     ids[i], &children, &n, &err) == 0)
-			delete_all(c, children, n, depth + 1);
-		delete_one(c, ids[i], &err);
+	if (store_children(st, c->arena, id, &children, &n, err) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		if (delete_all(c, children[i], depth + 1, err) < 0 &&
+		    err->code != ERR_FORBIDDEN) /* it is gone */
+			return -1;
+		if (store_child_gone(st, c->arena, id, children[i], err) < 0)
+			return -1;
 	}
+	return 0;
+}
+
+/*
+ * The agent goes last: whatever stops this, what is left is found by it, and
+ * to delete it again goes on. One that is at work may make another meanwhile.
+ */
+static int
+delete_all(struct api_call *c, const char *id, int depth, struct err *err)
+{
+	struct store *st = c->app->store;
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < DELETE_TRIES; i++) {
+		if (depth == DEPTH_MAX) /* deeper there is nothing */
+			return store_agent_delete(
+			    st, c->arena, c->user, id, err);
+		if (api_files_delete(c, id, err) < 0)
+			return -1;
+		crash_point("delete-files");
+		if (delete_children(c, id, depth, err) < 0)
+			return -1;
+		crash_point("delete-children");
+		rc = store_agent_delete_last(st, c->arena, c->user, id, err);
+	}
+	if (rc == 0)
+		return err_set(err, ERR_CONFLICT,
+		    "it makes sub-agents all the time: interrupt it first");
+	return rc < 0 ? -1 : 0;
 }
 
 int
 api_agent_delete(struct api_call *c, const char *id, struct err *err)
 {
-	const char **children;
-	size_t n;
+	const char *files;
 
-	if (store_children(c->app->store, c->arena, id, &children, &n, err) <
-		0 ||
-	    delete_one(c, id, err) < 0)
+	if (store_agent_workspace(
+		c->app->store, c->arena, c->user, id, &files, err) < 0)
 		return -1;
-	delete_all(c, children, n, 1);
-	return 0;
+	return delete_all(c, id, 0, err);
 }
 
 int

@@ -16,6 +16,7 @@
 #include "base/clk.h"
 #include "base/id.h"
 #include "conf/conf.h"
+#include "store/records.h"
 #include "store/retain.h"
 #include "store/store_priv.h"
 
@@ -124,8 +125,8 @@ info_decode(const struct redis_reply *r, const char *user, const char *id,
  * from the beginning.
  */
 void
-store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
-    const struct store_agent *ag)
+store_cmd_create(struct redis_pipe *p, const char *base, const char *maker,
+    const char *user, const struct store_agent *ag)
 {
 	char segment[ID_SIZE], now[24];
 	const struct {
@@ -176,8 +177,10 @@ store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
 
 	id_make(segment, "seg_");
 	snprintf(now, sizeof(now), "%" PRId64, ag->created_ms);
-	redis_script(p, SCRIPT_CREATE, 1, 1 + 2 * n);
+	redis_script(p, SCRIPT_CREATE, maker == NULL ? 1 : 2, 1 + 2 * n);
 	redis_arg(p, base);
+	if (maker != NULL)
+		redis_arg(p, maker);
 	redis_arg(p, segment);
 	for (int i = 0; i < n; i++) {
 		redis_arg(p, info[i].name);
@@ -255,7 +258,7 @@ store_agent_create(struct store *st, struct arena *a, const char *user,
 	    &p, "ZADD", store_user_agents_key(st, a, user), now, id, NULL);
 	if (ag->session != NULL)
 		store_cmd_session_made(st, a, &p, user, id, ag->created_ms);
-	store_cmd_create(&p, store_base(st, a, id), user, ag);
+	store_cmd_create(&p, store_base(st, a, id), NULL, user, ag);
 	if (ag->session != NULL)
 		store_cmd_sessions_changed(st, a, &p, user);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
@@ -488,10 +491,10 @@ store_agent_workspace(struct store *st, struct arena *a, const char *user,
 	return 0;
 }
 
-/* 1 and the lease; 0 if it is not idle since idle_before ("": any will do). */
+/* 1; 0 if it is not such a one: delete.lua has the words of which. */
 static int
 delete_agent(struct store *st, struct arena *a, const char *user,
-    const char *id, const char *idle_before, struct err *err)
+    const char *id, const char *which, struct err *err)
 {
 	const struct redis_reply *r;
 	struct redis_pipe p;
@@ -505,7 +508,7 @@ delete_agent(struct store *st, struct arena *a, const char *user,
 	redis_arg(&p, store_key(st, a, STORE_QUEUE));
 	store_arg_turns(st, a, &p);
 	redis_arg(&p, user);
-	redis_arg(&p, idle_before);
+	redis_arg(&p, which);
 	if (store_call(st, a, &p, &r, err) < 0)
 		return -1;
 	if (redis_is(&r[0].items[0], "BUSY"))
@@ -525,6 +528,13 @@ store_agent_delete(struct store *st, struct arena *a, const char *user,
     const char *id, struct err *err)
 {
 	return delete_agent(st, a, user, id, "", err) < 0 ? -1 : 0;
+}
+
+int
+store_agent_delete_last(struct store *st, struct arena *a, const char *user,
+    const char *id, struct err *err)
+{
+	return delete_agent(st, a, user, id, "childless", err);
 }
 
 int

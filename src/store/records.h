@@ -78,13 +78,23 @@ int store_todos(struct store *st, struct arena *a, const char *user,
 
 /* ---- sub-agents ---- */
 
-/* Makes one, of the id, depth and task in ag; again is harmless. */
+/* Makes one, of the id, depth and task in ag; again is harmless.
+ * ERR_NOT_FOUND: parent was deleted. */
 int store_task_create(struct store *st, struct arena *a, const char *user,
     const char *parent, struct store_agent *ag, struct err *err);
 
 /* Those that an agent has made; the caller has checked whose it is. */
 int store_children(struct store *st, struct arena *a, const char *agent,
     const char ***ids_r, size_t *count_r, struct err *err);
+
+/* store_agent_delete, when all that it has made is gone: 1; 0: it has some
+ * still; -1. */
+int store_agent_delete_last(struct store *st, struct arena *a, const char *user,
+    const char *agent, struct err *err);
+
+/* One of them was deleted: it is forgotten. 0 or -1. */
+int store_child_gone(struct store *st, struct arena *a, const char *agent,
+    const char *child, struct err *err);
 
 /*
  * Keeps the result of a task (JSON) for the call that waits for it. 1, with

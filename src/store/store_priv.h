@@ -46,9 +46,11 @@ const char *store_family(const char *agent);
 /* The key of a segment of an agent's family. */
 char *store_segment_key(struct arena *a, const char *base, const char *segment);
 
-/* A new agent, with its id and times. */
-void store_cmd_create(struct redis_pipe *p, const char *base, const char *user,
-    const struct store_agent *ag);
+/* A new agent, with its id and times. maker: the base of whose sub-agent it
+ * is, else NULL; if there is no such agent the reply is -1, and none is made.
+ */
+void store_cmd_create(struct redis_pipe *p, const char *base, const char *maker,
+    const char *user, const struct store_agent *ag);
 
 /* The zset of a user's agents. */
 char *store_user_agents_key(

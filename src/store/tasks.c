@@ -22,12 +22,13 @@ store_task_create(struct store *st, struct arena *a, const char *user,
 
 	ag->created_ms = clk_shared_ms();
 	redis_pipe_init(&p, a);
-	/* Known to its parent first: it is deleted with it. */
-	redis_cmd(&p, "SADD",
-	    arena_printf(a, "%s:children", store_base(st, a, parent)), ag->id,
-	    NULL);
-	store_cmd_create(&p, store_base(st, a, ag->id), user, ag);
-	return redis_call(st->pool, a, &p, &r, err);
+	store_cmd_create(
+	    &p, store_base(st, a, ag->id), store_base(st, a, parent), user, ag);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (r[0].number < 0)
+		return err_set(err, ERR_NOT_FOUND, "its maker was deleted");
+	return 0;
 }
 
 int
@@ -45,6 +46,20 @@ store_children(struct store *st, struct arena *a, const char *agent,
 	*ids_r = redis_texts(a, &r[0]);
 	*count_r = r[0].count;
 	return 0;
+}
+
+int
+store_child_gone(struct store *st, struct arena *a, const char *agent,
+    const char *child, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "SREM",
+	    arena_printf(a, "%s:children", store_base(st, a, agent)), child,
+	    NULL);
+	return redis_call(st->pool, a, &p, &r, err);
 }
 
 int

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Sub-agents: made by a tool call, on their own, and reported once."""
 
+import os
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from conftest import close
 from stack import Agent, Stack, text_of, wait_for, words
 from test_tools import LIST, calls, of, results
+from waiting import ROOT
 
 
 def task(prompt, **more):
@@ -209,6 +211,69 @@ def test_delete(agent, stack):
     for gone in (child, grandchild):
         assert gone.user.get(gone.path).status == 403
         assert not [k for k in stack.redis().keys(f"*{gone.id}*") if b":idem:" not in k]
+
+
+def family(agent):
+    agent.ask("deep")
+    child, = children(agent)
+    return [agent, child, *children(child)]
+
+
+def left(stack, agents):
+    return [k for a in agents for k in stack.redis().keys(f"*{a.id}*") if b":idem:" not in k]
+
+
+def test_delete_that_fails(agent, stack):
+    """The parent goes last: an error says so, and to delete it again goes on."""
+    agents = family(agent)
+    inbox = agents[2].key("held")
+    stack.redis().rename(inbox, "elsewhere")
+    stack.redis().set(inbox, "no set")
+    assert agent.user.http("DELETE", agent.path).status == 503
+    assert all(a.info() for a in agents)
+    stack.redis().rename("elsewhere", inbox)
+    assert agent.user.http("DELETE", agent.path).status == 204
+    assert not left(stack, agents)
+
+
+@pytest.mark.parametrize("point", ["delete-files:2", "delete-children:1", "delete-children:2", "delete-children:3"])
+def test_delete_and_kill(stack_factory, point):
+    """kill -9 between one of them and the next: to delete it again goes on."""
+    stack = stack_factory(workers=1, scenarios=SCENARIOS, conf={"store.sweep": "200ms"})
+    agent = stack.user().agent(tools=TOOLS)
+    agents = family(agent)
+    agent.wait_idle()
+    stack.restart_pool({"AGENT_FPM_CRASH_AT": point})
+    wait_for(lambda: agent.user.get(agent.path).status == 200)
+    pid, = stack.workers()
+    assert agent.user.http("DELETE", agent.path).status >= 500
+    wait_for(lambda: pid not in stack.workers(), 5, "it was not killed")
+    stack.restart_pool({})
+    wait_for(lambda: agent.user.get(agent.path).status == 200, 10, "nobody would find what is left")
+    assert agent.user.http("DELETE", agent.path).status == 204
+    assert not left(stack, agents)
+
+
+def test_delete_at_work(agent, stack):
+    """While it makes sub-agents: none is left."""
+    agent.say("three")
+    wait_for(lambda: children(agent), 10, "not at it")
+    assert agent.user.http("DELETE", agent.path).status == 204
+    wait_for(lambda: not [k for k in stack.redis().scan_iter("af:{*:info") if stack.redis().hget(k, "owner") == agent.user.name.encode()])
+    assert all(b":idem:" in k for k in stack.redis().keys(agent.key("*")))
+
+
+def test_none_is_made_when_its_maker_is_gone(agent, stack):
+    """By the script: nobody would find it."""
+    texts = [open(os.path.join(ROOT, "src/store/lua", name), encoding="utf-8").read() for name in ("common.lua", "create.lua")]
+    script, base = stack.redis().register_script("\n".join(texts)), agent.key("")[:-1]
+
+    def make(maker, name):
+        keys = [f"{base.rpartition(':')[0]}:{name}", maker]
+        return script(keys=keys, args=["seg_x", "owner", "nobody"]), stack.redis().exists(keys[0] + ":info")
+
+    assert make(base + "x", "agt_y") == (-1, 0) and not stack.redis().exists(base + "x:children")
+    assert make(base, "agt_y") == (1, 1) == (1, stack.redis().scard(agent.key("children"))) and make(base + "x", "agt_y") == (0, 1)
 
 
 @pytest.mark.parametrize("which", ["parent", "child", "all"])

@@ -1,8 +1,11 @@
 -- delete: an agent and all that only it refers to. KEYS[3] is the queue of
 -- agents that wait for room, KEYS[4] what counts of turns begin with, if there
--- are any. ARGV: user, and '' or the time in ms before which it must have been
--- at work last, and be idle. Returns FORBIDDEN | BUSY | OK. Whoever holds the
--- lease finds it gone and stops; the viewers are told by a line without events.
+-- are any. ARGV: user, and which:
+--   ''         whatever it does;
+--   childless  only if it has no sub-agents;
+--   a time in ms  only if it was at work last before that, and is idle.
+-- Returns FORBIDDEN | BUSY | OK. Whoever holds the lease finds it gone and
+-- stops; the viewers are told by a line without events.
 local owner, turn =
     unpack(redis.call('HMGET', key('info'), 'owner', 'turn'))
 if not owner then -- of one that was taken in by half there may be much
@@ -11,7 +14,10 @@ end
 if owner ~= ARGV[1] then
 	return { 'FORBIDDEN' }
 end
-if ARGV[2] ~= '' then
+if ARGV[2] == 'childless' and redis.call('SCARD', key('children')) > 0 then
+	return { 'BUSY' }
+end
+if tonumber(ARGV[2]) then
 	local updated = redis.call('HGET', key('info'), 'updated')
 	if turn ~= '' or tonumber(updated or 0) >= tonumber(ARGV[2]) or
 	    redis.call('LLEN', key('inbox')) > 0 then
