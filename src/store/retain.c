@@ -128,6 +128,45 @@ store_walk_take(
 	return r[0].type != REDIS_NIL;
 }
 
+/* ---- files that are to be deleted ---- */
+
+int
+store_retired_next(struct store *st, struct arena *a, int64_t skip,
+    const char **user_r, const char **agent_r, struct err *err)
+{
+	const char *at = arena_printf(a, "%" PRId64, skip), *text, *space;
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "ZRANGE", store_key(st, a, STORE_RETIRED), at, at, NULL);
+	if (redis_call(st->pool, a, &p, &r, err) < 0)
+		return -1;
+	if (r[0].count == 0)
+		return 0;
+	text = redis_text(&r[0].items[0]);
+	space = strchr(text, ' ');
+	if (space == NULL)
+		return err_set(
+		    err, ERR_STORE, "no agent was retired: %s", text);
+	*agent_r = arena_memdup(a, text, (size_t)(space - text));
+	*user_r = space + 1;
+	return 1;
+}
+
+int
+store_retired_forget(struct store *st, struct arena *a, const char *user,
+    const char *agent, struct err *err)
+{
+	const struct redis_reply *r;
+	struct redis_pipe p;
+
+	redis_pipe_init(&p, a);
+	redis_cmd(&p, "ZREM", store_key(st, a, STORE_RETIRED),
+	    arena_printf(a, "%s %s", agent, user), NULL);
+	return redis_call(st->pool, a, &p, &r, err);
+}
+
 /* ---- sizes ---- */
 
 static int64_t

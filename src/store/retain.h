@@ -33,9 +33,18 @@ int store_retain(struct store *st, struct arena *a, const char *agent,
     const struct store_rules *rules, struct store_dropped *out,
     struct err *err);
 
-/* Deletes one that is still idle for so long. 1 deleted, 0 not, -1. */
+/* Deletes one that is still idle for so long, and notes with that that its
+ * files are to be deleted. 1 deleted, 0 not, -1. */
 int store_agent_retire(struct store *st, struct arena *a, const char *user,
     const char *agent, int64_t idle_ms, struct err *err);
+
+/* The agent of such a note, the oldest but skip: 1, 0 there is none, -1. */
+int store_retired_next(struct store *st, struct arena *a, int64_t skip,
+    const char **user_r, const char **agent_r, struct err *err);
+
+/* Its files are deleted: the note goes. 0 or -1. */
+int store_retired_forget(struct store *st, struct arena *a, const char *user,
+    const char *agent, struct err *err);
 
 /*
  * Agents of all users, some of them: a step of a walk, from a cursor ("0" at

@@ -20,6 +20,10 @@
  * at; scripts know its name too. */
 #define STORE_UNSYNCED "unsynced"
 
+/* Agents "ID USER" that were deleted, whose files are not yet, by the time;
+ * delete.lua knows its name too. */
+#define STORE_RETIRED "retired"
+
 /* What the zsets that count turns begin with: :user:USER, :tenant:TENANT. */
 #define STORE_TURNS "{limits}:turns"
 

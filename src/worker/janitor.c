@@ -14,7 +14,8 @@
  * activity, so nothing is walked over.
  *
  * An agent that is idle for too long is deleted when the sandbox answers: its
- * record first, if it is still idle, and at once its files.
+ * record first, if it is still idle, and then its files. That these are to be
+ * deleted is noted with the first, so that a walk after a crash finds them.
  */
 #include "config.h"
 
@@ -30,6 +31,7 @@
 #include "api/app.h"
 #include "base/arena.h"
 #include "base/clk.h"
+#include "base/crash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "conf/conf.h"
@@ -67,13 +69,59 @@ ask_files(struct janitor *j, struct sandbox_call *call, const char *user,
 	return sandbox_ask(j->app->sandbox, call, err);
 }
 
+/* The files of one that is deleted. */
+static int
+delete_files(struct janitor *j, struct arena *a, const char *user,
+    const char *agent, struct err *err)
+{
+	struct sandbox_call call = { .op = "ws.delete", .arena = a };
+
+	if (ask_files(j, &call, user, agent, err) < 0)
+		return err_prefix(
+		    err, "%s is deleted, its files are left", agent);
+	return store_retired_forget(j->app->store, a, user, agent, err);
+}
+
+/* Others would fail as this did. */
+static int
+is_away(const struct err *err)
+{
+	return err->code == ERR_STORE || err->code == ERR_OVERLOAD ||
+	       err->code == ERR_TIMEOUT;
+}
+
+/* What was left by one who died between the two, or found no sandbox. */
+static void
+delete_left_files(struct janitor *j)
+{
+	struct arena *a = arena_open(4096);
+	const char *user, *agent;
+	int64_t failed = 0;
+	struct err err;
+	int rc;
+
+	while ((rc = store_retired_next(
+		    j->app->store, a, failed, &user, &agent, &err)) > 0 &&
+	       !nap_ms(&j->nap, PAUSE_MS)) {
+		if (delete_files(j, a, user, agent, &err) < 0) {
+			log_warn("retention: %s", err.text);
+			failed++;
+			if (is_away(&err))
+				break;
+		}
+		arena_reset(a);
+	}
+	if (rc < 0)
+		log_warn("retention: %s", err.text);
+	arena_close(&a);
+}
+
 /* One that was idle too long goes, unless it is at work by now. */
 static int
 retire(struct janitor *j, struct arena *a, const char *user, const char *agent,
     int64_t idle_ms, struct err *err)
 {
 	struct sandbox_call ping = { .op = "ping", .arena = a };
-	struct sandbox_call delete = { .op = "ws.delete", .arena = a };
 	int rc;
 
 	if (ask_files(j, &ping, "", "", err) < 0)
@@ -82,10 +130,8 @@ retire(struct janitor *j, struct arena *a, const char *user, const char *agent,
 	if (rc <= 0)
 		return rc;
 	j->retired++;
-	if (ask_files(j, &delete, user, agent, err) < 0)
-		return err_prefix(
-		    err, "%s is deleted, its files are left", agent);
-	return 0;
+	crash_point("retired");
+	return delete_files(j, a, user, agent, err);
 }
 
 /* Files that are too old or too many. A turn that begins meanwhile may see
@@ -168,6 +214,7 @@ walk(struct janitor *j)
 	struct err err;
 	int rc;
 
+	delete_left_files(j);
 	j->agents = j->events = j->calls = j->windows = j->retired = j->files =
 	    0;
 	do {

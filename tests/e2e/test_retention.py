@@ -3,11 +3,12 @@
 
 import json
 import os
+import signal
 import time
 
 import pytest
 
-from stack import event_id
+from stack import event_id, process_state
 from test_compaction import CONF, LONG, scenarios
 from test_tools import LIST, calls
 from waiting import scaled, wait_for
@@ -110,6 +111,26 @@ def test_idle_agents(stack_factory):
     assert {a["agentId"] for a in user.get("/api/agents").json["agents"]} == {busy.id, young.id}
     wait_for(lambda: sum(name == "a.txt" for _, _, names in os.walk(stack.sandbox.workspaces) for name in names) == 1)
     busy.interrupt()
+
+
+@pytest.fixture
+def retired(stack_factory):
+    """A worker that stands still between an idle agent, which it has deleted, and its files."""
+    stack = stack_factory(workers=1, sandbox=True, conf={**SWEEP, "retention.agents": "1h"}, env={"AGENT_FPM_CRASH_AT": "stop:retired"})
+    agent, pid = stack.user("ann").agent(), stack.workers()[0]
+    assert agent.user.http("PUT", f"{agent.path}/files/a.txt", body=b"x", headers={"Content-Type": "text/plain"}).status == 201
+    age(agent, "info", 7_200_000)
+    wait_for(lambda: process_state(pid)[0] == "T", 10, "it is not deleted")
+    assert not stack.redis().exists(agent.key("info")) and stack.sandbox.files(agent.id)
+    return stack, agent, pid
+
+
+def test_killed_before_its_files(retired):
+    """kill -9 between an idle agent and its files: the next walk deletes them."""
+    stack, agent, pid = retired
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: stack.sandbox.files(agent.id) is None, 15, "its files are left")
+    wait_for(lambda: not stack.redis().exists("af:retired"), 5, "it is done again and again")
 
 
 def test_files(stack_factory):

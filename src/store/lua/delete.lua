@@ -3,7 +3,8 @@
 -- are any. ARGV: user, and which:
 --   ''         whatever it does;
 --   childless  only if it has no sub-agents;
---   a time in ms  only if it was at work last before that, and is idle.
+--   a time in ms  only if it was at work last before that, and is idle; then
+--              it is noted that its files are to be deleted.
 -- Returns FORBIDDEN | BUSY | OK. Whoever holds the lease finds it gone and
 -- stops; the viewers are told by a line without events.
 local owner, turn =
@@ -23,6 +24,8 @@ if tonumber(ARGV[2]) then
 	    redis.call('LLEN', key('inbox')) > 0 then
 		return { 'BUSY' }
 	end
+	redis.call('ZADD', key_prefix() .. 'retired', clock_ms(),
+	    string.match(base, '[^:]*$') .. ' ' .. owner)
 end
 turns = KEYS[4]
 uncount_turn()
