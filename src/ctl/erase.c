@@ -4,9 +4,10 @@
  *
  * Walks over all keys, deleting what is his, until a walk finds nothing: that
  * is the check too. Of each agent the files go first, as when its user deletes
- * it; whoever runs it finds its lease gone, and is told. Stopped at any place
- * and begun again it goes on, as an agent is found by what it is and not by a
- * list.
+ * it; whoever runs it finds its lease gone, and is told. Last go all files that
+ * the sandbox has of him, also those of which no key tells any more. Stopped at
+ * any place and begun again it goes on, as an agent is found by what it is and
+ * not by a list, and files by whose they are.
  *
  * A user who still has a token makes new agents meanwhile: after some walks
  * it gives up and says so.
@@ -23,6 +24,8 @@
 #include "ctl/ctl_priv.h"
 #include "sandbox/client.h"
 #include "store/admin.h"
+#include "store/portable.h"
+#include "store/retain.h"
 
 #define WALKS_MAX 5
 
@@ -32,11 +35,13 @@ struct erase {
 	int64_t agents, keys; /* that were erased */
 };
 
+/* Of one agent, or with ws.delete_all of all that he has or had. */
 static int
-delete_files(struct erase *e, struct arena *a, const char *id, struct err *err)
+delete_files(struct erase *e, struct arena *a, const char *op, const char *id,
+    struct err *err)
 {
 	struct sandbox_call call = {
-		.op = "ws.delete", .arena = a, .user = e->user, .agent = id
+		.op = op, .arena = a, .user = e->user, .agent = id
 	};
 
 	if (means_sandbox(e->means) == NULL)
@@ -44,16 +49,22 @@ delete_files(struct erase *e, struct arena *a, const char *id, struct err *err)
 	return sandbox_ask(means_sandbox(e->means), &call, err);
 }
 
+/* Files first, then what Redis has. import: that is what one has left that
+ * stopped. */
 static int
-delete_agent(struct erase *e, struct arena *a, const char *id, struct err *err)
+delete_agent(struct erase *e, struct arena *a, const char *id, int import,
+    struct err *err)
 {
 	struct store *st = means_store(e->means);
+	int rc;
 
-	if (delete_files(e, a, id, err) < 0)
+	if (delete_files(e, a, "ws.delete", id, err) < 0)
 		return err_prefix(err, "files of %s", id);
-	if (store_agent_delete(st, a, e->user, id, err) < 0)
+	rc = import ? store_import_drop(st, a, e->user, id, err)
+		    : store_agent_delete(st, a, e->user, id, err);
+	if (rc < 0)
 		return err->code == ERR_FORBIDDEN ? 0 : -1; /* it is gone */
-	e->agents++;
+	e->agents += !import || rc > 0;
 	return 0;
 }
 
@@ -74,13 +85,41 @@ walk(struct erase *e, struct err *err)
 			break;
 		snprintf(cursor, sizeof(cursor), "%s", found.cursor);
 		e->keys += (int64_t)found.keys;
-		n += (int64_t)(found.keys + found.agent_count);
+		n += (int64_t)(found.keys + found.agent_count +
+			       found.import_count);
 		for (size_t i = 0; rc == 0 && i < found.agent_count; i++)
-			rc = delete_agent(e, a, found.agents[i], err);
+			rc = delete_agent(e, a, found.agents[i], 0, err);
+		for (size_t i = 0; rc == 0 && i < found.import_count; i++)
+			rc = delete_agent(e, a, found.imports[i], 1, err);
 		arena_reset(a);
 	} while (rc == 0 && strcmp(cursor, "0") != 0);
 	arena_close(&a);
 	return rc < 0 ? -1 : n;
+}
+
+/* The files that are left, and then that some were to be deleted. */
+static int
+delete_rest(struct erase *e, struct err *err)
+{
+	struct arena *a = arena_open(8192);
+	struct store *st = means_store(e->means);
+	const char *user, *agent;
+	int64_t others = 0;
+	int rc = delete_files(e, a, "ws.delete_all", "", err);
+
+	if (rc < 0)
+		err_prefix(err, "files of %s", e->user);
+	while (rc == 0 && (rc = store_retired_next(
+			       st, a, others, &user, &agent, err)) > 0) {
+		rc = 0;
+		if (strcmp(user, e->user) == 0)
+			rc = store_retired_forget(st, a, user, agent, err);
+		else
+			others++;
+		arena_reset(a);
+	}
+	arena_close(&a);
+	return rc;
 }
 
 static int
@@ -90,8 +129,10 @@ erase_all(struct erase *e, struct err *err)
 
 	for (int i = 0; i < WALKS_MAX; i++) {
 		n = walk(e, err);
-		if (n <= 0)
-			return (int)n;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			return delete_rest(e, err);
 	}
 	return err_set(err, ERR_CONFLICT,
 	    "there is something new of the user each time: see that no token "

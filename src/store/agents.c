@@ -16,6 +16,7 @@
 #include "base/clk.h"
 #include "base/id.h"
 #include "conf/conf.h"
+#include "store/portable.h"
 #include "store/records.h"
 #include "store/retain.h"
 #include "store/store_priv.h"
@@ -535,6 +536,13 @@ store_agent_delete_last(struct store *st, struct arena *a, const char *user,
     const char *id, struct err *err)
 {
 	return delete_agent(st, a, user, id, "childless", err);
+}
+
+int
+store_import_drop(struct store *st, struct arena *a, const char *user,
+    const char *id, struct err *err)
+{
+	return delete_agent(st, a, user, id, "import", err);
 }
 
 int

@@ -5,8 +5,13 @@
  *
  * Keys that name their user are removed at once; the table has their forms.
  * An agent names its owner inside, and is given to the caller, who deletes its
- * files first. So an agent is found too that no list has, that of a crash
- * between two writes, and what an import that was stopped has left.
+ * files first. So an agent is found too that no list has, and that of a
+ * crash between two writes. What an import has left that stopped names him
+ * too, and is given likewise. A key of an agent that is neither is nobody's:
+ * it goes, as nobody could tell that it is not his.
+ *
+ * Agents whose files a janitor has still to delete are told apart, as they are
+ * to be forgotten when the files are gone.
  */
 #include "config.h"
 
@@ -83,6 +88,23 @@ agent_of(struct arena *a, const char *key, const char **part_r)
 	return id_valid(id, "agt_") ? id : NULL;
 }
 
+/* 1 if that part of an agent says whose it is. */
+static int
+names_owner(const char *part)
+{
+	return strcmp(part, "info") == 0 || strcmp(part, "import") == 0;
+}
+
+/* Whether there is such an agent, or one that is being taken in. */
+static void
+cmd_exists(struct walk *w, const char *id)
+{
+	const char *base = store_base(w->st, w->arena, id);
+
+	redis_cmd(&w->look, "EXISTS", arena_printf(w->arena, "%s:info", base),
+	    arena_printf(w->arena, "%s:import", base), NULL);
+}
+
 /* What cannot be told by the key is asked about. */
 static void
 look_at(struct walk *w, const char *key, const char *behind)
@@ -93,14 +115,10 @@ look_at(struct walk *w, const char *key, const char *behind)
 		redis_args_add(&w->remove, key, strlen(key));
 		return;
 	}
-	if (id != NULL &&
-	    (strcmp(part, "info") == 0 || strcmp(part, "import") == 0))
+	if (id != NULL && names_owner(part))
 		redis_cmd(&w->look, "HGET", key, "owner", NULL);
-	else if (id != NULL && strncmp(part, "idem:", 5) == 0)
-		redis_cmd(&w->look, "EXISTS",
-		    arena_printf(
-			w->arena, "%s:info", store_base(w->st, w->arena, id)),
-		    NULL);
+	else if (id != NULL)
+		cmd_exists(w, id);
 	else if (strncmp(behind, "ticket:", 7) == 0)
 		redis_cmd(&w->look, "GET", key, NULL);
 	else
@@ -116,11 +134,14 @@ judge(struct walk *w, const char *key, const struct redis_reply *r,
 	const char *part, *behind = key + strlen(w->st->conf->store_prefix);
 	const char *id = agent_of(w->arena, behind, &part);
 
-	if (id != NULL && *part == 'i' && r->type == REDIS_INT) {
+	if (id != NULL && r->type == REDIS_INT) {
 		if (r->number == 0) /* of an agent that was deleted */
 			redis_args_add(&w->remove, key, strlen(key));
 	} else if (id != NULL && redis_is(r, w->user)) {
-		out->agents[out->agent_count++] = id;
+		if (strcmp(part, "info") == 0)
+			out->agents[out->agent_count++] = id;
+		else
+			out->imports[out->import_count++] = id;
 	} else if (id == NULL && store_ticket_is_of(redis_text(r), w->user)) {
 		redis_args_add(&w->remove, key, strlen(key));
 	}
@@ -132,8 +153,7 @@ walk_remove(struct walk *w, struct store_erased *out, struct err *err)
 	const struct redis_reply *r;
 	struct redis_pipe p;
 
-	out->keys = (size_t)w->remove.argc;
-	if (out->keys == 0)
+	if (w->remove.argc == 0)
 		return 0;
 	redis_pipe_init(&p, w->arena);
 	redis_begin(&p, 1 + w->remove.argc);
@@ -141,7 +161,10 @@ walk_remove(struct walk *w, struct store_erased *out, struct err *err)
 	redis_args(&p, &w->remove);
 	redis_cmd(&p, "ZREM", store_key(w->st, w->arena, STORE_QUEUE ":users"),
 	    w->user, NULL);
-	return redis_call(w->st->pool, w->arena, &p, &r, err);
+	if (redis_call(w->st->pool, w->arena, &p, &r, err) < 0)
+		return -1;
+	out->keys = (size_t)r[0].number; /* others went by themselves */
+	return 0;
 }
 
 /* The prefix as a pattern for itself and whatever follows. */
@@ -184,6 +207,8 @@ store_erase_step(struct store *st, struct arena *a, const char *user,
 	redis_pipe_init(&w.look, a);
 	w.looked = arena_alloc(a, (keys->count + 1) * sizeof(*w.looked));
 	out->agents = arena_alloc(a, (keys->count + 1) * sizeof(*out->agents));
+	out->imports =
+	    arena_alloc(a, (keys->count + 1) * sizeof(*out->imports));
 	for (size_t i = 0; i < keys->count; i++)
 		look_at(&w, redis_text(&keys->items[i]),
 		    redis_text(&keys->items[i]) + strlen(prefix));

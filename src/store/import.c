@@ -160,6 +160,8 @@ store_import_begin(struct store *st, const char *user, const char *id,
 	redis_args_init(&im->info, im->whole);
 	redis_args_init(&im->purse, im->whole);
 	batch_clear(im);
+	cmd(im, "ZREM", store_key(st, im->arena, STORE_RETIRED),
+	    arena_printf(im->arena, "%s %s", id, user), NULL);
 	return flush(im, err);
 }
 

@@ -24,6 +24,11 @@ int store_export_agent(struct store *st, const char *user, const char *id,
 /* One that is being taken in. Nobody sees it before its end. */
 struct store_import;
 
+/* Removes what one that stopped has left of an agent, but not its files: 1; 0:
+ * the agent is there; -1, ERR_FORBIDDEN if there is nothing of that user's. */
+int store_import_drop(struct store *st, struct arena *a, const char *user,
+    const char *id, struct err *err);
+
 /* ERR_CONFLICT: there is such an agent. What an earlier attempt has left is
  * removed; from then on that one, if it is still at work, is refused. */
 int store_import_begin(struct store *st, const char *user, const char *id,

@@ -256,6 +256,23 @@ def test_delete_user_with_files(stack_factory):
     wait_for(lambda: files() == 1)
 
 
+def test_delete_user_with_files_that_nobody_knows(stack_factory):
+    """Whatever left them: no key tells of them, the sandbox does. While that is away nothing is claimed."""
+    stack = stack_factory(workers=1, sandbox=True)
+    for user in ("files", "files2"):
+        stack.sandbox.client().call("fs.put", user=user, agent="agt_" + "1" * 26, data=b"secret", path="a.txt")
+    stack.redis().set("af:{111111}:agt_" + "1" * 26 + ":inbox", "x")  # nor whose this is
+    stack.sandbox.process.terminate()
+    stack.sandbox.process.wait()
+    got = ctl(stack, "delete-user", "files")
+    assert got.returncode != 0 and "files of files: the sandbox is not reached" in got.stderr and not got.stdout, got
+    stack.sandbox.start()
+    assert told(stack, "delete-user", "files")["agents"] == 0
+    assert len(stack.sandbox.homes()) == 1 and stack.redis().keys("*1111*") == []
+    assert told(stack, "delete-user", "files2") == {"agents": 0, "keys": 0}
+    assert stack.sandbox.homes() == []
+
+
 def test_acts_are_on_record(site):
     """What an administrator did, or tried to, is in the audit log; what he looked at is not."""
     def acts():

@@ -4,11 +4,12 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import pytest
 
-from stack import event_id, process_state
+from stack import BINARY, event_id, process_state
 from test_compaction import CONF, LONG, scenarios
 from test_tools import LIST, calls
 from waiting import scaled, wait_for
@@ -131,6 +132,15 @@ def test_killed_before_its_files(retired):
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: stack.sandbox.files(agent.id) is None, 15, "its files are left")
     wait_for(lambda: not stack.redis().exists("af:retired"), 5, "it is done again and again")
+
+
+def test_killed_before_its_files_and_the_user_is_deleted(retired):
+    """It finds them too, and leaves others' to the next walk."""
+    stack, agent, _ = retired
+    stack.redis().zadd("af:retired", {"agt_x bob": 1})
+    subprocess.run([BINARY, "-c", stack.path("agent-fpm.conf"), "ctl", "delete-user", agent.user.name], env=stack.pool_env(), check=True, timeout=scaled(30))
+    assert stack.sandbox.homes() == []
+    assert stack.redis().zrange("af:retired", 0, -1) == [b"agt_x bob"]
 
 
 def test_files(stack_factory):

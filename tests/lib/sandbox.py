@@ -283,6 +283,10 @@ class Sandbox(Daemon):
             self.runner.stop()
         return self.stop()
 
+    def homes(self):
+        """The directories of users."""
+        return [name for name in os.listdir(self.workspaces) if not name.startswith(".")]
+
     def files(self, agent="agt_a"):
         """The directory of an agent's files."""
         for name in os.listdir(self.workspaces):

@@ -3,13 +3,17 @@
 -- are any. ARGV: user, and which:
 --   ''         whatever it does;
 --   childless  only if it has no sub-agents;
+--   import     what an import that stopped has left, if there is no agent;
 --   a time in ms  only if it was at work last before that, and is idle; then
 --              it is noted that its files are to be deleted.
 -- Returns FORBIDDEN | BUSY | OK. Whoever holds the lease finds it gone and
 -- stops; the viewers are told by a line without events.
 local owner, turn =
     unpack(redis.call('HMGET', key('info'), 'owner', 'turn'))
-if not owner then -- of one that was taken in by half there may be much
+if ARGV[2] == 'import' then -- of one that was taken in by half
+	if owner then
+		return { 'BUSY' }
+	end
 	owner = redis.call('HGET', key('import'), 'owner')
 end
 if owner ~= ARGV[1] then
