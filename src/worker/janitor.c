@@ -39,6 +39,7 @@
 #include "sandbox/client.h"
 #include "sandbox/stop_jobs.h"
 #include "store/files.h"
+#include "store/records.h"
 #include "store/retain.h"
 #include "store/sessions.h"
 #include "worker/janitor.h"
@@ -47,6 +48,7 @@
 #define PAUSE_MS 10         /* between two steps */
 #define LOOK_EVERY_MS 60000 /* whether a walk is due; or more often */
 #define TIMES_MAX 1000      /* that one agent is asked about in a walk */
+#define DEPTH_MAX 16        /* of sub-agents: task.depth's */
 #define IDLE_BATCH 100      /* sessions */
 #define IDLE_LOOKS 10       /* in the time after which one is idle */
 
@@ -116,22 +118,42 @@ delete_left_files(struct janitor *j)
 	arena_close(&a);
 }
 
-/* One that was idle too long goes, unless it is at work by now. */
+/* One that was idle too long, unless it is at work by now: 1, 0 or -1. Before
+ * it go its sub-agents, which nobody would find without it; it stays while one
+ * of them does. */
 static int
-retire(struct janitor *j, struct arena *a, const char *user, const char *agent,
-    int64_t idle_ms, struct err *err)
+retire_all(struct janitor *j, struct arena *a, const char *user,
+    const char *agent, int64_t idle_ms, int depth, struct err *err)
 {
-	struct sandbox_call ping = { .op = "ping", .arena = a };
+	const char **children;
+	size_t n;
 	int rc;
 
-	if (ask_files(j, &ping, "", "", err) < 0)
+	if (store_children(j->app->store, a, agent, &children, &n, err) < 0)
 		return -1;
+	for (size_t i = 0; depth < DEPTH_MAX && i < n; i++) {
+		rc = retire_all(
+		    j, a, user, children[i], idle_ms, depth + 1, err);
+		if (rc == 0 || (rc < 0 && err->code != ERR_FORBIDDEN))
+			return rc;
+	}
 	rc = store_agent_retire(j->app->store, a, user, agent, idle_ms, err);
 	if (rc <= 0)
 		return rc;
 	j->retired++;
 	crash_point("retired");
-	return delete_files(j, a, user, agent, err);
+	return delete_files(j, a, user, agent, err) < 0 ? -1 : 1;
+}
+
+static int
+retire(struct janitor *j, struct arena *a, const char *user, const char *agent,
+    int64_t idle_ms, struct err *err)
+{
+	struct sandbox_call ping = { .op = "ping", .arena = a };
+
+	if (ask_files(j, &ping, "", "", err) < 0)
+		return -1;
+	return retire_all(j, a, user, agent, idle_ms, 0, err);
 }
 
 /* Files that are too old or too many. A turn that begins meanwhile may see

@@ -11,6 +11,8 @@ import pytest
 
 from stack import BINARY, event_id, process_state
 from test_compaction import CONF, LONG, scenarios
+from test_tasks import SCENARIOS as TASKS
+from test_tasks import children
 from test_tools import LIST, calls
 from waiting import scaled, wait_for
 
@@ -112,6 +114,24 @@ def test_idle_agents(stack_factory):
     assert {a["agentId"] for a in user.get("/api/agents").json["agents"]} == {busy.id, young.id}
     wait_for(lambda: sum(name == "a.txt" for _, _, names in os.walk(stack.sandbox.workspaces) for name in names) == 1)
     busy.interrupt()
+
+
+def test_idle_sub_agents(stack_factory):
+    """They go with their maker, whatever their own template says: nobody would find them."""
+    stack = stack_factory(workers=1, scenarios=TASKS, conf=SWEEP, templates={
+        "boss": {"tools": ["task_run"], "subagents": ["writer"], "retention": {"agents": 3600}}, "writer": {"systemPrompt": "You write."}})
+    boss = stack.user("ann").agent(template="boss")
+    boss.ask("writer")
+    boss.wait_idle()
+    child, = children(boss)
+    age(boss, "info", 7_200_000)
+    for _ in range(2):  # the second begins when the first has ended
+        stack.redis().delete("af:janitor")
+        wait_for(lambda: stack.redis().exists("af:janitor"), 10, "nobody walks")
+    assert boss.info(), "its sub-agent is not idle for so long"
+    age(child, "info", 7_200_000)
+    wait_for(lambda: boss.user.get(boss.path).status == 403, 10, "it stays")
+    assert child.user.get(child.path).status == 403 and stack.redis().keys(f"*{child.id}:info") == []
 
 
 @pytest.fixture
