@@ -141,7 +141,7 @@ retire_all(struct janitor *j, struct arena *a, const char *user,
 	if (rc <= 0)
 		return rc;
 	j->retired++;
-	crash_point("retired");
+	crash_point("delete-retired");
 	return delete_files(j, a, user, agent, err) < 0 ? -1 : 1;
 }
 

@@ -137,7 +137,7 @@ def test_idle_sub_agents(stack_factory):
 @pytest.fixture
 def retired(stack_factory):
     """A worker that stands still between an idle agent, which it has deleted, and its files."""
-    stack = stack_factory(workers=1, sandbox=True, conf={**SWEEP, "retention.agents": "1h"}, env={"AGENT_FPM_CRASH_AT": "stop:retired"})
+    stack = stack_factory(workers=1, sandbox=True, conf={**SWEEP, "retention.agents": "1h"}, env={"AGENT_FPM_CRASH_AT": "stop:delete-retired"})
     agent, pid = stack.user("ann").agent(), stack.workers()[0]
     assert agent.user.http("PUT", f"{agent.path}/files/a.txt", body=b"x", headers={"Content-Type": "text/plain"}).status == 201
     age(agent, "info", 7_200_000)

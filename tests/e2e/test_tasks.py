@@ -283,6 +283,7 @@ def test_killed(agent, stack, which):
         sent = agent.say("long")
         wait_for(lambda: children(agent), 10, "not at it")
         child, = children(agent)
+        wait_for(lambda: child.user.get(child.path).status == 200, 10, "it is named, and not made")
         wait_for(lambda: child.info()["state"] == "STREAMING", 10, "not at it")
         if which == "all":
             stack.kill_workers()
