@@ -126,10 +126,7 @@ static void
 stream_make(struct buf *b, size_t at)
 {
 	static const char *const words[] = { "The", " quick", " brown", " fox",
-		" jumps,",
-		" \xc3\xbc"
-		"ber",
-		" the", " lazy", " dog.", " And" };
+		" jumps,", " \303\274ber", " the", " lazy", " dog.", " And" };
 	char event[600];
 
 	add_events(b, streams[at].before);
