@@ -8,7 +8,7 @@
 struct buf;
 struct err;
 
-#define CONF_DEFAULT_PATH "/etc/agent-fpm/agent-fpm.conf"
+#define CONF_DEFAULT_PATH CONFDIR "/agent-fpm.conf"
 
 /* A model that agents may name. Prices are millionths of a unit of money per
  * million tokens; -1: not said. */

@@ -167,7 +167,7 @@ conf_print_man(struct buf *out)
 		print_man_section(out, &setting_sections[i]);
 	buf_puts(out, ".Sh FILES\n"
 		      ".Bl -tag -width Ds\n"
-		      ".It Pa /etc/agent-fpm/agent-fpm.conf\n"
+		      ".It Pa " CONF_DEFAULT_PATH "\n"
 		      "The default file.\n"
 		      ".El\n"
 		      ".Sh SEE ALSO\n"

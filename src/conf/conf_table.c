@@ -106,10 +106,10 @@ const struct setting settings[] = {
 	    "File that the pool's log lines are appended to, and all that it "
 	    "prints on standard error; SIGUSR1 opens it again. Empty: "
 	    "standard error, which under systemd is the journal."),
-	STRING("templates", templates, "/etc/agent-fpm/templates.d",
+	STRING("templates", templates, CONFDIR "/templates.d",
 	    "Folder with agent templates, one NAME.json each. It may be "
 	    "missing."),
-	STRING("skills", skills, "/etc/agent-fpm/skills.d",
+	STRING("skills", skills, CONFDIR "/skills.d",
 	    "Folder with skills: a folder NAME with a file SKILL.md for each, "
 	    "which templates name. It may be missing."),
 	STRING("cors_origins", cors_origins, "",
