@@ -180,27 +180,33 @@ def test_a_descriptor_that_is_no_socket(stack_factory):
     assert got.returncode == 78 and "socket" in got.stderr
 
 
-@pytest.mark.parametrize("signo", [signal.SIGKILL, signal.SIGABRT, signal.SIGTERM])
-def test_a_dead_worker_is_replaced(site, signo):
-    """At once, in the same slot; the log names the signal."""
-    wait_for(lambda: len(site.workers()) == 2)
-    before = site.workers()
-    at = len(site.log())
+def seconds_to_replace(site, slot, signo):
+    """Ends the worker in a slot, until another is there, and the other as before; the log names the signal."""
+    before, at = site.workers(), len(site.log())
     begin = time.monotonic()
-    kill(before[0], signo)
+    kill(before[slot], signo)
 
     def replaced():
         workers = site.workers()
-        return len(workers) == 2 and before[0] not in workers
+        return len(workers) == 2 and before[slot] not in workers
 
     wait_for(replaced, 5)
     took = time.monotonic() - begin
-    assert site.workers()[1] == before[1]
+    assert site.workers()[1 - slot] == before[1 - slot]
     if signo != signal.SIGTERM:
-        assert took < scaled(0.15), f"replaced after {took:.3f} s"
-        died = [line for line in site.log()[at:].splitlines() if str(before[0]) in line and "worker 0" in line]
+        died = [line for line in site.log()[at:].splitlines() if str(before[slot]) in line and f"worker {slot}" in line]
         assert re.search(rf"signal {int(signo)}\b|{signo.name}", "".join(died)), died
     wait_for(site.is_ready, 5)
+    return took
+
+
+@pytest.mark.parametrize("signo", [signal.SIGKILL, signal.SIGABRT, signal.SIGTERM])
+def test_a_dead_worker_is_replaced(site, signo):
+    """Within 50 ms, in the same slot. A busy machine can hold up one of two; who asked for its end may take its time."""
+    wait_for(lambda: len(site.workers()) == 2)
+    took = [seconds_to_replace(site, slot, signo) for slot in range(2)]
+    if signo != signal.SIGTERM:
+        assert min(took) < scaled(0.05), took
 
 
 def stopped_heir(stack):
