@@ -627,7 +627,7 @@ store_events(struct store *st, struct arena *a, const char *user,
     struct err *err)
 {
 	const char *key = sub_key(a, store_base(st, a, id), "events");
-	struct event_id oldest;
+	struct event_id oldest, newest = { 0, 0 };
 	struct store_agent ag;
 	const struct redis_reply *r, *e;
 	char from[EVENT_ID_SIZE + 1] = "(", n[16];
@@ -639,6 +639,7 @@ store_events(struct store *st, struct arena *a, const char *user,
 	snprintf(n, sizeof(n), "%d", limit);
 	redis_pipe_init(&p, a);
 	redis_cmd(&p, "XRANGE", key, "-", "+", "COUNT", "1", NULL);
+	redis_cmd(&p, "XREVRANGE", key, "+", "-", "COUNT", "1", NULL);
 	redis_cmd(&p, "XRANGE", key, from, "+", "COUNT", n, NULL);
 	if (redis_call(st->pool, a, &p, &r, err) < 0)
 		return -1;
@@ -648,6 +649,14 @@ store_events(struct store *st, struct arena *a, const char *user,
 		out->gap = event_json_id(e->text, e->len, &oldest) == 0 &&
 			   event_id_gap(after, oldest);
 	}
-	page_of_entries(a, &r[1], after, limit, out);
+	if (r[1].count > 0) { /* an entry's id is its newest event's */
+		e = &r[1].items[0].items[0];
+		event_id_parse(e->text, e->len, &newest);
+	}
+	if (event_id_cmp(after, newest) > 0) { /* of another life of the log */
+		out->gap = 1;
+		after = newest;
+	}
+	page_of_entries(a, &r[2], after, limit, out);
 	return 0;
 }

@@ -124,7 +124,7 @@ struct store_page {
 	int64_t total;    /* messages: in the history */
 	int64_t from;     /* messages: index of the first one here */
 	const char *last; /* messages: newest event; events: last one here */
-	int gap; /* events: some between the cursor and these were dropped */
+	int gap; /* events: the cursor is older than the log, or not of it */
 };
 
 /*
@@ -136,7 +136,8 @@ int store_messages(struct store *st, struct arena *a, const char *user,
     const char *id, int64_t from, int limit, int64_t window,
     struct store_page *out, struct err *err);
 
-/* At most limit events behind an id. */
+/* At most limit events behind an id. One from the future is of another life of
+ * the log: then last is the newest event, from which it can be followed. */
 int store_events(struct store *st, struct arena *a, const char *user,
     const char *id, struct event_id after, int limit, struct store_page *out,
     struct err *err);

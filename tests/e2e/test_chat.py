@@ -394,6 +394,16 @@ def test_a_gap_is_announced(stack_factory):
         assert stream.next().id == kept[6], "no gap where nothing is missing"
     with agent.events("99-0") as stream:
         assert stream.next().kind == "gap", "a cursor from the future is from another life of the store"
+    assert agent.page("?since=1-0")["gap"] is True
+    assert agent.page(f"?since={kept[5]}")["gap"] is agent.page(f"?since={kept[-1]}")["gap"] is False
+    page = agent.page("?since=99-0")
+    assert page == {"events": [], "last": kept[-1], "gap": True}
+    agent.ask("hello")
+    page = agent.page(f"?since={page['last']}")
+    assert page["events"][0]["kind"] == "message_accepted" and page["gap"] is False, "from there it is followed"
+    new = stack.user().agent()
+    assert new.page("?since=0-0") == {"events": [], "last": "0-0", "gap": False}
+    assert new.page("?since=1-0") == {"events": [], "last": "0-0", "gap": True}
 
 
 def test_a_repeated_chat_whose_turn_is_no_longer_kept(stack_factory):
