@@ -185,7 +185,9 @@ accept_message(struct api_call *c, struct store_message *m,
 		runner_expect(app->runner);
 	if (acc->start != STORE_REPEAT)
 		api_trace_end(c, &trace, acc->turn);
-	start->begins = acc->start == STORE_BEGIN;
+	/* What was left in the inbox comes first: then the viewer waits. */
+	start->begins = acc->start == STORE_BEGIN &&
+			strcmp(acc->lease.turn, acc->turn) == 0;
 	if (acc->start == STORE_QUEUED && m->on_busy == ON_BUSY_INTERRUPT)
 		stop_running(c, start, acc->running, acc->holder);
 	return 0;

@@ -77,6 +77,24 @@ def test_what_waits_is_shown(agent):
     assert [t for _, t in agent.dialogue() if t in ("one", "two")] == ["one", "two"]
 
 
+def test_a_stream_whose_turn_comes_after_one_that_was_left(stack, agent, service):
+    """An older message begins its turn with the lease that a new one gets: the stream of the new one is open all the while."""
+    other = stack.user().agent(template="gate")
+    service.gates[other.id] = threading.Event()
+    at_work(other)
+    left = other.say("work")
+    stack.redis().rpush(agent.key("inbox"), *stack.redis().lrange(other.key("inbox"), 0, -1))
+    with agent.chat("one") as stream:  # nginx shows its head with the first byte
+        assert stream.status == 200 and agent.info()["busy"]
+        wait_for(lambda: [c["state"] for c in agent.tool_calls()] == ["EXECUTING"], 10, lambda: str(agent.tool_calls()))
+        agent.open()
+        frames = stream.rest()
+    assert {f["turn"] for f in frames} == {stream.headers["X-Turn-Id"]} != {left["turn"]}
+    assert [f.kind for f in frames][:2] == ["message_accepted", "turn_start"] and frames[-1]["reason"] == "completed"
+    assert [t for r, t in agent.dialogue() if r == "user" and t] == ["work", "one"]
+    service.gates[other.id].set()
+
+
 def test_withdraw(agent):
     """The message is never answered, its viewers are told, and it cannot be withdrawn twice."""
     at_work(agent)
