@@ -33,16 +33,21 @@ def crash_points():
 
 
 # The others: test_tools_crash.py, and test_limits.py, where a message waits for room.
-PLAIN = [name for name in crash_points() if not name.startswith("tool-") and name != "dequeue-answered"]
-POINTS = [(name, n) for name in PLAIN for n in (1, 2)] + [("append-answered", 8), ("text", 7)]
+PLAIN = [name for name in crash_points() if not name.startswith("tool-") and name not in ("dequeue-answered", "take-answered")]
+POINTS = [(name, n) for name in PLAIN for n in (1, 2)] + [("append-answered", 5), ("text", 5)]
 
 
 def answered_once(agent, view, sent, text):
     """The view and the history have the answer whole and one time."""
-    assert view.dones == {sent["turn"]: "completed"}
-    assert view.text(sent["turn"]) == text
-    assert view.kinds().count("message_accepted") == 1
-    assert agent.dialogue() == [("user", "slow 8" if text == words(8) else "slow 60"), ("assistant", text)]
+    all_answered_once(agent, view, [("slow 8" if text == words(8) else "slow 60", sent, text)])
+
+
+def all_answered_once(agent, view, said):
+    """The same of several messages: (message, what say() gave for it, answer)."""
+    assert view.dones == {sent["turn"]: "completed" for _, sent, _ in said}
+    assert [view.text(sent["turn"]) for _, sent, _ in said] == [text for _, _, text in said]
+    assert view.kinds().count("message_accepted") == len(said)
+    assert agent.dialogue() == [line for message, _, text in said for line in (("user", message), ("assistant", text))]
     ids = [event_id(i) for i in agent.log_ids()]
     assert ids == sorted(set(ids))
     assert [event_id(f.id) for f in view.frames] == ids
@@ -74,6 +79,11 @@ def killer(stack, first_only=True):
         watching.join()
 
 
+def reached(killed, name, n):
+    """The point was there: a worker was killed at it, which may come after all that clients see of it."""
+    wait_for(lambda: killed, 5, f"{name} was not reached {n} times")
+
+
 @pytest.fixture(scope="module")
 def crashing():
     stack = Stack(workers=2, conf={"store.sweep": "500ms"})
@@ -84,17 +94,31 @@ def crashing():
 
 @pytest.mark.parametrize("name, n", POINTS, ids=[f"{name}-{n}" for name, n in POINTS])
 def test_kill_at_a_crash_point(crashing, name, n):
-    """Killed at the N-th time that a worker gets to a named point: the message is answered exactly once."""
+    """Killed at the N-th time that a worker gets to a named point: each message is answered exactly once."""
     crashing.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
     agent = crashing.user().agent()
     with killer(crashing) as killed, agent.follow() as view:
-        sent = agent.say_surely("slow 8")
-        if name == "take-answered":
-            view.has("w2 ")
-            kill(agent.holder(), signal.SIGKILL)
-        view.wait(sent["turn"], seconds=30)
-        answered_once(agent, view, sent, words(8))
-    assert killed or n > 1, f"{name} was not reached"
+        # One message more than there are workers: one of them gets twice to what comes once in a turn.
+        said = [(text, agent.say_surely(text), answer) for text, answer in (("slow 8", words(8)), ("two", "echo: two"), ("three", "echo: three"))]
+        view.wait(turns=3, seconds=30)
+        reached(killed, name, n)
+        all_answered_once(agent, view, said)
+
+
+@pytest.mark.parametrize("n", (1, 2))
+def test_kill_while_taking_over(crashing, n):
+    """An heir that dies while it takes over, of its first agent or between two of them: the next heir takes all."""
+    crashing.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:take-answered:{n}"})
+    agents = [crashing.user().agent() for _ in range(3)]  # one more than there are workers: one of them has two
+    with killer(crashing) as killed, contextlib.ExitStack() as views:
+        chats = [(agent, agent.say("slow 8"), views.enter_context(agent.follow())) for agent in agents]
+        for agent, _, _ in chats:
+            wait_for(agent.lease, 5)
+        crashing.kill_workers()
+        reached(killed, "take-answered", n)
+        for agent, sent, view in chats:
+            view.wait(sent["turn"], seconds=30)
+            answered_once(agent, view, sent, words(8))
 
 
 def test_there_are_crash_points():

@@ -9,17 +9,34 @@ import threading
 import pytest
 from conftest import close
 from stack import Agent, Stack, event_id, wait_for, words
-from test_crash import crash_points, killer
+from test_crash import crash_points, killer, reached
 from test_tools import LIST, calls
 
-SCENARIOS = calls("^work$", {"text": words(4), "pace_ms": 5}, {"call": "todo_write", "input": {"todos": LIST}},
+SCENARIOS = calls("^work$", {"text": words(6), "pace_ms": 10}, {"call": "todo_write", "input": {"todos": LIST}},
                   {"call": "todo_read"}, {"call": "nosuch"}, {"call": "todo_read"}, {"call": "todo_read"},
                   after="and so: ${words:8}")
 SCENARIOS += calls("^delegate$", *({"call": "task_run", "input": {"description": p, "prompt": f"task {p}"}} for p in ("one", "two")))
 SCENARIOS += [{"match": "^task (.*)$", "steps": [{"text": "done: ${1}", "by": "whole"}]}]
 
-# The counts go over all commits of such a turn, and beyond: then nobody is killed.
-POINTS = [(name, n) for name in crash_points() if name != "dequeue-answered" and not name.startswith("t") or name.startswith("tool-") for n in (1, 2, 3, 4, 5)]
+
+def counts(accepted, appends, commits, models, tools=0, **more):
+    """How often one worker gets to each point in such a turn, if it is not killed: a case for each time."""
+    most = {"accept-send": accepted, "accept-answered": accepted, "append-send": appends, "append-answered": appends,
+            "commit": commits, "commit-send": commits, "commit-answered": commits, "model-start": models, "tool-start": tools, "tool-ended": tools}
+    most |= {name.replace("_", "-"): n for name, n in more.items()}
+    return [(name, n) for name, times in most.items() for n in range(1, times + 1)]
+
+
+UNASKED = counts(accepted=1, appends=2, commits=4, models=2, tools=4)
+ASKED = counts(accepted=1, appends=2, commits=5, models=2, tools=4, tool_decided=1)
+STEERED = counts(accepted=4, appends=2, commits=5, models=3, tools=4)
+TASKS = counts(accepted=3, appends=0, commits=8, models=4, tool_reported=2)
+
+
+def test_every_point_has_its_case():
+    """But those of test_crash.py, and dequeue-answered, which is test_limits.py's."""
+    tried = {name for name, _ in UNASKED + ASKED + STEERED + TASKS}
+    assert tried | {"text", "take-answered", "dequeue-answered"} == set(crash_points())
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +46,17 @@ def stack():
     close(stack)
 
 
-UNASKED = [(name, n) for name, n in POINTS if name not in ("tool-decided", "tool-reported")]
-ASKED = [(name, n) for name, n in POINTS if name != "tool-reported"]
-TASKS = [(name, n) for name, n in POINTS if name not in ("tool-decided", "tool-start", "tool-ended") and not name.startswith("append-")]
+@pytest.fixture(scope="module")
+def alone():
+    stack = Stack(workers=1, scenarios=SCENARIOS, conf={"store.sweep": "200ms"})
+    yield stack
+    close(stack)
+
+
+@pytest.fixture
+def pool(request, n):
+    """Two workers may share what many requests make: all but the first of a count are one worker's that is alone."""
+    return request.getfixturevalue("stack" if n == 1 else "alone")
 
 
 @pytest.mark.parametrize("name, n", UNASKED, ids=[f"{name}-{n}" for name, n in UNASKED])
@@ -42,7 +67,7 @@ def test_kill_while_tools_run(stack, name, n):
     with killer(stack) as killed, agent.follow() as view:
         sent = agent.say_surely("work")
         view.wait(sent["turn"], seconds=30)
-    assert killed or n > 1, f"{name} was not reached"
+        reached(killed, name, n)
     assert view.dones == {sent["turn"]: "completed"}
     ids = [event_id(i) for i in agent.log_ids()]
     assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
@@ -84,14 +109,14 @@ def decider(agent):
 
 
 @pytest.mark.parametrize("name, n", ASKED, ids=[f"{name}-{n}" for name, n in ASKED])
-def test_kill_while_asking(stack, name, n):
+def test_kill_while_asking(pool, name, n):
     """W2, W5: the same where each writing call is asked about; each question is answered once and its call runs once."""
-    stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
-    agent = stack.user().agent(tools=["todo_read", "todo_write"], permission={"mode": "auto", "requireApprovalTools": ["todo_write"]})
-    with killer(stack) as killed, decider(agent) as answered, agent.follow() as view:
+    pool.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = pool.user().agent(tools=["todo_read", "todo_write"], permission={"mode": "auto", "requireApprovalTools": ["todo_write"]})
+    with killer(pool) as killed, decider(agent) as answered, agent.follow() as view:
         sent = agent.say_surely("work")
         view.wait(sent["turn"], seconds=30)
-    assert killed or n > 1, f"{name} was not reached"
+        reached(killed, name, n)
     assert view.dones == {sent["turn"]: "completed"}
     ids = [event_id(i) for i in agent.log_ids()]
     assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
@@ -104,16 +129,17 @@ def test_kill_while_asking(stack, name, n):
     wait_for(lambda: agent.lease() is None, 5, "the lease was not given back")
 
 
-@pytest.mark.parametrize("name, n", UNASKED, ids=[f"{name}-{n}" for name, n in UNASKED])
-def test_kill_while_steering(stack, name, n):
+@pytest.mark.parametrize("name, n", STEERED, ids=[f"{name}-{n}" for name, n in STEERED])
+def test_kill_while_steering(pool, name, n):
     """Messages for the running turn, for the one behind it, and joined to that: each is accepted once, and answered."""
-    stack.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
-    agent = stack.user().agent(tools=["todo_read", "todo_write"])
-    with killer(stack), agent.follow() as view:
+    pool.restart_pool({"AGENT_FPM_CRASH_AT": f"stop:{name}:{n}"})
+    agent = pool.user().agent(tools=["todo_read", "todo_write"])
+    with killer(pool) as killed, agent.follow() as view:
         agent.say_surely("work")
         for message, on_busy in (("one", "steer"), ("two", "enqueue"), ("three", "merge")):
             agent.say_surely(message, onBusy=on_busy)
         agent.wait_idle(30)
+        reached(killed, name, n)
         wait_for(lambda: view.frames and view.frames[-1].id == agent.log_ids()[-1], 10, lambda: str(view))
     ids = [event_id(i) for i in agent.log_ids()]
     assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
@@ -133,10 +159,10 @@ def test_kill_while_delegating(stack, name, n):
     with killer(stack) as killed, agent.follow() as view:
         sent = agent.say_surely("delegate")
         view.wait(sent["turn"], seconds=30)
+        reached(killed, name, n)
         children = [Agent(agent.user, call["child"]) for call in agent.tool_calls()]
         for child in children:
             child.wait_idle()
-    assert killed or n > 1, f"{name} was not reached"
     assert view.dones == {sent["turn"]: "completed"}
     ids = [event_id(i) for i in agent.log_ids()]
     assert ids == sorted(set(ids)) and [event_id(f.id) for f in view.frames] == ids
