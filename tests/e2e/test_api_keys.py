@@ -2,6 +2,7 @@
 """API keys: sections [api_key NAME], and the command that makes, lists and revokes them."""
 
 import base64
+import contextlib
 import hashlib
 import re
 import secrets
@@ -63,6 +64,21 @@ def test_a_key_is_as_good_as_a_token(stack_factory):
     ticket = ask(stack, key, "/api/tickets", "POST").json["ticket"]
     with stack.sse(f"/api/agents/{agent}/events?since=0-0&ticket={ticket}") as stream:
         stream.until("done")
+
+
+def test_nginx_counts_keys(stack_factory):
+    """The shipped limit of open streams per token is one per key too; another key has its own."""
+    stack, keys = stack_with(stack_factory, ("ci", "--user", "ann"), ("of.ann/2", "--user", "ann"), limits="on",
+                             conf={"limits.viewers_per_user": 1000})
+    agent = ask(stack, keys[0], method="POST", json={"name": "x"}).json["agentId"]
+    with contextlib.ExitStack() as open_:
+        def follow(key):
+            return open_.enter_context(stack.sse(f"/api/agents/{agent}/events", headers={"Authorization": f"Bearer {key}"}))
+
+        assert [follow(keys[0]).status for _ in range(64)] == [200] * 64
+        refused = follow(keys[0])
+        assert refused.status == 429 and refused.body().json["limit"] == "nginx"
+        assert follow(keys[1]).status == 200
 
 
 def test_what_is_no_key(stack_factory):
