@@ -183,6 +183,15 @@ def test_405_names_what_is_allowed(agent, method, path, allowed):
     assert allowed <= {m.strip() for m in got.headers["Allow"].split(",")}
 
 
+@pytest.mark.parametrize("method, path, allowed", [
+    ("TRACE", "/api/agents", {"GET", "POST"}), ("TRACE", "/health", {"GET", "HEAD"}), ("POST", "/agent-fpm/index.html", {"GET", "HEAD"})])
+def test_405_of_nginx_itself(site, method, path, allowed):
+    """It takes TRACE for nobody, and posts for no file: in the API's words all the same."""
+    got = site.http(method, path, user="ann")
+    assert is_problem(got, 405)["requestId"] == got.headers["X-Request-Id"]
+    assert allowed <= {m.strip() for m in got.headers["Allow"].split(",")}
+
+
 @pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/agents/{id}/nothing", "/api/agents/{id}/chat/more", "/api//agents"])
 def test_404(agent, path):
     is_problem(agent.user.get(path.format(id=agent.id)), 404)
@@ -510,7 +519,8 @@ def test_turns_of_a_worker_are_bounded(stack_factory):
 def test_nginx_refuses_a_body_that_is_too_large(site, agent):
     """1 MiB is the most; the answer is still JSON."""
     got = agent.post_message("x" * (2 << 20))
-    assert got.status == 413 and "json" in got.headers["Content-Type"], got
+    is_problem(got, 413, "client_max_body_size")
+    is_problem(agent.user.post(f"{agent.path}/page.html", {"message": "x" * (2 << 20)}), 413, "client_max_body_size")
 
 
 # ---- health ----
