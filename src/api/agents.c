@@ -330,23 +330,25 @@ agents_get(void *call, struct err *err)
 	return 0;
 }
 
-/* The version in If-Match; -1 for any. */
+/* The version that If-Match admits, of those that it lists; -1 for any. */
 static int
 if_match(const struct api_call *c, int64_t *version_r, struct err *err)
 {
 	const char *h = http_header(c->rq, "HTTP_IF_MATCH");
-	char *end;
+	struct store_agent ag;
 
 	*version_r = -1;
 	if (h == NULL || strcmp(h, "*") == 0)
 		return 0;
-	if (*h == '"') {
-		*version_r = strtoll(h + 1, &end, 10);
-		if (end > h + 1 && strcmp(end, "\"") == 0)
-			return 0;
-	}
-	return err_set(
-	    err, ERR_PRECONDITION, "If-Match is not an ETag of this agent");
+	if (store_agent_get(c->app->store, c->arena, c->user, c->rq->param[0],
+		&ag, err) < 0)
+		return -1;
+	if (!http_etag_listed(
+		h, arena_printf(c->arena, "%" PRId64, ag.version)))
+		return err_set(err, ERR_PRECONDITION,
+		    "the agent's ETag is not in If-Match");
+	*version_r = ag.version;
+	return 0;
 }
 
 /* The agent's template says which models it may have. */

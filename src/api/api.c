@@ -8,6 +8,7 @@
  */
 #include "config.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,7 @@ range_matches(const char *s, size_t n, const char *type)
 	size_t slash = strcspn(type, "/") + 1;
 
 	len = len < n ? len : n;
-	while (len > 0 && s[len - 1] == ' ')
+	while (len > 0 && (s[len - 1] == ' ' || s[len - 1] == '\t'))
 		len--;
 	if (len == 3 && memcmp(s, "*/*", 3) == 0)
 		return 1;
@@ -137,10 +138,17 @@ range_matches(const char *s, size_t n, const char *type)
 static int
 range_refuses(const char *s, size_t n)
 {
-	const char *q = memmem(s, n, "q=0", 3);
+	const char *end = s + n, *p = memchr(s, ';', n);
 
-	return q != NULL && (q + 3 == s + n || strspn(q + 3, ".0 ") >=
-						   (size_t)(s + n - (q + 3)));
+	for (; p != NULL; p = memchr(p, ';', (size_t)(end - p))) {
+		p += 1 + strspn(p + 1, " \t");
+		if (end - p < 3 || strncasecmp(p, "q=0", 3) != 0)
+			continue;
+		p += 3 + strspn(p + 3, ".0");
+		p += strspn(p, " \t");
+		return p >= end || *p == ';';
+	}
+	return 0;
 }
 
 /* The range that names the type most exactly decides. */
@@ -154,7 +162,7 @@ api_accepts(const struct api_call *c, const char *type)
 	if (h == NULL || *h == '\0')
 		return 1;
 	for (; *h != '\0'; h += n + (h[n] == ',')) {
-		h += strspn(h, " ");
+		h += strspn(h, " \t");
 		n = strcspn(h, ",");
 		exact = range_matches(h, n, type);
 		if (exact <= best)
@@ -173,7 +181,7 @@ prefers_json(const struct api_call *c)
 
 	return api_accepts(c, "application/json") &&
 	       (!api_accepts(c, "text/event-stream") ||
-		   (h != NULL && strstr(h, "application/json") != NULL));
+		   (h != NULL && strcasestr(h, "application/json") != NULL));
 }
 
 static int
@@ -255,7 +263,8 @@ api_query_int(const struct api_call *c, const char *name, int64_t min,
 	if (s == NULL)
 		return 0;
 	v = strtoll(s, &end, 10);
-	if (*s == '\0' || *end != '\0' || v < min || v > max)
+	if (!isdigit((unsigned char)s[*s == '-']) || *end != '\0' || v < min ||
+	    v > max)
 		return err_set(err, ERR_REQUEST,
 		    "%s must be a number from %lld to %lld", name,
 		    (long long)min, (long long)max);

@@ -322,20 +322,46 @@ files_get(void *arg, struct err *err)
 	return 0;
 }
 
+/* If-Match, for the sandbox: it compares one version with what is there. */
+static int
+add_match(struct api_call *c, struct buf *m, struct err *err)
+{
+	const char *h = http_header(c->rq, "HTTP_IF_MATCH"), *etag;
+	size_t n = h == NULL ? 0 : strlen(h);
+	const struct json *it;
+	struct buf path;
+	int64_t size;
+
+	if (h == NULL)
+		return 0;
+	if (strchr(h, ',') == NULL) {
+		if (n >= 2 && *h == '"' && h[n - 1] == '"')
+			json_add_strn(m, "match", h + 1, n - 2);
+		else
+			json_add_str(m, "match", h);
+		return 0;
+	}
+	path = path_member(c);
+	if (file_stat(c, path.data, &size, &it, err) == 0)
+		etag = json_get_str(it, "etag");
+	else if (err->code == ERR_NOT_FOUND)
+		etag = "";
+	else
+		return -1;
+	json_add_str(m, "match", http_etag_listed(h, etag) ? etag : "");
+	return 0;
+}
+
 int
 files_put(void *arg, struct err *err)
 {
 	struct api_call *c = arg;
 	struct buf m = path_member(c);
-	const char *match = http_header(c->rq, "HTTP_IF_MATCH");
 	const char *none = http_header(c->rq, "HTTP_IF_NONE_MATCH");
 	struct sandbox_call call = { .op = "fs.put" };
-	size_t n = match == NULL ? 0 : strlen(match);
 
-	if (n >= 2 && *match == '"' && match[n - 1] == '"')
-		json_add_strn(&m, "match", match + 1, n - 2);
-	else if (match != NULL)
-		json_add_str(&m, "match", match);
+	if (add_match(c, &m, err) < 0)
+		return -1;
 	if (none != NULL && strcmp(none, "*") == 0)
 		json_add_bool(&m, "create", 1);
 	call.members = m.data;

@@ -131,6 +131,25 @@ http_query(const struct http_request *rq, const char *name)
 }
 
 int
+http_etag_listed(const char *list, const char *etag)
+{
+	const char *end;
+	int weak;
+
+	for (;;) {
+		list += strspn(list, ", \t");
+		weak = strncmp(list, "W/", 2) == 0;
+		list += weak ? 2 : 0;
+		if (*list++ != '"' || (end = strchr(list, '"')) == NULL)
+			return 0;
+		if (!weak && strlen(etag) == (size_t)(end - list) &&
+		    memcmp(list, etag, (size_t)(end - list)) == 0)
+			return 1;
+		list = end + 1;
+	}
+}
+
+int
 http_read_body(struct http_request *rq, size_t max, struct err *err)
 {
 	const char *length = param(rq, "CONTENT_LENGTH", "");

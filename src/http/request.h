@@ -39,6 +39,12 @@ const char *http_header(const struct http_request *rq, const char *name);
 const char *http_query(const struct http_request *rq, const char *name);
 
 /*
+ * 1 if list, an If-Match, has the entity tag (which is without its quotes):
+ * RFC 9110, section 13.1.1, by strong comparison. What is no list has none.
+ */
+int http_etag_listed(const char *list, const char *etag);
+
+/*
  * Reads the body to its end, at most max bytes. ERR_TOO_LARGE beyond,
  * ERR_REQUEST if it is cut short. Blocks for nginx, which has it whole.
  */

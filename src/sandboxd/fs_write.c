@@ -167,7 +167,7 @@ fs_put(struct job *j, struct err *err)
 {
 	const char *path = job_path(j, "path", err);
 	const char *match = json_get_str(j->rq, "match");
-	struct buf etag;
+	struct buf etag, wanted;
 	struct target t;
 	int rc = 0;
 
@@ -176,11 +176,15 @@ fs_put(struct job *j, struct err *err)
 	buf_init(&etag, j->arena);
 	if (t.exists)
 		job_etag(&etag, &t.st);
+	buf_init(&wanted, j->arena);
+	if (match != NULL)
+		buf_printf(&wanted, ",\"etag\":\"%s\"", match);
 	if (json_get_true(j->rq, "create") && t.exists)
 		rc = err_set(err, ERR_PRECONDITION, "%s: is there", path);
 	else if (match != NULL &&
-		 (!t.exists || (strcmp(match, "*") != 0 &&
-				   strstr(buf_str(&etag), match) == NULL)))
+		 (!t.exists ||
+		     (strcmp(match, "*") != 0 &&
+			 strcmp(buf_str(&etag), buf_str(&wanted)) != 0)))
 		rc = err_set(
 		    err, ERR_PRECONDITION, "%s: is another version", path);
 	json_add_bool(&j->answer, "created", !t.exists);

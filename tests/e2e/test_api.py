@@ -51,11 +51,12 @@ def test_change_with_etag(user):
     etag = user.get(agent.path).headers["ETag"]
     changed = user.http("PATCH", agent.path, {"name": "after"}, headers={"If-Match": etag})
     assert changed.status == 200 and changed.json["name"] == "after" and changed.json["metadata"] == {"a": 1}
-    is_problem(user.http("PATCH", agent.path, {"name": "again"}, headers={"If-Match": etag}), 412)
+    for old in (etag, f'"x", {etag}', "W/" + changed.headers["ETag"], changed.headers["ETag"].replace('"', '"+', 1), changed.headers["ETag"].strip('"'), ""):
+        is_problem(user.http("PATCH", agent.path, {"name": "again"}, headers={"If-Match": old}), 412)
     assert agent.info()["name"] == "after"
     new = user.get(agent.path).headers["ETag"]
     assert new != etag
-    assert user.http("PATCH", agent.path, {"metadata": {"b": 2}}, headers={"If-Match": new}).status == 200
+    assert user.http("PATCH", agent.path, {"metadata": {"b": 2}}, headers={"If-Match": f'"x",{etag}, W/"1" , {new}'}).status == 200
     assert user.http("PATCH", agent.path, {"name": "any"}, headers={"If-Match": "*"}).status == 200
     assert user.http("PATCH", agent.path, {"name": "none"}).status == 200
     assert agent.info()["metadata"] == {"b": 2}
@@ -197,15 +198,22 @@ def test_404(agent, path):
     is_problem(agent.user.get(path.format(id=agent.id)), 404)
 
 
+@pytest.mark.parametrize("limit", ["%2B5", "+5", "%205", "5%20", "0x5", "", "-", "--5", "0", "99999999999999999999"])
+def test_numbers_of_a_query(user, limit):
+    is_problem(user.get(f"/api/agents?limit={limit}"), 400)
+    assert user.get(f"{user.agent().path}/messages?limit=5&from=-1").status == 200
+
+
 def test_406(agent):
     """An answer is JSON or SSE; who wants neither is told."""
     is_problem(agent.user.get("/api/agents", headers={"Accept": "text/html"}), 406)
     is_problem(agent.user.post(f"{agent.path}/chat", {"message": "x"}, headers={"Accept": "image/png"}), 406)
     is_problem(agent.user.get(f"{agent.path}/events", headers={"Accept": "image/png"}), 406)
-    for accept in ("application/json;q=0, */*", "*/*, application/json; q=0.000", "application/*;q=0, */*;q=0.1"):
+    for accept in ("application/json;q=0, */*", "*/*, application/json; q=0.000", "application/*;q=0, */*;q=0.1",
+                   "application/json;Q=0", "application/json;\tQ=0.00", "application/json;charset=utf-8;q=0"):
         is_problem(agent.user.get("/api/agents", headers={"Accept": accept}), 406)
     is_problem(agent.user.post(f"{agent.path}/chat", {"message": "x"}, headers={"Accept": "text/event-stream;q=0, */*"}), 406)
-    for accept in ("*/*;q=0, application/json", "application/json;q=0.01", "application/json", "application/*", "*/*", "text/html, application/json;q=0.5", None):
+    for accept in ("*/*;q=0, application/json", "application/json;q=0.01", "application/json;Q=0.5", "application/json;seq=0", "application/json", "application/*", "*/*", "text/html, application/json;q=0.5", None):
         assert agent.user.get("/api/agents", headers={"Accept": accept}).status == 200
     assert agent.dialogue() == []
 

@@ -240,8 +240,11 @@ def test_preconditions(agent):
     assert http(agent, "PUT", "/f", b"2", If_Match='"other"').status == 412
     second = http(agent, "PUT", "/f", b"2", If_Match=etag)
     assert second.status == 204 and second.headers["ETag"] != etag
-    assert http(agent, "PUT", "/f", b"3", If_Match=etag).status == 412
+    for old in (etag, f'"x", {etag}', '"etag"', '""', f"W/{second.headers['ETag']}", f"W/{second.headers['ETag']}, {etag}"):
+        assert http(agent, "PUT", "/f", b"3", If_Match=old).status == 412, old
+    assert http(agent, "PUT", "/new", b"3", If_Match=f'"x", {etag}').status == 412
     assert http(agent, "GET", "/f").body == b"2"
+    assert http(agent, "PUT", "/f", b"3", If_Match=f'{etag}, {second.headers["ETag"]}').status == 204
 
 
 @pytest.mark.parametrize("path, status", [("/..%2f..%2fetc%2fpasswd", 422), ("/%2e%2e/x", None), ("//etc/passwd", None), ("/a%00b", 400), ("/" + "n" * 300, 422)])
