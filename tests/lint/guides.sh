@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# The guides name settings, files and documents that there are, and
-# docs/troubleshooting.md knows every limit that a request can meet.
+# The guides name settings, files and documents that there are; every limits.*
+# is in docs/limits.md, and docs/troubleshooting.md knows each that an answer
+# can name.
 cd "${SRCDIR:-.}" || exit 1
 
 python3 - "${BUILDDIR:-.}" <<'PY'
@@ -42,6 +43,15 @@ report("settings", [
     f"{p}: {s}" for p, t in guides.items() for s in re.findall(r"`([a-z]+\.[a-z_.]+[a-z])(?: = [^`]*)?`", t)
     if s.split(".")[0] in sections and s not in known | doctor])
 
+def cut_tables(text):
+    """First lines of tables that have no heading."""
+    lines = ["", *re.sub(r"^```.*?^```", "", text, flags=re.M | re.S).splitlines(), ""]
+    return [line for before, line, behind in zip(lines, lines[1:], lines[2:])
+            if line.startswith("|") and not before.startswith("|") and not re.match(r"\|[ :|-]+\|$", behind)]
+
+
+report("tables", [f"{p}: no heading above {line}" for p, t in docs.items() for line in cut_tables(t)])
+
 report("documents", [
     f"{p}: {d}" for p, t in docs.items() for d in re.findall(r"\bdocs/[\w-]+\.\w+", t) if not Path(d).exists()] + [
     f"README.md does not name {p}" for p in docs if str(p) not in Path("README.md").read_text(encoding="utf-8")])
@@ -52,10 +62,13 @@ report("installed files", [
     f"{p}: nginx/{f}" for p, t in docs.items() for f in re.findall(r"\b(agent-fpm[\w-]*\.(?:conf|snippet))\b", t)
     if not Path("nginx", f).exists() and f != "agent-fpm.conf"])
 
-limits = {m for f in Path("src").rglob("*.c") for m in re.findall(
-    r'ERR_(?:LIMIT|OVERLOAD), "(limits\.\w+)"', f.read_text(encoding="utf-8"))}
-report("limits", [f"docs/troubleshooting.md does not know {x}" for x in sorted(limits)
-                  if f"`{x}`" not in guides[Path("docs/troubleshooting.md")]])
+# Wherever a name stands in the code, a table or a script of Redis, an answer
+# can have it; but for the code that reads the settings and looks at them.
+limits = {m for f in [*Path("src").rglob("*.c"), *Path("src").rglob("*.lua")] if f.parts[1] not in ("conf", "doctor")
+          for m in re.findall(r"""["'](limits\.\w+)["']""", f.read_text(encoding="utf-8"))}
+report("limits", [f"{p} does not know {x}" for p, named in (
+    ("docs/troubleshooting.md", limits), ("docs/limits.md", limits | {s for s in settings if s.startswith("limits.")}))
+    for x in sorted(named) if f"`{x}`" not in guides[Path(p)]] + [f"{x} is no setting" for x in limits - settings])
 # docs/troubleshooting.md looks for them there, also in a site that has a log of its own.
 snippet = Path("nginx/agent-fpm.snippet").read_text(encoding="utf-8")
 report("nginx's own refusals are logged", [
