@@ -50,9 +50,22 @@ export class AgentList {
   }
 
   async remove(id) {
-    await this.#api.json("DELETE", agentPath(id)).catch((error) => {
-      if (error.status !== 404) throw error; // already gone
-    });
+    try {
+      await this.#api.json("DELETE", agentPath(id));
+    } catch (error) {
+      if (!(await this.isGone(id, error))) throw error; // else it is what was wanted
+    }
+    this.forget(id);
+  }
+
+  /** Does the error say that there is no such agent? To the server that is as forbidden as what the token may not do. */
+  async isGone(id, error) {
+    if (error.status !== 403) return false;
+    const failure = await this.#api.json("GET", agentPath(id)).then(() => null, (reason) => reason);
+    return failure?.status === 403;
+  }
+
+  forget(id) {
     this.#items.delete(id);
     this.#render();
   }

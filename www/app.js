@@ -6,6 +6,7 @@ import { Chat } from "./chat.js";
 import { ask, closeAll, laterText } from "./dialogs.js";
 import { clean, forgetToken, fragment, isSendable, keepToken, storedToken, tokenFromFragment, userOf } from "./session.js";
 
+const GONE = "This agent does not exist any more.";
 const WORDS = { connected: "Connected", connecting: "Connecting", reconnecting: "Reconnecting", offline: "Offline, trying again" };
 
 const $ = (id) => document.getElementById(id);
@@ -74,7 +75,7 @@ async function open(id) {
     const found = await from.find(id);
     if (id === asked && !signal.aborted) openChat(found);
   } catch (error) {
-    if (id === asked && !signal.aborted) leave(explain(error));
+    if (id === asked && !signal.aborted) leave(error.status === 403 ? GONE : explain(error));
   }
 }
 
@@ -89,10 +90,20 @@ function openChat(found) {
   chat = new Chat(api, agent, ui, {
     onConnection: showConnection,
     onRunning: showRunning,
-    onGone: (error) => (error.status === 404 ? leave("This agent does not exist any more.") : showConnection("offline", 0, explain(error))),
+    onGone: (error) => lose(found.agentId, error),
     onTurnEnd: () => agents?.touch(found.agentId),
   });
   (matchMedia("(pointer: fine)").matches ? $("text") : $("chat-name")).focus();
+}
+
+/** The conversation cannot go on. */
+async function lose(id, error) {
+  const of = chat;
+  const gone = await agents.isGone(id, error);
+  if (of !== chat) return;
+  if (!gone) return showConnection("offline", 0, explain(error));
+  agents.forget(id);
+  leave(GONE);
 }
 
 function closeChat() {

@@ -266,9 +266,9 @@ export class Chat {
   #collect(event) {
     const { events } = this.#replay;
     if (["message_accepted", "turn_start", "agent_resumed"].includes(event.kind)) this.#show(event);
-    else if (["done", "step_complete", "stream_reset"].includes(event.kind)) events.length = 0;
+    else if (["done", "step_complete", "stream_reset"].includes(event.kind)) this.#replay.events = events.filter(({ turn }) => turn !== event.turn);
     else events.push(event);
-    if (event.kind === "done") this.#setRunning(null);
+    if (event.kind === "done" && this.#isOver(event)) this.#setRunning(null);
   }
 
   #endReplay() {
@@ -390,10 +390,17 @@ export class Chat {
       this.#showUsage(turn);
       this.#transcript.announce([`${this.#agent.name}: ${message.flow.text}`, why].filter(Boolean).join(" "));
     }
+    if (reason === "withdrawn") this.#latest.get(turn)?.note("Withdrawn.");
     this.#usage.delete(turn);
+    if (!this.#isOver(event)) return;
     this.#setRunning(null);
     this.#hooks.onTurnEnd();
     return this.#late ? "reload" : undefined;
+  }
+
+  /** Is this done of the turn that runs, and not of one that has waited behind it and was withdrawn? */
+  #isOver({ turn }) {
+    return this.#running === null || this.#running === turn;
   }
 
   /** The message this event's text belongs to; null if the history shows it already. */

@@ -67,7 +67,7 @@ class Page:
                     return value
             except StaleElementReferenceException:
                 pass
-            assert time.monotonic() < end, what or "nothing happened"
+            assert time.monotonic() < end, (what() if callable(what) else what) or "nothing happened"
             time.sleep(0.05)
 
     def sign_in(self, user):
@@ -222,6 +222,109 @@ def test_rename_and_delete(page):
     page.wait(lambda: not page.all("#agents a") and not page.all("#chat"), "not deleted")
     page.driver.refresh()
     page.one("#no-agents")
+
+
+def api(page, method, path):
+    """A request of the same user from elsewhere; path follows the open agent's."""
+    agent = re.search("agent=(\\w+)", page.driver.current_url)[1]
+    return page.site.http(method, f"/api/agents/{agent}{path}", user=page.user)
+
+
+def gone(page):
+    """The list is there without the agent, and no conversation is open."""
+    return not page.all("#agents a") and not page.all("#chat") and page.all("#no-agents")
+
+
+def test_an_agent_that_is_deleted_elsewhere(page):
+    page.create("Doomed")
+    url = page.driver.current_url
+    assert api(page, "DELETE", "").status == 204
+    page.wait(lambda: gone(page), "the conversation stays open")
+    assert page.one("#list-error").text == "This agent does not exist any more."
+    page.driver.get(url)
+    page.wait(lambda: page.one("#list-error").text == "This agent does not exist any more.", "no word of it")
+
+
+def test_delete_what_is_gone(page):
+    """Deleted elsewhere while the dialog asks: that is what was wanted."""
+    page.create("Doomed")
+    page.click("#delete")
+    page.one("#delete-dialog [type=submit]")
+    assert api(page, "DELETE", "").status == 204
+    page.click("#delete-dialog [type=submit]")
+    page.wait(lambda: gone(page) and not page.all("#delete-dialog"), lambda: page.one("#delete-dialog").text)
+
+
+def test_delete_whose_answer_is_lost(page):
+    """The page asks again, and takes it for done."""
+    page.create("Doomed")
+    page.driver.execute_script("""
+        const real = window.fetch;
+        window.deletes = 0;
+        window.fetch = async (path, options) => {
+          const response = await real(path, options);
+          if (options.method === "DELETE" && ++window.deletes === 1) throw new TypeError("lost");
+          return response;
+        };""")
+    page.click("#delete")
+    page.click("#delete-dialog [type=submit]")
+    page.wait(lambda: gone(page) and not page.all("#delete-dialog"), lambda: page.one("#delete-dialog").text)
+    assert page.driver.execute_script("return window.deletes") == 2
+
+
+def test_delete_that_is_not_allowed(driver, stack_factory):
+    """A 403 for what the token may do: the agent stays."""
+    page = Page(driver, stack_factory(workers=1, conf={"jwt.scopes": "required"}))
+    owner = page.site.user(scope="agents:write")
+    owner.agent(name="Kept")
+    driver.get("about:blank")
+    driver.get(f"{page.site.https}/#token={page.site.token(owner.name, scope='agents:read')}")
+    page.click("#agents a")
+    page.connected()
+    page.click("#delete")
+    page.click("#delete-dialog [type=submit]")
+    assert page.one("#delete-dialog .error").text == "Forbidden."
+    page.click("#delete-dialog [data-cancel]")
+    assert [e.text for e in page.all("#agents a")] == ["Kept"]
+
+
+@pytest.mark.parametrize("reload", [False, True], ids=["seen", "after a reload"])
+def test_a_message_is_withdrawn_while_a_turn_runs(page, reload):
+    """Its end is not that of the turn, which can still be stopped."""
+    page.create("Busy")
+    page.say("slow 400")
+    page.wait(lambda: "w5 " in str(page.texts()), "no stream")
+    page.say("never mind")
+    page.wait(lambda: api(page, "GET", "/inbox").json["messages"], "it does not wait")
+    page.driver.execute_script("""
+        window.hidden = 0;
+        new MutationObserver(() => (window.hidden += document.getElementById("stop").hidden)).observe(document.getElementById("stop"), { attributes: true });""")
+    assert api(page, "DELETE", "/inbox").status == 200
+    page.wait(lambda: "Withdrawn." in page.driver.execute_script("return [...document.querySelectorAll('.message')].map(m => m.innerText).join()"), "no word of it")
+    assert page.driver.execute_script("return window.hidden") == 0, "Stop went with it"
+    if reload:
+        page.driver.refresh()
+        page.wait(lambda: "w5 " in str(page.texts()), "no stream")
+    shown = len(str(page.texts()))
+    page.wait(lambda: len(str(page.texts())) > shown, "the turn does not go on")
+    page.click("#stop")
+    page.wait(lambda: "interrupted" in [state for _, _, state in page.messages()], "not marked interrupted")
+
+
+def test_what_is_touched_is_large_enough(page):
+    """At 360 px, as WCAG 2.2 (2.5.8) has it: 24 px in each direction."""
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True})
+    try:
+        page.create("Small")
+        for view in ("#chat-name", "#new-agent"):
+            page.one(view)
+            sizes = page.driver.execute_script(
+                "return [...document.querySelectorAll('a, button, input, textarea, select')].filter(e => e.checkVisibility())"
+                ".map(e => [e.id || e.textContent, e.getBoundingClientRect().width, e.getBoundingClientRect().height])")
+            assert len(sizes) > 2 and not [size for size in sizes if min(size[1:]) < 24], sizes
+            page.driver.execute_script("location.hash = ''")
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_a_bad_token_shows_the_reason(page):
