@@ -80,7 +80,11 @@ def test_options_are_an_object_if_there_are_none(front):
 def test_lists_are_in_the_order_of_creation(front):
     """Whatever happens to them; of this user alone; plain agents are none of them."""
     assert front.get("/api/sessions").body == b'{"sessions":[]}'
-    made = [front.session(a) for a in ("opencode", "claude-sdk", "claude-agent-sdk", "opencode")]
+    made = []
+    for architecture in ("opencode", "claude-sdk", "claude-agent-sdk", "opencode"):
+        made.append(front.session(architecture))
+        over = time.time() + 0.002
+        wait_for(lambda t=over: time.time() > t)  # of one millisecond any may be the first
     front.user.agent()
     front.say(made[0], "hello")
     assert [s["sessionId"] for s in front.sessions()] == made
