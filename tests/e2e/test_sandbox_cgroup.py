@@ -96,6 +96,7 @@ def test_jobs_and_a_killed_sandbox(sandbox, group):
     job = box("bash.start", command="sleep 1000")["job"]
     wait_for(lambda: [len(v) for v in commands(group).values()] == [4, 4], 10, "they do not begin")
     sandbox.stop(9)
+    wait_for(lambda: sorted(len(v) for v in commands(group).values()) == [0, 4], 10, "the command does not die with it")
     sandbox.start()
     wait_for(lambda: sandbox.log().count("ready") == 2, 10, "it does not begin")
     assert len(commands(group)) == 1
